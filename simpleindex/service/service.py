@@ -6,13 +6,11 @@ import gc
 import os
 import signal
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.selectreactor import SelectReactor
-from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.components import Componentized
@@ -23,19 +21,17 @@ from simpleindex.records.state_lock import StateLock
 from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.announcements import client_lines, listening_lines, log_catalogue
 from simpleindex.service.composition.index import compose
-from simpleindex.service.configuration_changes import ConfigurationChanges
 from simpleindex.service.fast_lane import tls_protocol
-from simpleindex.service.index_url import CERTIFICATE_INTERVAL, IndexUrl
+from simpleindex.service.index_url import IndexUrl
 from simpleindex.service.listening import endpoint, listen_now, machine_has_ipv6
 from simpleindex.service.places import open_access_log
 from simpleindex.service.process import ServiceProcess
+from simpleindex.service.regular_work import RegularWork, follow_files, log_failure, work_for_all
 from simpleindex.service.reloading import apply_settings, log_changes, reload_files, settings_in_force
 from simpleindex.service.report import report_of, taken_line
 from simpleindex.service.shutdown import drain, stop_parts
 from simpleindex.service.state import begin_state, recover_uploads
 from simpleindex.service.systemd import Notifier, start_watchdog
-from simpleindex.service.workers.link import SupervisorNotifier
-from simpleindex.service.workers.membership import join_workers
 from simpleindex.system.descriptors import raise_limit
 from simpleindex.system.log import PUBLISHER, log_each, logger
 from simpleindex.system.troubles import Troubles
@@ -45,12 +41,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+    from twisted.internet.task import LoopingCall
     from twisted.logger import FileLogObserver
-    from twisted.python.failure import Failure
 
     from simpleindex.config.settings import Settings
     from simpleindex.config.values import ListenAddress
     from simpleindex.service.composition.directory import ServedDirectory
+    from simpleindex.service.configuration_changes import ConfigurationChanges
     from simpleindex.service.systemd import ServiceNotifier
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.http.access_log import AccessLog
@@ -60,15 +57,6 @@ _log: Final = logger(__name__)
 
 WAITING_SECONDS: Final = 10.0
 """How long a worker that joins others lets connections wait until it has read everything; the others take new ones."""
-
-PEOPLE_INTERVAL: Final = 2.0
-"""Seconds between looks at the files about people while nobody asks for anything; every request looks once a second."""
-
-RETENTION_INTERVAL: Final = 600.0
-"""Seconds between two looks whether there are counts of downloads that are kept no longer."""
-
-RULES_INTERVAL: Final = 10.0
-"""Seconds between looks at advisories, at the sources file while nobody asks for anything, and at the hooks file."""
 
 _UNSUPERVISED: Final = ServiceProcess()
 
@@ -119,6 +107,8 @@ class IndexService(Service):
         PUBLISHER.addObserver(self.troubles)
         self.index = compose(settings, lambda: self.settings, reactor, owner, self.troubles)
         if self._supervisor is not None:
+            from simpleindex.service.workers.membership import join_workers  # noqa: PLC0415  (only with --workers)
+
             join_workers(self.index, self._supervisor)
         self._gate = AcceptGate(reactor)
         self._gate.close_idle = self._close_idle
@@ -136,7 +126,7 @@ class IndexService(Service):
         self._ports: list[tuple[str, IListeningPort]] = []
         self._url = IndexUrl(self.index, lambda: self.settings, self._ports)
         self._changes: ConfigurationChanges | None = None
-        self._loops: list[LoopingCall] = []
+        self._work = RegularWork(reactor)
         self.sweep_loops: list[LoopingCall] = []
 
     def _endpoint(self, option: str, place: int, listen: ListenAddress) -> IStreamServerEndpoint:
@@ -184,11 +174,7 @@ class IndexService(Service):
     def startService(self) -> None:
         super().startService()
         # Only now, for a daemon has forked meanwhile.
-        self._notifier = (
-            Notifier(os.environ, os.getpid())
-            if self._supervisor is None
-            else SupervisorNotifier(self._supervisor)
-        )
+        self._notifier = self._supervisor_or_systemd()
         try:
             begin_state(self.index, self.settings, self._state_lock)
             self._exchange_access_log(self.settings)
@@ -208,32 +194,20 @@ class IndexService(Service):
         log_each(_log, listening_lines(self.index, self.settings, self._ports))
         for directory in self.index.sources.directories:
             self._begin(directory)
-        if self.index.security is not None:
-            self._repeat(self._url.check_certificates, CERTIFICATE_INTERVAL)
-        if self.index.acme is not None and self._is_first_worker:
-            self.index.acme.renewal.start(self._url.use_issued_certificate)
-        if self.index.logins is not None:
-            self._repeat(self.index.logins.follow, PEOPLE_INTERVAL)
-        if self.index.sources.upstreams is not None:
-            self._repeat(self.index.sources.upstreams.follow, RULES_INTERVAL)
-        if self.settings.downloads and self._is_first_worker:
-            self._repeat(
-                lambda: Deferred.fromCoroutine(self.index.downloads.remove_old()), RETENTION_INTERVAL
-            )
-        if self.index.hooks is not None and self._is_first_worker:
-            self.index.hooks.start()
-            self._repeat(self.index.hooks.follow, RULES_INTERVAL)
-        if self.settings.keeps_state and self._is_first_worker:
-            self._changes = ConfigurationChanges(self.index)
-            if self.index.logins is not None or self.index.sources.upstreams is not None:
-                self._repeat(self._changes.record, PEOPLE_INTERVAL)
-        if self.index.hand_changes is not None and self._is_first_worker:
-            for directory in self.index.sources.directories:
-                note = partial(self.index.hand_changes.note, directory.name)
-                directory.live.files_listener = note
+        follow_files(self.index, self._url, self._work)
+        if self._is_first_worker:
+            self._changes = work_for_all(self.index, self._url, self.settings, self._work)
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
-            self._loops.append(beat)
+            self._work.add(beat)
         self._notifier.ready()
+
+    def _supervisor_or_systemd(self) -> ServiceNotifier:
+        """Return who hears of the start and the end."""
+        if self._supervisor is None:
+            return Notifier(os.environ, os.getpid())
+        from simpleindex.service.workers.link import SupervisorNotifier  # noqa: PLC0415  (only with --workers)
+
+        return SupervisorNotifier(self._supervisor)
 
     def _factory(self, option: str) -> IProtocolFactory:
         if option == "https":
@@ -247,17 +221,9 @@ class IndexService(Service):
 
     def _begin(self, directory: ServedDirectory) -> None:
         first = directory.begin()
-        first.addCallback(lambda _: self._first_catalogue_complete(directory)).addErrback(_log_failure)
+        first.addCallback(lambda _: self._first_catalogue_complete(directory)).addErrback(log_failure)
         if directory.choice.method != "off":
-            self.sweep_loops.append(self._repeat(directory.sweep, self.settings.poll_interval))
-
-    def _repeat(self, function: Callable[[], Any], interval: float) -> LoopingCall:
-        # A LoopingCall ends with the first failure that it hears of.
-        loop = LoopingCall(lambda: maybeDeferred(function).addErrback(_log_failure))
-        loop.clock = self._reactor
-        loop.start(interval, now=False)
-        self._loops.append(loop)
-        return loop
+            self.sweep_loops.append(self._work.repeat(directory.sweep, self.settings.poll_interval))
 
     def _first_catalogue_complete(self, directory: ServedDirectory) -> None:
         # The collector need not visit the catalogue again and again: each visit costs every client
@@ -266,7 +232,7 @@ class IndexService(Service):
         is_first = directory is self.index.sources.directories[0]
         log_catalogue(directory)
         if self.index.sources.upstreams is not None:
-            maybeDeferred(self.index.sources.upstreams.follow).addErrback(_log_failure)
+            maybeDeferred(self.index.sources.upstreams.follow).addErrback(log_failure)
         if self.index.search is not None and self._is_first_worker:
             self.index.search.start()
         if is_first:
@@ -283,7 +249,7 @@ class IndexService(Service):
             self._gate.end_wait()
             self._supervisor.complete()
         forgetting = self.index.runtime.threads.reads.run(directory.forget_others)
-        forgetting.addErrback(_log_failure)
+        forgetting.addErrback(log_failure)
 
     # The end
 
@@ -293,8 +259,7 @@ class IndexService(Service):
         self._notifier.stopping()
         if self.index.acme is not None:
             self.index.acme.renewal.stop()
-        for loop in self._loops:
-            loop.stop()
+        self._work.stop()
         self._gate.stop()
         drained = drain(self.index, [port for _, port in self._ports], self._reactor)
         return drained.addBoth(lambda _: self._stop_the_rest())
@@ -363,7 +328,3 @@ class IndexService(Service):
             site.request_over = observe_all(requests)
             site.request_counts = counts
             site.download_over = observe_all(downloads)
-
-
-def _log_failure(failure: Failure) -> None:
-    _log.failure("", failure)

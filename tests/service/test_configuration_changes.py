@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.service.service import PEOPLE_INTERVAL
+from simpleindex.service.regular_work import PEOPLE_INTERVAL
 from tests.fixtures.service import ServiceFixture, service_fixture
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.hooks.webhooks import WebhookTarget
 from simpleindex.records.audit import Audit
 from simpleindex.service.composition import hooks as composition
-from simpleindex.service.service import RULES_INTERVAL
+from simpleindex.service.regular_work import RULES_INTERVAL
 from tests.fixtures.certificates import issue
 from tests.fixtures.service import ServiceFixture, service_fixture
 

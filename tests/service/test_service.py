@@ -24,7 +24,7 @@ from simpleindex.service.composition import index as compose
 from simpleindex.service.fast_lane import tls_protocol
 from simpleindex.service.index_url import CERTIFICATE_INTERVAL
 from simpleindex.service.process import as_daemon, in_the_foreground
-from simpleindex.service.service import RETENTION_INTERVAL
+from simpleindex.service.regular_work import RETENTION_INTERVAL
 from simpleindex.service.shutdown import DRAIN_SECONDS
 from simpleindex.system.log import logger
 from tests.fixtures.certificates import issue

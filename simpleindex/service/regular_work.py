@@ -1,0 +1,105 @@
+"""What the service does at intervals from its start to its end: it follows files, and one worker of several does the rest for all."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import LoopingCall
+
+from simpleindex.service.configuration_changes import ConfigurationChanges
+from simpleindex.service.index_url import CERTIFICATE_INTERVAL
+from simpleindex.system.log import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
+
+    from simpleindex.config.settings import Settings
+    from simpleindex.service.composition.index import ComposedIndex
+    from simpleindex.service.index_url import IndexUrl
+
+_log: Final = logger(__name__)
+
+PEOPLE_INTERVAL: Final = 2.0
+"""Seconds between looks at the files about people while nobody asks for anything; every request looks once a second."""
+
+RETENTION_INTERVAL: Final = 600.0
+"""Seconds between two looks whether there are counts of downloads that are kept no longer."""
+
+RULES_INTERVAL: Final = 10.0
+"""Seconds between looks at advisories, at the sources file while nobody asks for anything, and at the hooks file."""
+
+
+class RegularWork:
+    """Calls functions at intervals.
+
+    Args:
+        clock: Measures the intervals.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._loops: list[LoopingCall] = []
+
+    def repeat(self, function: Callable[[], Any], interval: float) -> LoopingCall:
+        """Call a function at an interval, beginning after the first; a failure is logged and ends nothing."""
+        # A LoopingCall ends with the first failure that it hears of.
+        loop = LoopingCall(lambda: maybeDeferred(function).addErrback(log_failure))
+        loop.clock = self._clock
+        loop.start(interval, now=False)
+        self._loops.append(loop)
+        return loop
+
+    def add(self, loop: LoopingCall) -> None:
+        """Stop with the others what has been started already."""
+        self._loops.append(loop)
+
+    def stop(self) -> None:
+        """Call nothing any more."""
+        for loop in self._loops:
+            loop.stop()
+
+
+def follow_files(index: ComposedIndex, url: IndexUrl, work: RegularWork) -> None:
+    """Look at the files of certificates, users, rights, sources and rules at intervals; each worker reads its own."""
+    if index.security is not None:
+        work.repeat(url.check_certificates, CERTIFICATE_INTERVAL)
+    if index.logins is not None:
+        work.repeat(index.logins.follow, PEOPLE_INTERVAL)
+    if index.sources.upstreams is not None:
+        work.repeat(index.sources.upstreams.follow, RULES_INTERVAL)
+
+
+def work_for_all(
+    index: ComposedIndex, url: IndexUrl, settings: Settings, work: RegularWork
+) -> ConfigurationChanges | None:
+    """Begin what one process does for all workers: certificates are renewed, servers notified, old counts removed, changes noted.
+
+    Returns:
+        Records changes of the configuration; None where there is no state directory.
+    """
+    if index.acme is not None:
+        index.acme.renewal.start(url.use_issued_certificate)
+    if settings.downloads:
+        work.repeat(lambda: Deferred.fromCoroutine(index.downloads.remove_old()), RETENTION_INTERVAL)
+    if index.hooks is not None:
+        index.hooks.start()
+        work.repeat(index.hooks.follow, RULES_INTERVAL)
+    if index.hand_changes is not None:
+        for directory in index.sources.directories:
+            directory.live.files_listener = partial(index.hand_changes.note, directory.name)
+    if not settings.keeps_state:
+        return None
+    changes = ConfigurationChanges(index)
+    if index.logins is not None or index.sources.upstreams is not None:
+        work.repeat(changes.record, PEOPLE_INTERVAL)
+    return changes
+
+
+def log_failure(failure: Failure) -> None:
+    """Log a failure that nobody expected."""
+    _log.failure("", failure)
