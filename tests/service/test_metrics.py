@@ -144,6 +144,7 @@ def test_the_state_of_a_service(world: ServiceFixture, everything: IndexService)
     assert values["simpleindex_watch_lag_seconds"] == values["simpleindex_queued_projects"] == 0
     assert values["simpleindex_cache_entries{kind=file}"] == values["simpleindex_cache_bytes"] == 0
     assert values["simpleindex_rules_valid"] == 1
+    assert 0 <= values["simpleindex_catalogue_age_seconds"] < 600
     assert 0 <= values["simpleindex_rules_age_seconds"] < 600
     assert 0 <= values["simpleindex_advisories_age_seconds"] < 600
     (left,) = (

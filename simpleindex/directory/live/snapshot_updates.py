@@ -71,6 +71,7 @@ class SnapshotUpdates:
         polling: Whether changes are found by sweeping, so that a request looks before it answers.
         complete: Whether every project has been read once.
         generation: Rises with every change.
+        changed_ns: When a project was last listed anew, nanoseconds since 1970; 0 before.
         snapshots: What is known, by project.
         strays: Files directly in the root that are withheld, with the reason.
         follows_root: Whether another directory in the root's place is served at once, if it is on the same file system and has most
@@ -94,6 +95,7 @@ class SnapshotUpdates:
         self.complete = False
         self.follows_root = False
         self.generation = 0
+        self.changed_ns = 0
         self.listener: Callable[[ProjectName], object] = lambda _: None
         self.files_listener: Callable[[ProjectName, FileChanges], object] = lambda *_: None
         self.snapshots: dict[ProjectName, ProjectSnapshot] = {}
@@ -338,6 +340,7 @@ class SnapshotUpdates:
             return False
         if snapshot.project is not before.project or snapshot.trouble != before.trouble:
             self.generation += 1
+            self.changed_ns = self._reader.now_ns()
         if is_offered(snapshot) != is_offered(before):
             self._names = None
         self._guard.note_existence(name, before=exists(before), now=exists(snapshot))

@@ -101,6 +101,13 @@ class IndexMetrics:
 
     def _directory_families(self) -> Iterator[MetricFamily]:
         directories = [each.live for each in self._parts.sources.directories]
+        changed = max(each.changed_ns for each in directories)
+        if changed:
+            yield gauge(
+                "simpleindex_catalogue_age_seconds",
+                "Time since a project in a directory was last listed anew.",
+                time.time() - changed / 1e9,
+            )
         yield gauge(
             "simpleindex_watch_lag_seconds",
             "For how long the oldest change in a directory that is known of has not been listed yet.",
