@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,21 +45,25 @@ def test_counts_are_of_all_workers(new_server: Callable[..., Server], tmp_path: 
         add_wheel(server.root, name)
     reader = publishing.token(can="read")
     paths = [f"/{name}/{wheel_name(name)}" for name in ("acme", "secret-plan")]
-    wait_until(
-        lambda: (
-            {server.get(path, Authorization=f"Bearer {reader}").status for path in paths for _ in range(8)}
-            == {200}
-        ),
-        "all list the files",
-    )
-    before = len([each for each in server.requests() if each.path == paths[0] and each.status == 200])
+    answered: Counter[tuple[str, int]] = Counter()
+
+    def statuses() -> set[int]:
+        answers = {
+            (path, n): server.get(path, Authorization=f"Bearer {reader}").status
+            for path in paths
+            for n in range(8)
+        }
+        answered.update((path, status) for (path, _), status in answers.items())
+        return {*answers.values()}
+
+    wait_until(lambda: statuses() == {200}, "all list the files")
     for _ in range(TIMES):
         assert server.get(paths[0]).status == 200
     fetched = pip(tmp_path, server.ca).try_to(
         "download", "--no-deps", "--index-url", server.simple, "--dest", tmp_path / "t", "acme"
     )
     assert fetched.returncode == 0, fetched.stderr
-    total = TIMES + before + 1
+    total = TIMES + answered[paths[0], 200] + 1
     wait_until(
         lambda: json.loads(server.get("/-/downloads/acme").body)["total"] == total, "all workers have written"
     )
