@@ -1,4 +1,4 @@
-"""An upstream with a limited number of requests at a time; further ones wait in order."""
+"""An upstream with a limited number of requests at a time (the key ``connections``); further ones wait in order."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, parse_users
 from simpleindex.access.identity import Action
@@ -73,6 +73,21 @@ def _parser() -> Parser:
         "time, and revoked one by one. A running server follows every change at once.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_create(commands)
+    listing = commands.add_parser("list", help="list tokens", description="List all tokens; times are UTC.")
+    listing.add_argument("--json", action="store_true", help="as JSON, for programs")
+    add_path_options(listing)
+    listing.set_defaults(run=_list)
+    revoke = commands.add_parser(
+        "revoke", help="revoke a token at once and for good", description="Revoke tokens for good."
+    )
+    revoke.add_argument("id", metavar="ID", nargs="+", help="as it is listed")
+    add_path_options(revoke)
+    revoke.set_defaults(run=_revoke)
+    return parser
+
+
+def _add_create(commands: Any) -> None:
     create = commands.add_parser(
         "create",
         help="create a token and print its secret, which is never shown again",
@@ -112,17 +127,6 @@ def _parser() -> Parser:
     create.add_argument("--note", default="", help="what it is for, in your words")
     add_path_options(create, ("state", "users", "config"))
     create.set_defaults(run=_create)
-    listing = commands.add_parser("list", help="list tokens", description="List all tokens; times are UTC.")
-    listing.add_argument("--json", action="store_true", help="as JSON, for programs")
-    add_path_options(listing)
-    listing.set_defaults(run=_list)
-    revoke = commands.add_parser(
-        "revoke", help="revoke a token at once and for good", description="Revoke tokens for good."
-    )
-    revoke.add_argument("id", metavar="ID", nargs="+", help="as it is listed")
-    add_path_options(revoke)
-    revoke.set_defaults(run=_revoke)
-    return parser
 
 
 def _create(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable) -> int:

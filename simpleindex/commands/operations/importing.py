@@ -122,6 +122,18 @@ def _parse(words: list[str]) -> argparse.Namespace:
         help="only projects of these names; may be repeated",
     )
     parser.add_argument("--index", metavar="USER/NAME", help="of a devpi server's export: which index")
+    _add_access_to_source(parser)
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be imported")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the report to this file as JSON; - prints it instead"
+    )
+    for name, metavar in _PLACES.items():
+        parser.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
+    return parser.parse_args(words)
+
+
+def _add_access_to_source(parser: Parser) -> None:
+    """Add the options that say how the other server is reached, and where its users are."""
     parser.add_argument(
         "--users-from",
         metavar="FILE",
@@ -136,13 +148,6 @@ def _parse(words: list[str]) -> argparse.Namespace:
         default=[],
         help="another host, also with a private address, that the server's links may lead to; may be repeated",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only print what would be imported")
-    parser.add_argument(
-        "--json", metavar="FILE", help="write the report to this file as JSON; - prints it instead"
-    )
-    for name, metavar in _PLACES.items():
-        parser.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
-    return parser.parse_args(words)
 
 
 def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[ImportReport, int]:

@@ -1,4 +1,4 @@
-"""The supervisor of ``--workers``: listens, starts the workers, starts those again that ended, and speaks to systemd for all."""
+"""The supervisor of ``--workers``: listens, starts the workers, starts those again that ended or hang, and speaks to systemd for all."""
 
 from __future__ import annotations
 

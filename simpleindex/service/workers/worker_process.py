@@ -1,4 +1,4 @@
-"""One worker as its supervisor sees it: its process, what it reports, and when it is started again."""
+"""One worker as its supervisor sees it: its process, and what it reports."""
 
 from __future__ import annotations
 

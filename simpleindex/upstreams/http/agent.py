@@ -1,4 +1,4 @@
-"""The HTTP agent for one upstream, with its own connections, trusted certificates and allowed hosts."""
+"""The HTTP agent for one upstream, with a pool of idle connections, trusted certificates and allowed hosts."""
 
 from __future__ import annotations
 
