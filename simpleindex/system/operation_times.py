@@ -55,20 +55,23 @@ class OperationTimes:
 
     Args:
         now: The time, seconds since 1970.
-
-    Attributes:
-        durations: By the names of operations.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self.durations: dict[str, Durations] = {}
+        self._durations: dict[str, Durations] = {}
+
+    @property
+    def durations(self) -> dict[str, Durations]:
+        """The durations by the names of operations; further operations come into a later one only."""
+        with self._lock:
+            return dict(self._durations)
 
     def add(self, operation: str, seconds: float, *, failed: bool) -> None:
         """Count an operation that has ended."""
         with self._lock:
-            durations = self.durations.setdefault(operation, Durations())
+            durations = self._durations.setdefault(operation, Durations())
             durations.counts[bisect_left(BOUNDS, seconds)] += 1
             durations.total += seconds
             if failed:

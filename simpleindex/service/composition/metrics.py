@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 REPORT_SECONDS: Final = 60.0
-"""For how long a count of all files is good while no project changes: it takes 50 ms with 50,000 files."""
+"""For how long a count of all files is good while no project changes: it takes some 10 ms with 50,000 files."""
 
 
 @dataclass(frozen=True)
