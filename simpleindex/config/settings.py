@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-import pwd
-import stat
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.config.acme_values import LETS_ENCRYPT, parse_contact, parse_directory, parse_identifier
+from simpleindex.config.directories import (
+    directory_of_bucket,
+    home_of,
+    place_of,
+    refuse_unusable_root,
+    state_or_cache,
+)
 from simpleindex.config.layers import Layers, from_command_line, from_environment, from_file
 from simpleindex.config.options import OPTIONS, Option
 from simpleindex.config.values import (
@@ -62,12 +66,6 @@ DEFAULT_TITLE: Final = "Package index"
 
 METRICS_FOR: Final = (to_network("127.0.0.0/8"), to_network("::1"))
 """The networks whose clients see metrics without a login, if none are given."""
-
-# systemd.exec(5) "StateDirectory="; XDG Base Directory Specification 0.8.
-_DEFAULT_DIRECTORIES: Final = {
-    "state": ("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state"),
-    "cache": ("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +214,7 @@ def resolve(
     settings = _settings(layers, config, environment, directory)
     _refuse_contradictions(settings, layers)
     if not root_may_be_gone and settings.bucket is None:
-        _refuse_unusable_root(settings.path, layers.where("path"))
+        refuse_unusable_root(settings.path, layers.where("path"))
     return settings
 
 
@@ -236,7 +234,7 @@ def resolve_people(
     directory = directory.absolute()
     layers, _ = _layers(command_line, environment, directory)
     return (
-        _state_or_cache("state", layers, environment, directory),
+        state_or_cache("state", layers, environment, directory),
         layers.located("users", to_path, None),
         layers.one("records", to_records, None),
     )
@@ -278,7 +276,7 @@ def changes(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, .
 def _layers(
     command_line: Mapping[str, object], environment: Mapping[str, str], directory: Path
 ) -> tuple[Layers, Path | None]:
-    home = _home(environment)
+    home = home_of(environment)
     layers = Layers(
         (from_environment(environment, directory), from_command_line(command_line, directory)), home
     )
@@ -293,12 +291,12 @@ def _settings(
 ) -> Settings:
     https = layers.many("https", to_listen)
     http = layers.many("http", to_listen)
-    state, cache = (_state_or_cache(name, layers, environment, directory) for name in ("state", "cache"))
+    state, cache = (state_or_cache(name, layers, environment, directory) for name in ("state", "cache"))
     here: Path | BucketLocation = directory
     place = layers.located("path", to_package_place, here)
     bucket = place if isinstance(place, BucketLocation) else None
     return Settings(
-        path=place if isinstance(place, Path) else _local_directory(cache, place),
+        path=place if isinstance(place, Path) else directory_of_bucket(cache, place),
         https=https,
         http=http if http or https else _DEFAULT_HTTP,
         serve_http=layers.one("serve-http", to_flag, False),
@@ -359,38 +357,6 @@ def _metrics_for(layers: Layers) -> tuple[Network, ...] | None:
     return networks or None
 
 
-def _local_directory(cache: Path, bucket: BucketLocation) -> Path:
-    """Return the local directory of a bucket; several servers may share a cache."""
-    return cache / f"bucket-{blake2b(str(bucket).encode(), digest_size=6).hexdigest()}"
-
-
-def _state_or_cache(name: str, layers: Layers, environment: Mapping[str, str], directory: Path) -> Path:
-    path = layers.located(name, to_path, None)
-    if path is not None:
-        return path
-    systemd, xdg, below_home = _DEFAULT_DIRECTORIES[name]
-    # A unit with several directories gets them all, separated by colons.
-    if from_systemd := environment.get(systemd, "").partition(":")[0]:
-        return directory / from_systemd
-    # "If an implementation encounters a relative path [...] it should consider the path invalid and ignore it."
-    if os.path.isabs(from_xdg := environment.get(xdg, "")):
-        return directory / from_xdg / "simpleindex"
-    if layers.home is None:
-        raise RefusedStart(
-            f"--{name}: there is no home directory to keep it in; give one, as in --{name} DIR"
-        )
-    return directory / layers.home / below_home / "simpleindex"
-
-
-def _home(environment: Mapping[str, str]) -> str | None:
-    if home := environment.get("HOME"):
-        return home
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir or None
-    except KeyError:
-        return None
-
-
 def _refuse_contradictions(settings: Settings, layers: Layers) -> None:
     if settings.defaulted_http or not settings.http:
         for name, value in (("serve-http", settings.serve_http), ("acme-webroot", settings.acme_webroot)):
@@ -409,13 +375,13 @@ def _refuse_contradictions(settings: Settings, layers: Layers) -> None:
         raise RefusedStart(
             f"{layers.where('insecure-auth')}: means nothing without --users or --access; add one or leave this out"
         )
-    root = _place(settings.path)
+    root = place_of(settings.path)
     for name, path in (("certs", settings.certs), ("state", settings.state), ("cache", settings.cache)):
-        if _place(path) == root:
+        if place_of(path) == root:
             raise RefusedStart(
                 f"{layers.where(name)}: {str(path)!r} is the served directory itself; give one beside it or inside it"
             )
-    if _place(settings.state) == _place(settings.cache):
+    if place_of(settings.state) == place_of(settings.cache):
         raise RefusedStart(
             f"{layers.where('cache')}: {str(settings.cache)!r} is --state too, and a cache may be deleted; give another"
         )
@@ -437,23 +403,3 @@ def _refuse_contradictory_acme(settings: Settings, layers: Layers) -> None:
             raise RefusedStart(
                 f"{layers.where(one)}: means nothing without --{other}; add it or leave this out"
             )
-
-
-def _place(path: Path) -> tuple[int, int] | str:
-    """Return what two paths to one place have in common, also where it does not exist yet."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return os.path.realpath(path)
-    return status.st_dev, status.st_ino
-
-
-def _refuse_unusable_root(path: Path, where: str) -> None:
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        raise RefusedStart(f"{where}: {str(path)!r} does not exist; name the directory of packages") from None
-    except OSError as error:
-        raise RefusedStart(f"{where}: {str(path)!r} cannot be looked at: {error.strerror}") from None
-    if not stat.S_ISDIR(mode):
-        raise RefusedStart(f"{where}: {str(path)!r} is not a directory; name the directory of packages")
