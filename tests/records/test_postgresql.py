@@ -217,6 +217,7 @@ def test_a_server_that_goes_away(
     with running_postgresql(open_directory) as server:
         url = server.create_database()
         node = new_node(url)
+        assert node.announced.get(timeout=PATIENCE) == ("", "")  # it listens now
         _, secret = node.tokens.create("alice", OPTIONS, 1)
         node.owners.claim(ACME, "alice", 1)
         server.stop()
@@ -234,7 +235,6 @@ def test_a_server_that_goes_away(
         late = new_node(url)
         with pytest.raises(Unavailable):
             late.owners.owner(ACME)
-        assert node.announced.get(timeout=PATIENCE) == ("", "")
         node.records.announce("place", "acme")  # to nobody, and no error
         server.start()
         assert node.announced.get(timeout=PATIENCE) == ("", "")

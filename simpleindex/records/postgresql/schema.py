@@ -27,14 +27,18 @@ FEED_HOURS: Final = 24
 
 _ANY: Final = "INSERT OR UPDATE OR DELETE"
 
-_TRIGGERS: Final = tuple(
-    statement
-    for table in REPLICATED
-    for statement in (
-        f"CREATE TRIGGER record_change AFTER {_ANY} ON {table} FOR EACH ROW EXECUTE FUNCTION record_change()",
-        f"CREATE TRIGGER notify_nodes AFTER {_ANY} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION notify_nodes()",
+
+def _triggers(*tables: str) -> tuple[str, ...]:
+    """Return what makes changes of tables known to the other nodes; a step that adds a table to REPLICATED adds these."""
+    return tuple(
+        statement
+        for table in tables
+        for statement in (
+            f"CREATE TRIGGER record_change AFTER {_ANY} ON {table} FOR EACH ROW EXECUTE FUNCTION record_change()",
+            f"CREATE TRIGGER notify_nodes AFTER {_ANY} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION notify_nodes()",
+        )
     )
-)
+
 
 STEPS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -81,7 +85,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
             RETURN NULL;
         END $$
         """,
-        *_TRIGGERS,
+        *_triggers("tokens", "owners", "allowances", "used_names"),
     ),
 )
 """What each version of the schema adds to the one before; each step is one transaction."""
