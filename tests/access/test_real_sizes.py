@@ -6,6 +6,8 @@ import io
 import tarfile
 import zipfile
 
+import pytest
+
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.core.names import parse_distribution_name
@@ -53,6 +55,7 @@ def large_wheel() -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.no_cover
 def test_a_wheel_as_large_as_the_largest() -> None:
     """As torch's, with more of everything."""
     name = parse_distribution_name(f"acme-1.0-{TAGS}.whl")

@@ -134,6 +134,7 @@ def test_a_slow_server_is_waited_for_within_bounds(world: UploadTimesFixture) ->
     assert len(world.questions()) == 20
 
 
+@pytest.mark.no_cover
 def test_a_project_with_very_many_files(world: UploadTimesFixture) -> None:
     """The newest are asked about."""
     names = world.offer(450)

@@ -453,6 +453,7 @@ def test_our_own_pages_are_understood() -> None:
     assert parse_root(HTML, root_html(names), ROOT).names == names.names
 
 
+@pytest.mark.no_cover
 def test_a_hundred_thousand_files() -> None:
     """A page of that many files is understood."""
     files = [{"filename": f"acme-1.{n}.tar.gz", "url": f"acme-1.{n}.tar.gz"} for n in range(100_000)]
