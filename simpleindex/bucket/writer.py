@@ -253,25 +253,31 @@ class BucketWriter:
                 raise NotHere(f"deleted file {filename} of the project {project}")
             source = max(trashed, key=lambda each: each.key)
             present = self._present(project)
-            for other in (filename, *same_distribution(name, present, formats_may_differ=True)):
-                if other in present:
-                    raise AlreadyExists(
-                        other, self._digest_of(present[other]), None if other == filename else filename
-                    )
             content, _ = self._store.read(source.key)
-            _, metadata = self._store.state(source.key)
-            for suffix in SIDE_FILE_SUFFIXES:
-                with suppress(MissingObject):
-                    self._store.copy(source.key + suffix, key + suffix)
             sha256 = file_digest(io.BytesIO(content), "sha256").hexdigest()
-            try:
-                self._store.create(key, io.BytesIO(content), len(content), sha256, metadata)
-            except ConditionFailed:
-                raise AlreadyExists(filename, sha256) from None
+            for other in (filename, *same_distribution(name, present, formats_may_differ=True)):
+                if other not in present:
+                    continue
+                there = self._digest_of(present[other])
+                # The same file is there after an undeletion that was cut off, which this one completes.
+                if other != filename or there != sha256:
+                    raise AlreadyExists(other, there, None if other == filename else filename)
+            if filename not in present:
+                self._put_back(source.key, key, content, sha256)
             self._change(project, LEDGER, partial(with_freed, filename=filename, now=self._now(), who=who))
             for suffix in ("", *SIDE_FILE_SUFFIXES):
                 self._store.delete(source.key + suffix)
             return StoredFile(key, sha256, created=True)
+
+    def _put_back(self, trashed: str, key: str, content: bytes, sha256: str) -> None:
+        _, metadata = self._store.state(trashed)
+        for suffix in SIDE_FILE_SUFFIXES:
+            with suppress(MissingObject):
+                self._store.copy(trashed + suffix, key + suffix)
+        try:
+            self._store.create(key, io.BytesIO(content), len(content), sha256, metadata)
+        except ConditionFailed:
+            raise AlreadyExists(key.rpartition("/")[2], sha256) from None
 
     def used_names(self, project: ProjectName) -> frozenset[str]:
         """Return the names of a project's deleted files.
