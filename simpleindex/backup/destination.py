@@ -44,11 +44,16 @@ class BackupDestination:
         """Make the directory, keep other backups out of it, and remove what a backup that was killed has left.
 
         Raises:
-            CannotBackUp: Another backup is being made there, or one is being restored.
+            CannotBackUp: Another backup is being made there, or one is being restored; or what it is to lie in is missing.
             OSError: It cannot be written.
         """
-        make_directories(self.path, 0o700)
         place = printable(self.path)
+        if not os.path.isdir(os.path.dirname(self.path)):
+            # A disk that is not mounted would be missing so, and the backup would fill another one.
+            raise CannotBackUp(
+                f"There is no {printable(os.path.dirname(self.path))}, so {place} is not made: mount the disk, or make the directory."
+            )
+        make_directories(self.path, 0o700)
         busy = CannotBackUp(f"Another simpleindex backup or restore works in {place}; wait until it is done.")
         with self._locked(fcntl.LOCK_EX, busy):
             for name in os.listdir(self.path):

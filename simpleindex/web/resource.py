@@ -260,7 +260,11 @@ class IndexResource(Resource):
                     return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, request)
                 if self._downloads is not None and first_segment(target) in DOWNLOAD_PAGES:
                     return await self._downloads().answer(page, reader, request)
-                if page == "metrics" and self.metrics is not None:
+                if page == "metrics":
+                    if self.metrics is None:
+                        raise NotHere(
+                            "page of metrics (it needs the extra metrics, and no --metrics-for off)"
+                        )
                     return await self.metrics.answer_reader(reader)
                 if page == "docs" or page.startswith(DOCS_PREFIX):
                     return document_response(page[len(DOCS_PREFIX) :], request)

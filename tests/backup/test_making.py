@@ -300,6 +300,14 @@ def test_a_package_that_is_still_written(world: BackupWorld, monkeypatch: pytest
     assert not is_linked(path, stored(report, f"packages/{WHEEL}"))
 
 
+def test_a_destination_without_a_parent(tmp_path: Path) -> None:
+    """As of a disk that is not mounted: nothing is made in its place."""
+    destination = BackupDestination(str(tmp_path / "disk" / "backups"))
+    with pytest.raises(CannotBackUp, match="mount the disk, or make the directory"), destination.writing():
+        pass
+    assert not (tmp_path / "disk").exists()
+
+
 def test_two_at_once(world: BackupWorld) -> None:
     """The second one is refused, and changes nothing of the first."""
     one, two = BackupDestination(str(world.backups)), BackupDestination(str(world.backups))

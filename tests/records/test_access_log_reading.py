@@ -68,7 +68,7 @@ def test_every_url_of_a_file(tmp_path: Path, target: str) -> None:
 
 
 def test_what_is_left_out(tmp_path: Path) -> None:
-    """Other projects, other methods and answers, lines of others, and lines that are cut off."""
+    """Other projects, pages and metadata, other methods and answers, lines of others, and lines that are cut off."""
     log = tmp_path / "log"
     log.write_bytes(
         b"".join(
@@ -76,6 +76,9 @@ def test_what_is_left_out(tmp_path: Path) -> None:
                 line("/simple/other/acme/x/y"),
                 line("/simple/acme/\xff".replace("\xff", "%ff")),
                 line("/acme/"),
+                line("/pypi/acme/json"),
+                line(f"/acme/{WHEEL}.metadata"),
+                line("/-/why/acme/1.0"),
                 line(method="HEAD"),
                 line(status=304, size=0),
                 line(status=404),
@@ -86,7 +89,7 @@ def test_what_is_left_out(tmp_path: Path) -> None:
             ]
         )
     )
-    assert [request.filename for request in read(log)] == [""]
+    assert read(log) == []
     assert [*read_requests([str(log)], ACME, lambda filename: filename == WHEEL)] == []
 
 

@@ -129,4 +129,6 @@ def test_an_index_without_logins_says_how() -> None:
 
 
 def test_nothing_is_here_without_metrics() -> None:
-    assert SiteFixture().get("/-/metrics", peer=NEAR).status == 404
+    reply = SiteFixture().get("/-/metrics", peer=NEAR)
+    assert reply.status == 404
+    assert "it needs the extra metrics" in reply.text

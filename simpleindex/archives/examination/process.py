@@ -32,6 +32,8 @@ Value = TypeVar("Value")
 # No site-packages, environment or working directory: the child imports what its parent has imported, from the same places.
 _ISOLATED: Final = ("-I", "-S", "-B", "-c")
 _CODE: Final = (
+    # ^C on a terminal reaches every process there; this one ends when its parent does.
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
     "import json, sys; descriptor, memory, module, paths = json.loads(sys.argv[1]); sys.path += paths; "
     "from simpleindex.archives.examination.child import main; main(descriptor, module, memory)"
 )

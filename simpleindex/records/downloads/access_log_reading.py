@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from simpleindex.core.errors import InvalidProjectName
-from simpleindex.core.names import parse_project_name
+from simpleindex.core.names import distribution_suffix, parse_project_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -132,16 +132,18 @@ def _parse(line: bytes, project: ProjectName) -> LoggedRequest | None:
 
 
 def _file_of(target: bytes, project: ProjectName) -> str | None:
-    """Return the file that a target leads to, if it is one of the project."""
+    """Return the distribution that a target leads to, if it is one of the project."""
     parts = target.partition(b"?")[0].split(b"/")
     if len(parts) < 3:
         return None
     try:
         if parse_project_name(unquote_to_bytes(parts[-2]).decode()) != project:
             return None
-        return unquote_to_bytes(parts[-1]).decode()
+        filename = unquote_to_bytes(parts[-1]).decode()
     except (UnicodeDecodeError, InvalidProjectName):
         return None
+    # Not pages, metadata and other answers about the project.
+    return filename if distribution_suffix(filename) else None
 
 
 def _seconds(time: bytes) -> int | None:
