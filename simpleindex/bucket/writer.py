@@ -23,6 +23,7 @@ from simpleindex.core.identity import all_spellings, same_distribution
 from simpleindex.core.names import (
     LEDGER,
     PROJECT_FILE,
+    PROVENANCE_SUFFIX,
     SIDE_FILE_SUFFIXES,
     parse_distribution_name,
 )
@@ -132,6 +133,9 @@ class BucketWriter:
         if before is not None:
             # A missing signature does less harm than one of another file.
             self._delete_side_files(before.key)
+        elif PROVENANCE_SUFFIX not in side_files and self._bucket.tree.file(key + PROVENANCE_SUFFIX):
+            # Of an upload of other bytes that was killed before its file came.
+            self._store.delete(key + PROVENANCE_SUFFIX)
         for suffix, data in side_files.items():
             self._store.overwrite((before.key if before else key) + suffix, data)
         with draft.reader() as file:

@@ -88,6 +88,15 @@ def test_provenance_comes_before_its_file(served: BucketNode, monkeypatch: pytes
     assert order == [f"acme/{WHEEL}.provenance", f"acme/{WHEEL}"]
 
 
+def test_provenance_of_a_killed_upload(served: BucketNode) -> None:
+    """Does not come beside other bytes that are uploaded later without any; a signature put by hand stays."""
+    served.put(f"acme/{WHEEL}.provenance", b"{}")
+    served.put(f"acme/{WHEEL}.asc", b"-----BEGIN PGP SIGNATURE-----")
+    served.list_again()
+    result(served.upload(DATA, WHEEL))
+    assert served.keys_below() == {f"acme/{WHEEL}", f"acme/{WHEEL}.asc"}
+
+
 def _noted(put: Callable[..., None], order: list[str]) -> Callable[..., None]:
     """A method of the store that notes its key first."""
 

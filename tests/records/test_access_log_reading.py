@@ -136,7 +136,7 @@ def test_a_log_that_goes_while_it_is_looked_at(tmp_path: Path, monkeypatch: pyte
         assert access_logs(str(tmp_path / "log")) == [str(tmp_path / "log")]
 
 
-@given(st.binary(max_size=40), st.text(max_size=20))
+@given(st.binary(max_size=40), st.text(max_size=20).map("{}-1.0.tar.gz".format))
 def test_whatever_clients_send(tmp_path_factory: pytest.TempPathFactory, agent: bytes, name: str) -> None:
     """A line is read back as the request that it was, and no text of a client makes it another."""
     log = tmp_path_factory.mktemp("log") / "log"
