@@ -1,4 +1,4 @@
-"""Keys under which cached files are kept.
+"""Keys under which cached files are kept, and the paths of the cache.
 
 A digest that an index states is verified, never used as an address: a listing could state the digest of a file that another index,
 or another project, offers to other readers. So a cached file is stored under the index, project and name that it came from. A digest
