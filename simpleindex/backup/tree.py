@@ -13,6 +13,7 @@ from simpleindex.backup.files import SQLITE_SUFFIXES
 from simpleindex.backup.manifest import BackupItem, BackupPart, ItemKind, ItemOwner
 from simpleindex.backup.places import CERTIFICATES, STATE, is_of_packages
 from simpleindex.core.text import printable
+from simpleindex.hooks.positions import POSITIONS_FILENAME
 from simpleindex.publishing.staging import STAGING
 from simpleindex.records.state_lock import STATE_LOCK
 
@@ -92,7 +93,8 @@ class PartListing:
             # Uploads that are not complete.
             return not inner and name == STAGING
         return self._part.name == STATE and (
-            (not inner and name == STATE_LOCK) or name.endswith(SQLITE_SUFFIXES)
+            # A server that starts from a backup notifies hooks of what happens from then on, and of nothing again.
+            (not inner and name in (STATE_LOCK, POSITIONS_FILENAME)) or name.endswith(SQLITE_SUFFIXES)
         )
 
 

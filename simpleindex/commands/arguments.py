@@ -117,6 +117,27 @@ def require_state(where: CommandPaths, what: str, *, new: bool) -> None:
         raise RefusedStart(f"{trouble_of(error, state).for_operator()}") from None
 
 
+def require_readable_state(state: Path, *, may_be_missing: bool = False) -> None:
+    """Refuse to read a state directory that cannot be read, or is not there: it would look like an empty one.
+
+    Raises:
+        RefusedStart: It is so.
+    """
+    try:
+        os.scandir(state).close()
+    except FileNotFoundError:
+        if may_be_missing:
+            return
+        raise RefusedStart(
+            f"There is no {state}, so no server has used it. Name the server's configuration with SIMPLEINDEX_CONFIG=FILE or "
+            "--config FILE, or its state directory with --state DIR."
+        ) from None
+    except OSError as error:
+        raise RefusedStart(
+            f"{state} cannot be read: {error.strerror}; run the command as its owner, or as root."
+        ) from None
+
+
 def who() -> str:
     """Return the user who runs the command, for the audit; no user of the index has a colon in the name."""
     try:

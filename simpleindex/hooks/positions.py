@@ -11,6 +11,8 @@ from simpleindex.records.audit import AUDIT_FILENAME
 from simpleindex.records.audit_files import AuditPosition, AuditTail, end_of_audit
 from simpleindex.system.log import logger
 
+POSITIONS_FILENAME: Final = "hooks.json"
+
 _log: Final = logger(__name__)
 
 
@@ -23,7 +25,7 @@ class HookPositions:
 
     def __init__(self, state_directory: str) -> None:
         self._audit = os.path.join(state_directory, AUDIT_FILENAME)
-        self._path = os.path.join(state_directory, "hooks.json")
+        self._path = os.path.join(state_directory, POSITIONS_FILENAME)
         self._lock = threading.Lock()
         self._positions = self._read()
         self._is_failing = False

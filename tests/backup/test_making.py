@@ -300,6 +300,13 @@ def test_a_package_that_is_still_written(world: BackupWorld, monkeypatch: pytest
     assert not is_linked(path, stored(report, f"packages/{WHEEL}"))
 
 
+def test_how_far_hooks_have_read(world: BackupWorld) -> None:
+    """It is left out: a server that starts from the backup would notify them of all that it finds in the audit again."""
+    (world.home / "var" / "hooks.json").write_text('{"ci": [1, 2]}')
+    report = world.back_up()
+    assert not [*Path(report.path).rglob("hooks.json")]
+
+
 def test_a_destination_without_a_parent(tmp_path: Path) -> None:
     """As of a disk that is not mounted: nothing is made in its place."""
     destination = BackupDestination(str(tmp_path / "disk" / "backups"))

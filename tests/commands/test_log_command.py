@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.commands.main import main
+from simpleindex.commands.operations import log as module
 from simpleindex.commands.operations.log import AuditOutput, print_entries
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.records.audit import Audit
@@ -89,6 +90,18 @@ def test_filters(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "other") == ["No entry of the audit matches."]
 
 
+@pytest.mark.usefixtures("state")
+def test_a_reader_that_has_read_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``head``: no trouble of the audit, so it is left to what runs every command."""
+
+    def full(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(module, "_print_entry", full)
+    with pytest.raises(BrokenPipeError):
+        module.log([])
+
+
 def test_lines_that_are_no_entries(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They are passed over."""
     with (state / "audit.jsonl").open("ab") as file:
@@ -107,7 +120,7 @@ def test_lines_that_are_no_entries(state: Path, capsys: pytest.CaptureFixture[st
         (("--since", "soon"), "--since: 'soon' is neither a time such as 2h or 30d, nor a date"),
         (("--until", "99d99"), "--until: '99d99' is neither"),
         (("--event", "uplaod"), "--event: there is no event 'uplaod'; did you mean 'upload'?"),
-        (("--state", "/proc/none"), "/proc/none/audit.jsonl is not there: no server has written an audit"),
+        (("--state", "/proc/none"), "There is no /proc/none, so no server has used it"),
     ],
 )
 def test_mistakes(words: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -410,6 +410,19 @@ def test_token_list_of_none(world: PeopleFixture, capsys: Captured) -> None:
     assert not world.state.exists()
 
 
+def test_token_list_of_a_directory_that_cannot_be_read(
+    world: PeopleFixture, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look like one without tokens."""
+
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    _, err = run(capsys, "token", "list", status=2)
+    assert "cannot be read: Permission denied" in err
+
+
 def test_token_revoke(world: PeopleFixture, capsys: Captured) -> None:
     """At once, once; the others that are named too."""
     secret, _ = create(capsys, "--can", "read", "--note", "ci")

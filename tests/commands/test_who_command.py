@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -96,8 +97,28 @@ def test_the_access_log(state: Path, tmp_path: Path, capsys: Captured) -> None:
 
 
 @pytest.mark.usefixtures("state")
-def test_nobody(capsys: Captured) -> None:
+@pytest.mark.parametrize("command", ["who", "downloads"])
+def test_a_state_directory_that_cannot_be_read(
+    command: str, state: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """It would look like one in which nothing was counted."""
+    words = [command, "tool"] if command == "downloads" else [command, "tool", "2.0"]
+    assert main(words) == 2
+    assert f"There is no {state}, so no server has used it." in capsys.readouterr().err
+
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert main(words) == 2
+    assert (
+        f"{state} cannot be read: Permission denied; run the command as its owner" in capsys.readouterr().err
+    )
+
+
+def test_nobody(state: Path, capsys: Captured) -> None:
     """It says so."""
+    state.mkdir()
     assert run(capsys, "tool", "9.0") == [
         "No download of tool 9.0 is known: neither counts nor the access log have one. The last five seconds may be missing."
     ]

@@ -323,7 +323,9 @@ def test_stopped_by_the_keyboard(new_server: Callable[..., Server]) -> None:
     """What is left is said, nothing half is left in the directory, and the same command goes on."""
     index, front = SlowIndex(), new_server()
     with answering(index.pages, index.wait) as url:
-        command = [str(front.installed.python), *import_command(front, url)]
+        # A shell's background job ignores ^C, and so would what these tests start.
+        signals = ("env", "--default-signal=INT")
+        command = [*signals, str(front.installed.python), *import_command(front, url)]
         environment = bare_environment(front.home)
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:

@@ -26,6 +26,7 @@ from simpleindex.commands.arguments import (
     add_path_options,
     command_paths,
     complain,
+    require_readable_state,
     require_state,
     table,
     who,
@@ -157,6 +158,8 @@ def _create(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
 
 
 def _list(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable) -> int:
+    if where.records is None:
+        require_readable_state(where.state, may_be_missing=True)
     now, rows = time.time(), tokens.all()
     if arguments.json:
         print(json.dumps([_as_json(one, now) for one in rows], indent=2))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from simpleindex.commands.arguments import Parser, add_path_options, command_paths
+from simpleindex.commands.arguments import Parser, add_path_options, command_paths, require_readable_state
 from simpleindex.commands.remote import Remote
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, InvalidQuestion, RefusedStart
@@ -70,6 +70,7 @@ class Questioner:
         name: The project; None for all.
         subject: A version or a file of it; None for all.
         texts: What else is in the question.
+        has_other_source: Whether something beside the records on this machine can answer it: an access log.
     """
 
     arguments: argparse.Namespace
@@ -77,6 +78,7 @@ class Questioner:
     name: str | None
     subject: str | None
     texts: Mapping[str, str]
+    has_other_source: bool = False
 
     def ask(self, local: LocalAnswer) -> dict[str, Any]:
         """Return the answer.
@@ -94,6 +96,8 @@ class Questioner:
         if self.arguments.index_url is not None:
             return self._remote_answer(project)
         where = command_paths(self.arguments)
+        if where.records is None:
+            require_readable_state(where.state, may_be_missing=self.has_other_source)
         database = open_downloads(str(where.state), where.records)
         try:
             return local(database, project)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.commands.arguments import Parser, add_path_options, command_paths
+from simpleindex.commands.arguments import Parser, add_path_options, command_paths, require_readable_state
 from simpleindex.core.audit_entry import EVENTS, matching_events
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.names import parse_project_name
@@ -57,11 +57,15 @@ def log(words: list[str]) -> int:
     """
     arguments = _parser().parse_args(words)
     question = _question(arguments, time.time())
-    path = os.path.join(str(command_paths(arguments).state), AUDIT_FILENAME)
+    where = command_paths(arguments)
+    require_readable_state(where.state)
+    path = os.path.join(str(where.state), AUDIT_FILENAME)
     limit = arguments.limit if arguments.limit is not None else 0 if arguments.json else _ENTRIES_SHOWN
     output = AuditOutput(max(limit, 0), arguments.json, arguments.follow)
     try:
         print_entries(path, question, output, lambda: time.sleep(_LOOK_SECONDS))
+    except BrokenPipeError:
+        raise  # The reader of the output has read enough.
     except OSError as error:
         raise RefusedStart(trouble_of(error, path).for_operator()) from None
     except KeyboardInterrupt:

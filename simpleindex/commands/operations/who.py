@@ -65,7 +65,8 @@ def who(words: list[str]) -> int:
         question = WhoQuestion(project, arguments.subject, bounds.since, bounds.limit)
         return downloaders(database, _access_log(arguments), question)
 
-    answer = Questioner(arguments, WHO_PAGE, arguments.name, arguments.subject, texts).ask(local)
+    has_log = arguments.index_url is None and _access_log(arguments) is not None
+    answer = Questioner(arguments, WHO_PAGE, arguments.name, arguments.subject, texts, has_log).ask(local)
     print(json.dumps(answer, indent=2) if arguments.json else "\n".join(answer_lines(answer)))
     return 0
 
