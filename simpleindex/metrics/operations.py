@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from simpleindex.metrics.families import (
     MetricFamily,
-    counter,
     counters,
     gauge,
     gauges,
 )
 from simpleindex.metrics.histograms import histogram_samples
+from simpleindex.upstreams.cache.file_keys import index_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,8 +72,13 @@ def upstream_families(upstreams: Mapping[str, OperationTimes]) -> Iterator[Metri
     )
 
 
-def cache_families(space: CacheSpace) -> Iterator[MetricFamily]:
-    """Return what the cache of upstreams takes and evicts."""
+def cache_families(space: CacheSpace, identities: Mapping[str, str]) -> Iterator[MetricFamily]:
+    """Return what the cache of upstreams takes and evicts.
+
+    Args:
+        space: The cache's files.
+        identities: What identifies the index of each upstream, by the upstream's name.
+    """
     files, listings = space.counts
     yield gauge(
         "simpleindex_cache_bytes", "Bytes of files and listings in the cache of upstreams.", space.size
@@ -87,8 +92,16 @@ def cache_families(space: CacheSpace) -> Iterator[MetricFamily]:
         ("kind",),
         {("file",): files, ("listing",): listings},
     )
-    yield counter(
-        "simpleindex_cache_evictions", "Files and listings that were removed to make room.", space.evictions
+    evictions = dict(space.evictions)
+    yield counters(
+        "simpleindex_cache_evictions",
+        "Files and listings that were removed to make room.",
+        ("upstream",),
+        {
+            # Of files, and of listings.
+            (name,): sum(evictions.get(index_directory(identity, digits), 0) for digits in (16, 8))
+            for name, identity in identities.items()
+        },
     )
 
 

@@ -15,6 +15,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.metrics.operations import store_families
 from simpleindex.service.composition import index as composition
 from simpleindex.system.operation_times import OperationTimes
+from simpleindex.upstreams.cache.file_keys import index_directory
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.metric_queries import all_queries
@@ -144,6 +145,12 @@ def test_the_state_of_a_service(world: ServiceFixture, everything: IndexService)
     assert values["simpleindex_watch_lag_seconds"] == values["simpleindex_queued_projects"] == 0
     assert values["simpleindex_cache_entries{kind=file}"] == values["simpleindex_cache_bytes"] == 0
     assert values["simpleindex_rules_valid"] == 1
+    assert values["simpleindex_cache_evictions_total{upstream=behind}"] == 0
+    (upstream,) = upstreams.connected
+    upstreams.cache.space.evictions[index_directory(upstream.settings.identity, 16)] += 2
+    upstreams.cache.space.evictions[index_directory(upstream.settings.identity)] += 1
+    values = metric_values(families(everything))
+    assert values["simpleindex_cache_evictions_total{upstream=behind}"] == 3
     assert 0 <= values["simpleindex_catalogue_age_seconds"] < 600
     assert 0 <= values["simpleindex_rules_age_seconds"] < 600
     assert 0 <= values["simpleindex_advisories_age_seconds"] < 600

@@ -27,7 +27,7 @@ from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import CacheSpace, DiskBudget
 from simpleindex.upstreams.cache.cached_files import CachedFiles
 from simpleindex.upstreams.cache.cached_listings import OLDER_FORMAT, CachedListing, parts_of_listing
-from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey
+from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey, index_directory
 from simpleindex.upstreams.cache.packed_records import pack
 from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.upstreams.pages.enrich import FileFacts
@@ -246,6 +246,7 @@ def test_what_was_used_least_recently_goes_first(place: Place) -> None:
     place.put(datas[3], names[3], cache)
     kept = [place.get(data, cache, name) is not None for data, name in zip(datas, names, strict=True)]
     assert kept == [True, False, True, True]
+    assert cache.space.evictions == {index_directory(INDEX, 16): 1}
     place.room = DiskBudget(budget=1500, floor=0)
     cache = place.cache()
     kept = [place.get(data, cache, name) is not None for data, name in zip(datas, names, strict=True)]

@@ -155,7 +155,8 @@ class IndexMetrics:
         if upstreams is None:
             return
         yield from upstream_families(self.upstreams)
-        yield from cache_families(upstreams.cache.space)
+        identities = {each.settings.name: each.settings.identity for each in upstreams.connected}
+        yield from cache_families(upstreams.cache.space, identities)
         now = time.time()
         rules = upstreams.files.sources.file
         yield gauge(

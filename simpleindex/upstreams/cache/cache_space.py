@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -58,7 +58,7 @@ class CacheSpace:
         is_cache: Whether an error costs speed only, so that it is logged here; else callers report it.
 
     Attributes:
-        evictions: How many files and listings were removed to make room.
+        evictions: How many files and listings were removed to make room, by the directory of their index.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class CacheSpace:
         self._listings: OrderedDict[str, int] = OrderedDict()
         self._size = self._listings_size = 0
         self._silent_until = 0.0
-        self.evictions = 0
+        self.evictions: Counter[str] = Counter()
         self._prefix = os.path.join(root, "listings", "")
         self._is_loaded = False
         self._has_complained = not is_cache
@@ -147,7 +147,7 @@ class CacheSpace:
             if path is None:
                 break
             self._log_eviction()
-            self.evictions += 1
+            self.evictions[os.path.relpath(path, self.root).split(os.sep)[1]] += 1
             self.remove(path)
 
     def _least_used(self) -> str | None:
