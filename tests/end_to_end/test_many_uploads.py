@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("SIMPLEINDEX_KILLS", "5"))
+KILLS = int(os.environ.get("SIMPLEINDEX_KILLS", "3"))
 MiB = 1 << 20
 
 
@@ -79,7 +79,7 @@ def listed(server: Server) -> dict[str, str]:
     ("count", "storage"), [(1, DIRECTORY), (2, DIRECTORY), (2, BUCKET)], indirect=["storage"]
 )
 def test_all_at_once(count: int, publishing: Publishing, new_server: Callable[..., Server]) -> None:
-    """200 files and 50 times one file, some with other bytes, to one server and to two of one storage: all accounted for."""
+    """120 files and 30 times one file, some with other bytes, to one server and to two of one storage: all accounted for."""
     servers = [publishing.server]
     for number in range(1, count):
         other = new_server(*publishing.server.options, name=f"server-{number}")
@@ -89,11 +89,11 @@ def test_all_at_once(count: int, publishing: Publishing, new_server: Callable[..
     assert upload(servers[0], token, "steady", "1.0", wheel_bytes("steady")).status == 200
     distinct = [
         (f"p{number % 23}", f"1.{number}", wheel_bytes(f"p{number % 23}", f"1.{number}"))
-        for number in range(200)
+        for number in range(120)
     ]
     same = [
         ("contested", "1.0", wheel_bytes("contested", files={"which.py": f"{number % 3}".encode()}))
-        for number in range(50)
+        for number in range(30)
     ]
     jobs = [*distinct, *same]
     random.Random(5).shuffle(jobs)
@@ -101,7 +101,7 @@ def test_all_at_once(count: int, publishing: Publishing, new_server: Callable[..
         answers = list(pool.map(lambda job: upload(servers[job[0] % count], token, *job[1]), enumerate(jobs)))
     assert set(statuses) == {200}
     got = Counter((job[0] == "contested", answer.status) for job, answer in zip(jobs, answers, strict=True))
-    assert got[False, 200] == 200, got
+    assert got[False, 200] == len(distinct), got
     won = {
         job[2]
         for job, answer in zip(jobs, answers, strict=True)

@@ -40,7 +40,7 @@ pytestmark = [
     pytest.mark.skipif(MISSING_SEAWEEDFS is not None, reason=str(MISSING_SEAWEEDFS)),
 ]
 
-UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "60"))
+UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "30"))
 NODES = 3
 WRITERS = 50
 """Who upload one name at once."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 PROC = Path("/proc")
-UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "120"))
+UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "60"))
 """Files that are uploaded while workers are killed."""
 
 
