@@ -146,7 +146,7 @@ class Access:
         return tuple(action for action in Action if action in granted or Action.ADMIN in granted)
 
     def may_everywhere(self, identity: Identity, action: Action) -> bool:
-        """Tell whether an identity may do something with every project, whoever owns it, also those that do not exist yet."""
+        """Tell whether an identity may do something with every project, of any owner, also those that do not exist yet."""
         token = identity.token
         if not identity.authenticated or (
             token is not None and not (token.allow(action) and ALL in token.projects)

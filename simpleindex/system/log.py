@@ -95,7 +95,7 @@ PUBLISHER: Final = LogPublisher(FILTER)
 
 
 _reporting: Final[list[ILogObserver]] = []
-"""The observers of :func:`log_to`, of which the last one is told of everything."""
+"""The observers of :func:`log_to`, of which the last one gets everything."""
 
 
 @contextmanager

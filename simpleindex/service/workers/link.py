@@ -148,7 +148,7 @@ class SupervisorLink(LineReceiver):
             if self.changed is not None:
                 await self.changed(message.detail, parse_project_name(message.text))
         except (InvalidProjectName, SimpleIndexError):
-            return  # Whoever requests the project gets the reason.
+            return  # Each request of the project is answered with the reason.
 
 
 class SupervisorNotifier:
