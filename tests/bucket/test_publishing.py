@@ -107,19 +107,24 @@ def _noted(put: Callable[..., None], order: list[str]) -> Callable[..., None]:
     return noted
 
 
+def overtake(one: BucketNode, two: BucketNode, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one node upload a file just before the next object of another one comes."""
+    create = one.store.create
+
+    def overtaken(key: str, *rest: Any) -> None:
+        monkeypatch.setattr(one.store, "create", create)
+        result(two.upload(data, WHEEL))
+        create(key, *rest)
+
+    monkeypatch.setattr(one.store, "create", overtaken)
+
+
 def test_two_nodes_upload_one_name(
     new_node: Callable[[str], BucketNode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store decides: one of them, also when neither saw the other before."""
     one, two = new_node("one").begin(), new_node("two").begin()
-    create = one.store.create
-
-    def overtaken(key: str, *rest: Any) -> None:
-        monkeypatch.setattr(one.store, "create", create)
-        result(two.upload(OTHER_DATA, WHEEL))
-        create(key, *rest)
-
-    monkeypatch.setattr(one.store, "create", overtaken)
+    overtake(one, two, OTHER_DATA, monkeypatch)
     refused = error(one.upload(DATA, WHEEL))
     assert isinstance(refused, AlreadyExists)
     assert refused.sha256 == OTHER_DIGEST
@@ -131,14 +136,7 @@ def test_the_same_bytes_by_two_nodes(
 ) -> None:
     """Both uploads are answered 200."""
     one, two = new_node("one").begin(), new_node("two").begin()
-    create = one.store.create
-
-    def overtaken(key: str, *rest: Any) -> None:
-        monkeypatch.setattr(one.store, "create", create)
-        result(two.upload(DATA, WHEEL))
-        create(key, *rest)
-
-    monkeypatch.setattr(one.store, "create", overtaken)
+    overtake(one, two, DATA, monkeypatch)
     assert not result(one.upload(DATA, WHEEL)).created
 
 

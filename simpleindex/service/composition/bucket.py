@@ -23,15 +23,12 @@ from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.text import duration, plural
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.served_root import ServedRoot
-from simpleindex.directory.scan.batches import ScanThreads
-from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.directory.watch.method import WatchMethod
 from simpleindex.publishing.staging import Staging
 from simpleindex.service.composition.directory import ServedDirectory
 from simpleindex.service.places import own_directory
 from simpleindex.system.log import logger
-from simpleindex.system.threads import core_count
 
 if TYPE_CHECKING:
     from simpleindex.bucket.digests import SharedFacts
@@ -89,37 +86,17 @@ class ServedBucket(ServedDirectory):
         self._is_probed = not runtime.settings.has_logins
         self._runtime = runtime
         self._scratch = str(settings.path)
-        self._first: Deferred[None] | None = None
         store = ObjectStore(parse_location(location))
         self._store = store
         self.directory = PackageBucket(store, self._scratch)
         interval = duration(settings.poll_interval)
         self.choice = WatchMethod("bucket", f"Listing {self.directory.root} every {interval}.")
         self.digests = BucketDigests(str(settings.cache), self.directory, _shared_facts(settings, location))
-        self.live = self._live(used_names)
+        self.live = self._live(LiveBucket, lambda: time.time_ns() + _AHEAD_NS, used_names)
+        self.live.bucket, self.live.reads = self.directory, runtime.threads.reads
         self.source = BucketSource(
             self.live, self.directory, runtime.threads.reads, settings.redirect_downloads or None
         )
-
-    def _live(self, used_names: NameRecord | None) -> LiveBucket:
-        threads = self._runtime.threads
-        scanner = Scanner(
-            self.directory,
-            self.digests,
-            lambda: time.time_ns() + _AHEAD_NS,
-            self.name,
-            examiner=self._runtime.examination,
-        )
-        live = LiveBucket(
-            scanner,
-            self._runtime.reactor,
-            threads=ScanThreads(threads.reads.run, threads.digests.run, threads.examinations.run),
-            log=self.log,
-            workers=core_count() + 1,
-            record=used_names,
-        )
-        live.bucket, live.reads = self.directory, threads.reads
-        return live
 
     def prepare(self, owner: Owner) -> None:
         """Make the local directory, and refuse a bucket that cannot be listed; blocking.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -25,13 +25,15 @@ from simpleindex.system.log import logger
 from simpleindex.system.threads import core_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.operation_times import OperationTimes
 
 _log = logger(__name__)
+
+LiveKind = TypeVar("LiveKind", bound=LiveDirectory)
 
 
 class ServedDirectory:
@@ -67,7 +69,7 @@ class ServedDirectory:
         filesystem = network_filesystem(self.directory.root, mountinfo())
         self.choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
         self.digests = DigestCache(str(settings.cache), self.directory.root, self.log)
-        self.live = self._live(used_names)
+        self.live = self._live(LiveDirectory, time.time_ns, used_names)
         self.live.follows_root = settings.follow_root
         self.source = LocalSource(
             self.live,
@@ -77,17 +79,19 @@ class ServedDirectory:
             name=name,
         )
 
-    def _live(self, used_names: NameRecord | None) -> LiveDirectory:
+    def _live(
+        self, kind: type[LiveKind], now_ns: Callable[[], int], used_names: NameRecord | None
+    ) -> LiveKind:
         threads = self._runtime.threads
         scanner = Scanner(
             self.directory,
             self.digests,
-            time.time_ns,
+            now_ns,
             self.name,
             patient=self.choice.method == "poll",
             examiner=self._runtime.examination,
         )
-        return LiveDirectory(
+        return kind(
             scanner,
             self._runtime.reactor,
             threads=ScanThreads(threads.reads.run, threads.digests.run, threads.examinations.run),
