@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import file_digest
@@ -29,6 +28,7 @@ from simpleindex.core.names import (
 )
 from simpleindex.core.text import printable
 from simpleindex.directory.ledger import UNKNOWN_DIGEST, used_names, with_deleted, with_freed
+from simpleindex.publishing.deletions import DeletedFile
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.present_files import StoredFile
 from simpleindex.publishing.trash import TRASH
@@ -41,23 +41,11 @@ if TYPE_CHECKING:
     from simpleindex.bucket.key_tree import ObjectState
     from simpleindex.bucket.package_bucket import PackageBucket
     from simpleindex.core.names import DistributionName, ProjectName
+    from simpleindex.publishing.project_file_edits import ProjectFileChange
     from simpleindex.publishing.staging import StagedUpload
 
 _TRIES: Final = 20
 """How often a small object is read and put again while others change it."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeletedObject:
-    """A file that was deleted.
-
-    Attributes:
-        filename: Its name.
-        sha256: Its digest, or None if it is not known.
-    """
-
-    filename: str
-    sha256: str | None
 
 
 class BucketWriter:
@@ -191,9 +179,7 @@ class BucketWriter:
             raise NotHere(f"project {project}")
         return tuple(sorted({entry.filename for entry in self._bucket.look(*places).entries}))
 
-    def delete(
-        self, project: ProjectName, filenames: Iterable[str], *, who: str
-    ) -> tuple[DeletedObject, ...]:
+    def delete(self, project: ProjectName, filenames: Iterable[str], *, who: str) -> tuple[DeletedFile, ...]:
         """Move files of a project into the trash; their names stay used.
 
         Raises:
@@ -205,23 +191,19 @@ class BucketWriter:
             for filename in (unique := [*dict.fromkeys(filenames)]):
                 if filename not in present:
                     raise NotHere(f"file {printable(filename)} of the project {project}")
-            deleted = []
-            for filename in unique:
-                _, metadata = self._store.state(present[filename].key)
-                deleted.append(DeletedObject(filename, metadata.get(SHA256)))
-            self._change(project, LEDGER, partial(self._with_deleted, deleted, who))
-            for each in deleted:
-                self._throw_away(project, present[each.filename].key)
-            return tuple(deleted)
-
-    def _with_deleted(self, deleted: Iterable[DeletedObject], who: str, ledger: bytes) -> bytes:
-        for each in deleted:
-            ledger = with_deleted(
-                ledger, each.sha256 or UNKNOWN_DIGEST, each.filename, now=self._now(), who=who
+            keys = [present[filename].key for filename in unique]
+            digests = {key: self._store.state(key)[1].get(SHA256, UNKNOWN_DIGEST) for key in keys}
+            self._change(project, LEDGER, partial(self._with_deleted, digests, who))
+            return tuple(
+                DeletedFile(key, sha256, self._throw_away(project, key)) for key, sha256 in digests.items()
             )
+
+    def _with_deleted(self, digests: Mapping[str, str], who: str, ledger: bytes) -> bytes:
+        for key, sha256 in digests.items():
+            ledger = with_deleted(ledger, sha256, key.rpartition("/")[2], now=self._now(), who=who)
         return ledger
 
-    def _throw_away(self, project: ProjectName, key: str) -> None:
+    def _throw_away(self, project: ProjectName, key: str) -> str:
         moment = datetime.fromtimestamp(self._now(), UTC)
         place = f"{TRASH}/{moment.date().isoformat()}/{project}/{moment.strftime('%H%M%S%f')}"
         filename = key.rpartition("/")[2]
@@ -231,6 +213,7 @@ class BucketWriter:
                 self._store.copy(key + suffix, f"{place}/{filename}{suffix}")
         self._store.delete(key)
         self._delete_side_files(key)
+        return f"{place}/{filename}"
 
     def _delete_side_files(self, key: str) -> None:
         for suffix in SIDE_FILE_SUFFIXES:
@@ -309,7 +292,7 @@ class BucketWriter:
 
     # -- small objects that many change -----------------------------------------------------------------------------
 
-    def edit_project_file(self, project: ProjectName, change: Callable[[bytes | None], bytes | None]) -> bool:
+    def edit_project_file(self, project: ProjectName, change: ProjectFileChange) -> bool:
         """Change a project's ``simpleindex.toml``; return whether it changed.
 
         Args:

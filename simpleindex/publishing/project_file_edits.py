@@ -25,6 +25,9 @@ from simpleindex.directory.project_file import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    ProjectFileChange = Callable[[bytes | None], bytes | None]
+    """Takes the content of a project file, None without one, and returns the new one; None for none."""
+
 
 def with_yank(data: bytes | None, key: str, reason: str) -> bytes:
     """Yank a version or a file.

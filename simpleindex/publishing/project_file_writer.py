@@ -19,14 +19,11 @@ from simpleindex.publishing.staging import Staging
 from simpleindex.system.atomic import storing, sync_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
-
-    Change = Callable[[bytes | None], bytes | None]
+    from simpleindex.publishing.project_file_edits import ProjectFileChange
 
 _NOTHING: bytes = b'status = "active"\n'
 """Keeps a project that has no files."""
@@ -50,19 +47,20 @@ class ProjectFileWriter:
 
     def yank(self, project: ProjectName, key: str, reason: str = "", *, anew: bool = False) -> bool:
         """Yank a version or a file (PEP 592); with ``anew`` also in a project that does not exist yet."""
-        return self._change(project, partial(with_yank, key=key, reason=reason), anew=anew)
+        return self.edit(project, partial(with_yank, key=key, reason=reason), anew=anew)
 
     def unyank(self, project: ProjectName, key: str) -> bool:
         """Remove the yank of a version or a file."""
-        return self._change(project, partial(without_yank, key=key))
+        return self.edit(project, partial(without_yank, key=key))
 
     def set_status(
         self, project: ProjectName, status: Status, reason: str | None = None, *, anew: bool = False
     ) -> bool:
         """Set a project's status (PEP 792); with ``anew`` also of a project that does not exist yet."""
-        return self._change(project, partial(with_status, status=status, reason=reason), anew=anew)
+        return self.edit(project, partial(with_status, status=status, reason=reason), anew=anew)
 
-    def _change(self, project: ProjectName, change: Change, *, anew: bool = False) -> bool:
+    def edit(self, project: ProjectName, change: ProjectFileChange, *, anew: bool = False) -> bool:
+        """Change the project file; with ``anew`` also of a project that does not exist yet."""
         with storing(os.path.join(self._directory.root, project)):
             if not anew and not any(self._directory.places_of(project)):
                 raise NotHere(f"project {project}")

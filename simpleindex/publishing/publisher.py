@@ -1,11 +1,12 @@
-"""The changes of a local directory as operations that return once the index shows them; ``writer.py`` makes them."""
+"""Changes as operations that return once the index shows them: the steps of every storage, and those of a local directory."""
 
 from __future__ import annotations
 
 import errno
 import os
+from abc import ABC, abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault, Trouble
@@ -14,10 +15,11 @@ from simpleindex.core.selection import select
 from simpleindex.core.text import human_size
 from simpleindex.publishing.checks import judge_digests, judge_size
 from simpleindex.publishing.interface import Published
+from simpleindex.publishing.project_file_edits import with_status, with_yank, without_yank
 from simpleindex.publishing.staging import StagedUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.model import Status
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.directory.live.live_directory import LiveDirectory
     from simpleindex.publishing.checks import Upload
+    from simpleindex.publishing.deletions import DeletedFile
     from simpleindex.publishing.interface import Draft
     from simpleindex.publishing.present_files import StoredFile
+    from simpleindex.publishing.project_file_edits import ProjectFileChange
     from simpleindex.publishing.project_file_writer import ProjectFileWriter
     from simpleindex.publishing.upload_checks import UploadChecks
     from simpleindex.publishing.writer import Writer
@@ -44,53 +48,69 @@ def spare_of(total: int) -> int:
     return min(SPARE, total // SPARE_PART)
 
 
-class LocalPublishing:
-    """Publishes into a local directory.
+class StoredDeletions(Protocol):
+    """Deletes and undeletes stored files; blocking."""
+
+    def delete(self, project: ProjectName, filenames: Iterable[str], *, who: str) -> tuple[DeletedFile, ...]:
+        """Move files of a project into the trash; their names stay used."""
+        ...
+
+    def undelete(self, project: ProjectName, filename: str, *, who: str) -> StoredFile:
+        """Take the file of that name that was deleted last out of the trash."""
+        ...
+
+    def free_name(self, project: ProjectName, filename: str, *, who: str) -> bool:
+        """Let a name be used again; return whether it was used."""
+        ...
+
+
+class Publisher(ABC):
+    """Publishes into a storage: judges what is uploaded, changes it in a thread, and waits until the index shows that.
+
+    Attributes:
+        IS_LISTING_EXACT: Whether a file that is listed is stored; False where other servers delete files.
 
     Args:
-        writer: Stores files.
-        project_files: Changes yanks and status.
-        live: The served state of the directory, which is refreshed after every change.
+        deletions: Deletes and undeletes files.
+        live: The served state, which is refreshed after every change.
         source: The files that are listed.
         threads: Call blocking functions.
         checks: Checks an upload's file.
     """
 
+    IS_LISTING_EXACT: ClassVar[bool]
+
     def __init__(
         self,
-        writer: Writer,
-        project_files: ProjectFileWriter,
+        deletions: StoredDeletions,
         live: LiveDirectory,
         source: Source,
         threads: Threads,
-        *,
         checks: UploadChecks,
     ) -> None:
-        self._writer = writer
-        self._project_files = project_files
+        self._deletions = deletions
         self._live = live
         self._source = source
         self._threads = threads
         self._checks = checks
 
-    def require_room(self, size: int) -> None:
-        """Refuse an upload that would not fit on the disk; blocking."""
-        space = self._writer.space()
-        spare = spare_of(space.total)
-        if space.free < size + spare:
-            raise CannotStore(
-                f"The disk of this index is full: it has {human_size(space.free)} left, of which {human_size(spare)} are kept "
-                f"in reserve, and this upload needs {human_size(size)}.",
-                trouble=Trouble(Fault.FULL, os.strerror(errno.ENOSPC), space.path),
-            )
+    @abstractmethod
+    def _filenames(self, name: ProjectName) -> tuple[str, ...]:
+        """Return the names of the stored files of a project."""
+
+    @abstractmethod
+    def _store(
+        self, draft: StagedUpload, upload: Upload, provenance: bytes | None, *, overwrite: bool
+    ) -> tuple[StoredFile, tuple[str, ...]]:
+        """Store a checked file; return it, and sentences for the client."""
+
+    @abstractmethod
+    def _edit_project_file(self, name: ProjectName, change: ProjectFileChange) -> bool:
+        """Change a project's ``simpleindex.toml``; return whether it changed."""
 
     def reserve(self, name: ProjectName) -> Callable[[], None]:
         """Keep a name from upstreams while an upload of it is running; return a function that releases it."""
         return self._live.private_names.reserve(name)
-
-    def open_draft(self) -> StagedUpload:
-        """Create a file for an upload; blocking."""
-        return self._writer.begin()
 
     async def publish(
         self, draft: Draft, upload: Upload, rules: UploadRules, claim_name: Callable[[], None]
@@ -99,10 +119,9 @@ class LocalPublishing:
         assert isinstance(draft, StagedUpload)  # from open_draft
         name = upload.name.project
         listed = await self._sizes(name)
-        published: Published = await self._threads.run(
-            self._publish, draft, upload, rules, claim_name, listed
+        published: Published = await self._change(
+            name, self._publish, draft, upload, rules, claim_name, listed
         )
-        await self._live.changed_here(name)
         return published
 
     def _publish(
@@ -117,20 +136,14 @@ class LocalPublishing:
         digests = draft.finish()
         judge_digests(upload, digests)
         same_name, others = listed.get(name.filename), sum(size for _, size in listed.values())
-        if same_name is not None and same_name[0] == digests.sha256:
+        if self.IS_LISTING_EXACT and same_name is not None and same_name[0] == digests.sha256:
             return Published(digests.sha256, created=False)
         judge_size(name.project, digests.size, others - (same_name[1] if same_name else 0), rules)
         self._checks.examine(draft, upload, rules)
         provenance, warnings = self._checks.provenance_of(upload, digests.sha256)
         claim_name()
-        committed = self._writer.commit(draft, name.project, name.filename, overwrite=rules.overwrite)
-        if provenance is not None:
-            try:
-                self._writer.put_beside(name.project, committed, PROVENANCE_SUFFIX, provenance)
-            except CannotStore as error:
-                # The file is stored, so it has to be listed.
-                warnings = (f"The file was published without its provenance: {error}",)
-        return Published(committed.sha256, committed.created, warnings)
+        stored, more_warnings = self._store(draft, upload, provenance, overwrite=rules.overwrite)
+        return Published(stored.sha256, stored.created, (*warnings, *more_warnings))
 
     async def _sizes(self, name: ProjectName) -> dict[str, tuple[str, int]]:
         """Return digest and size of each listed file."""
@@ -142,48 +155,108 @@ class LocalPublishing:
 
     async def yank(self, name: ProjectName, key: str, reason: str) -> None:
         """Yank a version or a file (PEP 592)."""
-        select(name, key, await self._threads.run(self._writer.filenames, name))
-        await self._edit(name, self._project_files.yank, name, key, reason)
+        select(name, key, await self._threads.run(self._filenames, name))
+        await self._edit(name, partial(with_yank, key=key, reason=reason))
 
     async def unyank(self, name: ProjectName, key: str) -> None:
         """Remove the yank of a version or a file."""
-        if not await self._edit(name, self._project_files.unyank, name, key):
+        if not await self._edit(name, partial(without_yank, key=key)):
             # Nothing was yanked; an unknown version or file is an error all the same.
-            select(name, key, await self._threads.run(self._writer.filenames, name))
+            select(name, key, await self._threads.run(self._filenames, name))
 
     async def set_status(self, name: ProjectName, status: Status, reason: str | None) -> bool:
         """Set a project's status (PEP 792); return whether it changed."""
-        return await self._edit(name, self._project_files.set_status, name, status, reason)
+        return await self._edit(name, partial(with_status, status=status, reason=reason))
 
     async def delete(self, name: ProjectName, key: str, *, by: str) -> Mapping[str, str | None]:
         """Delete a version or a file; return the digests of the deleted files by name."""
-        filenames = select(name, key, await self._threads.run(self._writer.filenames, name))
-        deleted = await self._change(name, partial(self._writer.deletions.delete, who=by), name, filenames)
+        filenames = select(name, key, await self._threads.run(self._filenames, name))
+        deleted = await self._change(name, partial(self._deletions.delete, who=by), name, filenames)
         digests = {os.path.basename(each.path): each.known_sha256 for each in deleted}
         return dict(sorted(digests.items()))
 
     async def undelete(self, name: ProjectName, filename: str, *, by: str) -> str:
         """Undelete the file of that name that was deleted last; return its digest."""
         undeleted: StoredFile = await self._change(
-            name, partial(self._writer.deletions.undelete, who=by), name, filename
+            name, partial(self._deletions.undelete, who=by), name, filename
         )
         return undeleted.sha256
 
     async def free(self, name: ProjectName, filename: str, *, by: str) -> None:
         """Let a deleted file's name be used again."""
-        if not await self._change(name, partial(self._writer.deletions.free_name, who=by), name, filename):
+        if not await self._change(name, partial(self._deletions.free_name, who=by), name, filename):
             raise NotHere(f"deleted file {filename} of the project {name}")
 
-    async def _edit(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> bool:
-        def edit() -> bool:
-            changed: bool = function(*arguments)
-            self._live.note_whole_project_file(name)
-            return changed
-
-        edited: bool = await self._change(name, edit)
+    async def _edit(self, name: ProjectName, change: ProjectFileChange) -> bool:
+        edited: bool = await self._change(name, self._edit_project_file, name, change)
         return edited
 
     async def _change(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> Any:
         result = await self._threads.run(function, *arguments)
         await self._live.changed_here(name)
         return result
+
+
+class LocalPublishing(Publisher):
+    """Publishes into a local directory.
+
+    Args:
+        writer: Stores files.
+        project_files: Changes yanks and status.
+        live: The served state of the directory, which is refreshed after every change.
+        source: The files that are listed.
+        threads: Call blocking functions.
+        checks: Checks an upload's file.
+    """
+
+    IS_LISTING_EXACT = True
+
+    def __init__(
+        self,
+        writer: Writer,
+        project_files: ProjectFileWriter,
+        live: LiveDirectory,
+        source: Source,
+        threads: Threads,
+        *,
+        checks: UploadChecks,
+    ) -> None:
+        super().__init__(writer.deletions, live, source, threads, checks)
+        self._writer = writer
+        self._project_files = project_files
+
+    def require_room(self, size: int) -> None:
+        """Refuse an upload that would not fit on the disk; blocking."""
+        space = self._writer.space()
+        spare = spare_of(space.total)
+        if space.free < size + spare:
+            raise CannotStore(
+                f"The disk of this index is full: it has {human_size(space.free)} left, of which {human_size(spare)} are kept "
+                f"in reserve, and this upload needs {human_size(size)}.",
+                trouble=Trouble(Fault.FULL, os.strerror(errno.ENOSPC), space.path),
+            )
+
+    def open_draft(self) -> StagedUpload:
+        """Create a file for an upload; blocking."""
+        return self._writer.begin()
+
+    def _filenames(self, name: ProjectName) -> tuple[str, ...]:
+        return self._writer.filenames(name)
+
+    def _store(
+        self, draft: StagedUpload, upload: Upload, provenance: bytes | None, *, overwrite: bool
+    ) -> tuple[StoredFile, tuple[str, ...]]:
+        name = upload.name
+        stored = self._writer.commit(draft, name.project, name.filename, overwrite=overwrite)
+        if provenance is not None:
+            try:
+                self._writer.put_beside(name.project, stored, PROVENANCE_SUFFIX, provenance)
+            except CannotStore as error:
+                # The file is stored, so it has to be listed.
+                return stored, (f"The file was published without its provenance: {error}",)
+        return stored, ()
+
+    def _edit_project_file(self, name: ProjectName, change: ProjectFileChange) -> bool:
+        changed = self._project_files.edit(name, change)
+        self._live.note_whole_project_file(name)
+        return changed
