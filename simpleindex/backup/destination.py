@@ -5,18 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.backup.errors import CannotBackUp, CannotRestore
 from simpleindex.backup.manifest import MANIFEST, InvalidManifest, Manifest, parse_manifest
-from simpleindex.backup.plan import is_backup_name, outdated
+from simpleindex.backup.plan import oldest_first
 from simpleindex.core.text import printable
 from simpleindex.system.atomic import sync_directory, sync_file_system
 from simpleindex.system.ownership import make_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 UNFINISHED: Final = ".simpleindex-unfinished"
 """Where a backup is written until it is complete."""
@@ -84,13 +85,13 @@ class BackupDestination:
         finally:
             os.close(descriptor)
 
-    def names(self) -> Sequence[str]:
-        """Return the names of the complete backups, the oldest first."""
-        return sorted(
+    def names(self) -> list[str]:
+        """Return the names of the complete backups, the oldest first; before them those that are dated in the future."""
+        return [
             name
-            for name in os.listdir(self.path)
-            if is_backup_name(name) and os.path.isfile(os.path.join(self.path, name, MANIFEST))
-        )
+            for name in oldest_first(os.listdir(self.path), time.time())
+            if os.path.isfile(os.path.join(self.path, name, MANIFEST))
+        ]
 
     def newest(self) -> tuple[str, Manifest] | None:
         """Return the path and the manifest of the newest backup whose manifest can be read; None if there is none."""
@@ -120,7 +121,7 @@ class BackupDestination:
 
     def remove_outdated(self, keep: int) -> list[str]:
         """Remove all backups but the newest so many; return the names of those that were removed."""
-        names = outdated(self.names(), keep)
+        names = self.names()[:-keep]
         for name in names:
             # Half of a backup must not look like one.
             removed = os.path.join(self.path, f"{_REMOVED}{name}")

@@ -6,7 +6,6 @@ import os
 import socket
 import sqlite3
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
@@ -22,6 +21,7 @@ from simpleindex.backup.manifest import (
     manifest_json,
 )
 from simpleindex.backup.places import STATE, is_of_packages
+from simpleindex.backup.plan import backup_name
 from simpleindex.backup.tree import PartListing, item_of
 from simpleindex.core.text import printable
 from simpleindex.records.copying import copy_records
@@ -32,6 +32,7 @@ from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from simpleindex.backup.checking import Steps
     from simpleindex.backup.destination import BackupDestination
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from simpleindex.backup.places import BackupScope
 
 _TRIES: Final = 3
+
+_RECENT_SECONDS: Final = 60
+"""A file that changed so short before the backup may still be being written, and its link with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class BackupReport:
         path: Its directory.
         linked: Package files that are hard links to those of the server.
         copied: Package files that were copied.
+        unlinked: Those of them for which the file system allows no link.
         unchanged: Package files that are those of the backup before.
         referenced: Package files of which only the digests are kept.
         others: Files of state, certificates and configuration.
@@ -80,6 +85,7 @@ class BackupReport:
     path: str = ""
     linked: int = 0
     copied: int = 0
+    unlinked: int = 0
     unchanged: int = 0
     referenced: int = 0
     others: int = 0
@@ -192,11 +198,14 @@ class _BackupInTheMaking:
             return self._referenced(source, item)
         if (reused := self._unchanged(source, target, item)) is not None:
             return reused
-        if self._request.packages is PackagesMode.LINK and link_file(source, target):
-            if (linked := self._linked(target, item)) is not None:
+        if self._request.packages is PackagesMode.LINK:
+            if not link_file(source, target):
+                self._report.unlinked += 1
+            elif (linked := self._linked(target, item)) is not None:
                 self._report.linked += 1
                 return linked
-            os.unlink(target)
+            else:
+                os.unlink(target)
         copied = copy_file(source, target)
         self._report.copied += 1
         return replace(item_of(part.name, item.path, copied.status), size=copied.size, sha256=copied.sha256)
@@ -220,9 +229,12 @@ class _BackupInTheMaking:
         return replace(item, sha256=before.sha256)
 
     def _linked(self, target: str, item: BackupItem) -> BackupItem | None:
-        """Return the item of a file that was linked; None for one that is still being written."""
+        """Return the item of a file that was linked; None for one that is still being written, or may be."""
+        now = self._request.now.timestamp()
         for _ in range(_TRIES):
             before = os.lstat(target)
+            if abs(before.st_mtime - now) <= _RECENT_SECONDS:
+                return None
             read = read_digest(target)
             after = os.lstat(target)
             if (before.st_size, before.st_mtime_ns) == (
@@ -285,7 +297,7 @@ class _BackupInTheMaking:
         """Return the name of the backup: the time, a second later where that is used."""
         second = int(self._request.now.timestamp())
         while True:
-            name = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+            name = backup_name(second)
             if not os.path.lexists(os.path.join(self._destination.path, name)):
                 return name
             second += 1

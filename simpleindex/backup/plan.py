@@ -1,9 +1,10 @@
-"""The plan of a restore: what goes where, which directories are replaced; and which backups are outdated. Pure."""
+"""The plan of a restore: what goes where, which directories are replaced; and the order of backups. Pure."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.backup.manifest import BackupItem, InvalidManifest, ItemKind
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from simpleindex.backup.manifest import Manifest
 
 _NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
+
+_SKEW_SECONDS: Final = 60
+"""So much may two clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,18 @@ def is_backup_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def outdated(names: Iterable[str], keep: int) -> list[str]:
-    """Return the names of the backups that are removed so that the newest so many stay."""
-    ordered = sorted(filter(is_backup_name, names))
-    return ordered[: max(len(ordered) - keep, 0)]
+def backup_name(made: float) -> str:
+    """Return the name of a backup that was made at this time, in seconds since 1970."""
+    return datetime.fromtimestamp(int(made), UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+
+
+def oldest_first(names: Iterable[str], now: float) -> list[str]:
+    """Return the names that are those of backups, in the order of their time.
+
+    Those of the future come first: the clock was wrong when they were made, and they must not pass for the newest.
+    """
+    present = backup_name(now + _SKEW_SECONDS)
+    return sorted(filter(is_backup_name, names), key=lambda name: (name <= present, name))
 
 
 def plan_restore(manifest: Manifest, below: str = "") -> RestorePlan:

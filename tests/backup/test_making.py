@@ -64,8 +64,8 @@ def test_everything_is_in_it(world: BackupWorld) -> None:
     assert report.others == len(names) - FILES
     assert manifest.options["path"] == (str(world.home / "srv"),)
     assert manifest.options["https"] == ("8443",)
-    assert manifest.made == "2026-11-29T05:00:00+00:00"
-    assert os.path.basename(report.path) == "2026-11-29T05-00-00Z"
+    assert manifest.made == "2016-11-29T05:00:00+00:00"
+    assert os.path.basename(report.path) == "2016-11-29T05-00-00Z"
     assert not stored(report, "state/records.sqlite3-wal").exists()
 
 
@@ -315,6 +315,19 @@ def test_a_destination_without_a_parent(tmp_path: Path) -> None:
     assert not (tmp_path / "disk").exists()
 
 
+def test_a_package_that_may_still_be_written(world: BackupWorld) -> None:
+    """A copy of an hour ago goes on now and then; what changed just before is copied, and linked by the next backup."""
+    path = world.home / "srv" / WHEEL
+    destination, request = BackupDestination(str(world.backups)), world.request(verifies=True)
+    os.utime(path, (request.now.timestamp() - 30,) * 2)
+    with destination.writing():
+        report = make_backup(destination, request, NO_STEPS)
+    assert (report.linked, report.copied, report.unlinked) == (FILES - 1, 1, 0)
+    with path.open("ab") as stream:
+        stream.write(b".")
+    assert stored(report, f"packages/{WHEEL}").read_bytes() == path.read_bytes()[:-1]
+
+
 def test_two_at_once(world: BackupWorld) -> None:
     """The second one is refused, and changes nothing of the first."""
     one, two = BackupDestination(str(world.backups)), BackupDestination(str(world.backups))
@@ -334,7 +347,7 @@ def test_two_in_one_second(world: BackupWorld) -> None:
     request = world.request()
     with destination.writing():
         names = [os.path.basename(make_backup(destination, request, NO_STEPS).path) for _ in range(2)]
-    assert names == ["2026-11-29T05-00-00Z", "2026-11-29T05-00-01Z"]
+    assert names == ["2016-11-29T05-00-00Z", "2016-11-29T05-00-01Z"]
 
 
 def test_old_backups_are_removed(world: BackupWorld) -> None:
@@ -343,7 +356,7 @@ def test_old_backups_are_removed(world: BackupWorld) -> None:
         world.back_up()
     (world.backups / "2026-01-01T00-00-00Z").mkdir()
     destination = BackupDestination(str(world.backups))
-    assert destination.remove_outdated(2) == ["2026-11-29T05-00-00Z"]
+    assert destination.remove_outdated(2) == ["2016-11-29T05-00-00Z"]
     assert len(destination.names()) == 2
     assert (world.backups / "2026-01-01T00-00-00Z").is_dir()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC, datetime
 
 import pytest
 
@@ -16,7 +17,7 @@ from simpleindex.backup.manifest import (
     Manifest,
     PackagesMode,
 )
-from simpleindex.backup.plan import RestoreRoot, is_backup_name, outdated, plan_restore
+from simpleindex.backup.plan import RestoreRoot, is_backup_name, oldest_first, plan_restore
 
 STATE = BackupPart("state", "/var/lib/s")
 CERTS = BackupPart("certs", "/var/lib/s/certs")
@@ -108,17 +109,19 @@ def test_parts_that_do_not_fit_together(parts: tuple[BackupPart, ...], items: tu
         plan_restore(manifest(parts, items))
 
 
-def test_outdated_backups() -> None:
-    """Other names are nobody's backups."""
+def test_the_order_of_backups() -> None:
+    """By time; those of the future first. Other names are nobody's backups."""
     names = [
         "2026-11-29T05-00-00Z",
         "2026-11-27T05-00-00Z",
+        "2099-01-01T00-00-00Z",
         "notes",
         "2026-11-28T05-00-00Z",
         ".simpleindex-unfinished",
     ]
-    assert outdated(names, 2) == ["2026-11-27T05-00-00Z"]
-    assert outdated(names, 3) == outdated(names, 9) == []
+    now = datetime(2026, 11, 29, 5, 0, tzinfo=UTC).timestamp()
+    assert oldest_first(names, now) == [names[2], names[1], names[4], names[0]]
+    assert oldest_first(names, now - 3600) == [names[0], names[2], names[1], names[4]]
     assert not is_backup_name("2026-11-29T05-00-00Z.part")
 
 

@@ -87,6 +87,18 @@ def test_old_ones_go_when_the_new_one_is_verified(
     assert newest(world) == kept
 
 
+def test_one_that_is_dated_in_the_future(
+    world: BackupWorld, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    """It counts as the oldest: the new one stays, and is what a restore takes."""
+    first = Path(world.back_up().path)
+    future = first.rename(world.backups / "9999-01-01T00-00-00Z")
+    status, out, err = run("backup", world.backups, "--keep", "1")
+    assert (status, out.splitlines()[-1]) == (0, f"Removed {future.name}.")
+    assert err.startswith(f"simpleindex: {future.name} in {world.backups} is dated in the future")
+    assert newest(world).name < future.name
+
+
 def test_packages_that_cannot_be_linked(
     world: BackupWorld, run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,7 +168,7 @@ def test_a_restore(world: BackupWorld, run: Callable[..., tuple[int, str, str]])
     backup = Path(world.back_up().path)
     status, out, _ = run("restore", world.backups, "--dry-run")
     assert status == 0
-    assert out.startswith("The newest of 2 backups is 2026-11-29T06-00-00Z.\nThe backup of ")
+    assert out.startswith("The newest of 2 backups is 2016-11-29T06-00-00Z.\nThe backup of ")
     assert f"  packages: 2 files to {world.home}/srv\n" in out
     assert out.endswith("more.\n")
     status, _, err = run("restore", backup)

@@ -58,6 +58,7 @@ def backup(words: list[str]) -> int:
         with destination.writing():
             with Progress(sys.stderr, "files") as progress:
                 report = make_backup(destination, request, Steps(progress.expect, progress.advance))
+            report.notes += _notes_of_time(destination, report.path)
             removed = [] if arguments.keep is None else destination.remove_outdated(arguments.keep)
     except KeyboardInterrupt:
         complain("The unfinished backup is removed.")
@@ -131,6 +132,16 @@ def _refuse_inside(destination: str, settings: Settings, scope: BackupScope) -> 
             )
 
 
+def _notes_of_time(destination: BackupDestination, made: str) -> list[str]:
+    """Return a sentence about each backup that is dated after the one that was just made."""
+    return [
+        f"{name} in {printable(destination.path)} is dated in the future, so it counts as older than the others: "
+        "the clock was wrong when it was made, or is wrong now."
+        for name in destination.names()
+        if name > os.path.basename(made)
+    ]
+
+
 def _print(report: BackupReport, request: BackupRequest, seconds: float) -> None:
     packages = [
         f"{number:,} {how}"
@@ -149,9 +160,9 @@ def _print(report: BackupReport, request: BackupRequest, seconds: float) -> None
         f"{plural(report.others, 'file')} of state, certificates and configuration; {decimal_size(report.size)} "
         f"in {seconds:.1f} seconds.{' Verified.' if request.verifies else ''}"
     )
-    if request.packages is PackagesMode.LINK and report.copied:
+    if report.unlinked:
         print(
-            f"{plural(report.copied, 'package file')} could not be linked; {printable(report.path)} is on another file system or mount."
+            f"{plural(report.unlinked, 'package file')} could not be linked; {printable(report.path)} is on another file system or mount."
         )
     for note in report.notes:
         complain(note)
