@@ -13,13 +13,17 @@ from hypothesis import settings
 
 from simpleindex.system.log import FILTER
 from tests.fixtures.databases import UnsyncedConnection
+from tests.fixtures.depth import number_of
 from tests.fixtures.log import CapturedLog, release_failures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 settings.register_profile(
-    "simpleindex", settings.get_profile(settings.get_current_profile_name()), deadline=None
+    "simpleindex",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    max_examples=number_of(100, least=25),
 )
 settings.load_profile("simpleindex")
 

@@ -30,6 +30,7 @@ from simpleindex.archives.inspect import (
 from simpleindex.core.files import Sidecar
 from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import Part, raw_zip, tar
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def mutations(draw: st.DrawFn) -> tuple[str, bytes]:
     return filename, bytes(data)
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=number_of(400), suppress_health_check=[HealthCheck.too_slow])
 @given(mutations())
 def test_mutations_are_judged_without_any_other_error(mutation: tuple[str, bytes]) -> None:
     """Either they did not matter, and then the facts hold, or they are refused in a sentence of one line."""
@@ -273,7 +274,7 @@ def test_mutations_are_judged_without_any_other_error(mutation: tuple[str, bytes
     assert len(reason) < 300
 
 
-@settings(max_examples=300)
+@settings(max_examples=number_of(300))
 @given(st.binary(max_size=80), st.integers(0, 120))
 @example(b"\xff" * 80, 60)
 @example(b"PK\x06\x07" + b"\0" * 4 + b"\xff" * 8 + b"\1\0\0\0", 42)

@@ -35,6 +35,7 @@ from tests.fixtures.archives import (
     tar_gz,
     wheel_parts,
 )
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
@@ -506,7 +507,7 @@ def test_large_uploads_cost_little_memory(tmp_path: Path) -> None:
 TAR_GZ = sdist_bytes()
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=number_of(200))
 @given(
     st.sampled_from(
         [

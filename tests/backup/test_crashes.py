@@ -17,6 +17,7 @@ from simpleindex.backup.destination import BackupDestination, read_manifest
 from simpleindex.backup.errors import CannotBackUp, CannotRestore
 from simpleindex.backup.manifest import PackagesMode
 from tests.fixtures.backup_world import BackupWorld, contents
+from tests.fixtures.depth import every
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.faults import Faults
 
@@ -62,7 +63,7 @@ def assert_whole(world: BackupWorld, point: str) -> int:
 
 @pytest.mark.parametrize(
     ("packages", "step"),
-    [(PackagesMode.LINK, 2), pytest.param(PackagesMode.COPY, 1, marks=pytest.mark.slow)],
+    [(PackagesMode.LINK, every(3)), (PackagesMode.COPY, every(4))],
 )
 def test_a_backup_is_killed_at_every_call(memory: Path, packages: PackagesMode, step: int) -> None:
     """What is unfinished is never taken for a backup; the next one succeeds, and clears it away."""
@@ -121,7 +122,7 @@ def test_a_restore_is_killed_at_every_call(memory: Path) -> None:
     lost()
     calls = calls_of(act)
     wanted = served(world)
-    for at in range(1, len(calls) + 1):
+    for at in range(1, len(calls) + 1, every(3)):
         lost()
         point = f"killed at {at} of {calls}"
         assert Faults(at).kill(act), point

@@ -550,7 +550,7 @@ PEERS: tuple[type[Server], ...] = (
     DevpiServer,
     Pypiron,
 )
-NEED_NO_SETUP: tuple[type[Server], ...] = (Simpleindex, TwistdWeb, NginxAutoindex, NginxStatic)
+NEED_NO_SETUP: tuple[type[Server], ...] = (Simpleindex, NginxStatic)
 
 
 def installed(workplace: Workplace, name: str) -> str:

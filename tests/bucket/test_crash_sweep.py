@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from simpleindex.core.model import Status
 from simpleindex.publishing.upload_checks import UploadChecks
 from tests.fixtures.bucket import ACME, BucketNode
 from tests.fixtures.deferreds import result
+from tests.fixtures.depth import every
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-STEP = int(os.environ.get("SIMPLEINDEX_SWEEP_STEP", "3"))
-"""One in so many requests is one at which a node is killed; 1 for every one, which takes a minute."""
+STEP = every(3)
+"""One in so many requests is one at which a node is killed."""
 
 WHEEL, SDIST = wheel_name(), sdist_name()
 DATA = wheel_bytes()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("SIMPLEINDEX_KILLS", "5"))
+KILLS = int(os.environ.get("SIMPLEINDEX_KILLS", "3"))
 NOBODY = pwd.getpwnam("nobody")
 
 

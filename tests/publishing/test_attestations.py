@@ -18,6 +18,7 @@ from simpleindex.archives.inspect import examine_side_file
 from simpleindex.core import bounds
 from simpleindex.publishing.attestations import Attestations, load_attestations
 from simpleindex.publishing.errors import RefusedUpload
+from tests.fixtures.depth import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -266,7 +267,9 @@ PATHS = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=number_of(60), deadline=None
+)
 @given(PATHS, JSON, st.integers(0, 2000))
 def test_whatever_is_sent_is_verified_or_refused(
     attestations: Attestations, path: tuple[str, str], value: object, at: int

@@ -20,6 +20,7 @@ from simpleindex.records.downloads.counting import (
 )
 from simpleindex.records.downloads.keys import DownloadEvent, DownloadKey, first_day_of, month_of
 from simpleindex.records.downloads.report import DownloadQuestion, download_report
+from tests.fixtures.depth import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -245,7 +246,9 @@ def expected_counts(
     st.sampled_from(Grouping),
     st.sampled_from([None, ACME]),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=number_of(40), deadline=None
+)
 def test_numbers_are_those_of_single_downloads(
     emptied: Callable[[], DownloadsDatabase],
     keys: list[DownloadKey],

@@ -16,6 +16,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.search.query import parse_query
 from simpleindex.search.search import PATIENCE
 from tests.fixtures.deferreds import result
+from tests.fixtures.depth import number_of
 from tests.fixtures.stub_source import StubSource
 from tests.search.world import SearchWorld
 
@@ -200,7 +201,7 @@ SECRETS = ("zebra", "quartz", "mambo")
     offered=st.sets(st.tuples(st.sampled_from(["acme", "beta", "zebra"]), st.integers(1, 3))),
     hidden=st.sets(st.sampled_from(["acme", "beta", "zebra"])),
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=number_of(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_leaks(
     tmp_path_factory: pytest.TempPathFactory,
     files: list[tuple[str, int, str]],

@@ -31,6 +31,7 @@ from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey, in
 from simpleindex.upstreams.cache.packed_records import pack
 from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.upstreams.pages.enrich import FileFacts
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.faults import Faults
@@ -196,7 +197,7 @@ def test_a_damaged_file_is_removed(place: Place, keeps_time: bool) -> None:
     assert place.get(OLD) == OLD
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=number_of(200))
 @given(data=st.data())
 def test_whatever_is_damaged_nothing_wrong_comes_back(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

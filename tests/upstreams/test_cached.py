@@ -31,6 +31,7 @@ from tests.fixtures.cached_upstream import (
     read,
 )
 from tests.fixtures.deferreds import error, pending, result
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.memory_upstream import HOST
 from tests.fixtures.stepping import at_once
@@ -580,7 +581,7 @@ def test_stopping_gives_up_what_is_fetched(world: CachedUpstreamFixture) -> None
     assert not [*(world.root / "upstream" / "new").iterdir()]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=number_of(150))
 @given(
     pieces=st.lists(st.integers(1, 700), min_size=1, max_size=8),
     reads=st.lists(st.integers(1, 900), min_size=1, max_size=8),

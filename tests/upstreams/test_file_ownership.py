@@ -33,6 +33,7 @@ from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.settings import UpstreamSettings
 from tests.fixtures.cached_upstream import read
 from tests.fixtures.deferreds import error, result
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.log import CapturedLog
@@ -266,7 +267,7 @@ def _metadata_of(wheel: bytes, name: ProjectName) -> list[bytes]:
 
 
 TestOwnership = Ownership.TestCase
-TestOwnership.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestOwnership.settings = settings(max_examples=number_of(60), stateful_step_count=30, deadline=None)
 
 
 class Pair:

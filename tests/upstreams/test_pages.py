@@ -20,6 +20,7 @@ from simpleindex.upstreams.pages.html import read_html
 from simpleindex.upstreams.pages.project_page import parse_flat, parse_project
 from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.pages.simple import project_html, project_json, root_html, root_json
+from tests.fixtures.depth import number_of
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html; charset=utf-8"
@@ -500,7 +501,7 @@ ODD_PAGES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=number_of(300))
 @given(page=ODD_PAGES | ODD, kind=st.sampled_from([JSON, HTML]))
 @example(page={"files": [{**entry(), "url": "http://[::1"}]}, kind=JSON)
 def test_whatever_json_says_only_our_error_is_raised(page: Any, kind: str) -> None:
@@ -535,7 +536,7 @@ MARKUP = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=300)
+@settings(max_examples=number_of(300))
 @given(
     text=MARKUP,
     charset=st.sampled_from(["utf-8", "utf-16", "latin-1", "unicode_escape", "punycode", "undefined"]),

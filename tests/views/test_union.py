@@ -20,6 +20,7 @@ from simpleindex.views import union as merged
 from simpleindex.views.name_rules import NameRules, Scope
 from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import add_wheel, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
 from tests.fixtures.stepping import at_once
@@ -242,7 +243,7 @@ def _set(local: Absent, state: str, name: ProjectName) -> None:
             local.gate = Deferred()
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=number_of(400))
 @given(
     strategy=st.sampled_from(Strategy),
     own=_PATTERNS,

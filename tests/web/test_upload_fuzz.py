@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.publishing_site import PublishingSiteFixture, publishing_site
 
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
     from tests.fixtures.connection import Answer
 
-SECONDS = float(os.environ.get("SIMPLEINDEX_FUZZ_SECONDS", "20"))
+SECONDS = float(os.environ.get("SIMPLEINDEX_FUZZ_SECONDS", "8"))
 SEED = int(os.environ.get("SIMPLEINDEX_FUZZ_SEED", "0"))
-_EXAMPLES_OF_A_ROUND = 100
+_EXAMPLES_OF_A_ROUND = number_of(100)
 
 BOUNDARY = b"b0und4ry"
 

@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.directory.live.coalescer import Coalescer
+from tests.fixtures.depth import number_of
 from tests.fixtures.log import logged_failures
 
 if TYPE_CHECKING:
@@ -315,4 +316,4 @@ class AnyInterleaving(RuleBasedStateMachine):
 
 
 TestAnyInterleaving = AnyInterleaving.TestCase
-TestAnyInterleaving.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyInterleaving.settings = settings(max_examples=number_of(150), stateful_step_count=40, deadline=None)

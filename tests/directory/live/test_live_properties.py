@@ -24,6 +24,7 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.system.stamp import Stamp
 from tests.fixtures.deferreds import result
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture, frozen_stamp
 from tests.fixtures.threads import HeldThreads
@@ -375,7 +376,7 @@ class PollingMachine(LiveMachine):
 
 
 SETTINGS = settings(
-    max_examples=40,
+    max_examples=number_of(40),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

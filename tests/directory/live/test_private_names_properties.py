@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from simpleindex.directory.layout.distribution_like import is_trace
 from tests.directory.live.test_private_names import BYTES, WHEEL, PrivateNamesFixture
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import put
 
 SPELLINGS: Final = ("secret", "Secret")
@@ -114,7 +115,7 @@ class Disk:
 
 
 @pytest.mark.parametrize("polling", [False, True], ids=["events", "polling"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=number_of(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, min_size=1, max_size=12))
 def test_no_sequence_lets_a_name_out(polling: bool, sequence: list[tuple[str, ...]]) -> None:
     """With events, whatever was there counts; with polling, whatever was there when somebody asked."""

@@ -26,6 +26,7 @@ from simpleindex.directory.watch import events
 from simpleindex.directory.watch import inotify as watch
 from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.directory.watch.interface import WatchUnavailable
+from tests.fixtures.depth import number_of
 from tests.fixtures.inotify import ManualReaders
 
 if TYPE_CHECKING:
@@ -753,5 +754,5 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
 TestAnyOrderOfEvents = AnyOrderOfEvents.TestCase
 TestAnyOrderOfEvents.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=number_of(60), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fixtures.connection import answers
+from tests.fixtures.depth import number_of
 from tests.fixtures.two_lanes import (
     BARE_LINES,
     CLIENTS,
@@ -240,7 +241,7 @@ def conversations(draw: st.DrawFn, sent: st.SearchStrategy[bytes]) -> tuple[byte
     return tuple(data[start:stop] for start, stop in pairwise(edges))
 
 
-PROPERTY = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+PROPERTY = settings(max_examples=number_of(100), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class AlikeTests(SynchronousTestCase):

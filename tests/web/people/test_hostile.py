@@ -13,6 +13,7 @@ from simpleindex.core.files import File
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, parse_project_name
 from simpleindex.web.release_metadata import parse_release_metadata
+from tests.fixtures.depth import number_of
 from tests.fixtures.hostile_texts import EVIL, HTML, MARKDOWN, RST, assert_harmless
 from tests.fixtures.people_site import PLAIN_BROWSER, Document, is_for_people, open_people_pages
 from tests.fixtures.site import SiteFixture
@@ -178,7 +179,7 @@ def test_addresses() -> None:
     st.text(st.sampled_from("<>\"'&/= \nabscriptonj:()[]!`#*_-|.{}%"), max_size=60),
     st.sampled_from(["text/markdown", "text/plain"]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=number_of(30), deadline=None)
 def test_any_description(text: str, content_type: str) -> None:
     assert_harmless(described(text, content_type, f"Summary: {' '.join(text.split())}"))
 
