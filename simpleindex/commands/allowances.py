@@ -17,6 +17,7 @@ from simpleindex.commands.arguments import (
     add_path_options,
     command_paths,
     complain,
+    require_records,
     require_state,
     table,
     who,
@@ -138,6 +139,7 @@ def _allow(arguments: argparse.Namespace, where: CommandPaths, allowances: Allow
 
 def _disallow(arguments: argparse.Namespace, where: CommandPaths, allowances: AllowanceTable) -> int:
     name, version = _parse_release(arguments.what)
+    require_records(where)
     same, others = _find(allowances, name, version, time.time())
     rest = ", ".join(map(_spelt, others))
     if same is None:
@@ -153,6 +155,7 @@ def _disallow(arguments: argparse.Namespace, where: CommandPaths, allowances: Al
 
 
 def _list(arguments: argparse.Namespace, where: CommandPaths, allowances: AllowanceTable) -> int:
+    require_records(where)
     active = allowances.active(time.time())
     if arguments.what is not None:
         name, version = _parse_release(arguments.what)

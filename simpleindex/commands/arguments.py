@@ -9,7 +9,7 @@ import sqlite3
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from simpleindex.config.settings import resolve_people
 from simpleindex.core.errors import RefusedStart
@@ -20,6 +20,8 @@ from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_NAME_THE_STATE: Final = "Name the server's configuration with SIMPLEINDEX_CONFIG=FILE or --config FILE, or its state directory with --state DIR."
 
 
 class Parser(argparse.ArgumentParser):
@@ -110,11 +112,26 @@ def require_state(where: CommandPaths, what: str, *, new: bool) -> None:
             initialize_records(state, anew=False)
         elif condition_of(state) is RecordsCondition.NEW:
             raise RefusedStart(
-                f"No server has used {state}, so none would know {what}. Name the server's configuration with "
-                "SIMPLEINDEX_CONFIG=FILE or --config FILE, or its state directory with --state DIR; --new-state begins a new one."
+                f"No server has used {state}, so none would know {what}. {_NAME_THE_STATE} --new-state begins a new one."
             )
     except (OSError, sqlite3.Error) as error:
         raise RefusedStart(f"{trouble_of(error, state).for_operator()}") from None
+
+
+def require_records(where: CommandPaths) -> None:
+    """Refuse to read records that cannot be read, or are not there: they would look like empty ones.
+
+    Raises:
+        RefusedStart: It is so.
+    """
+    if where.records is not None:
+        return  # A database that cannot be used is refused by itself.
+    require_readable_state(where.state)
+    condition = condition_of(str(where.state))
+    if condition is RecordsCondition.NEW:
+        raise RefusedStart(f"No server has used {where.state}. {_NAME_THE_STATE}")
+    if condition is RecordsCondition.LOST:
+        initialize_records(str(where.state), anew=False)
 
 
 def require_readable_state(state: Path, *, may_be_missing: bool = False) -> None:
@@ -128,10 +145,7 @@ def require_readable_state(state: Path, *, may_be_missing: bool = False) -> None
     except FileNotFoundError:
         if may_be_missing:
             return
-        raise RefusedStart(
-            f"There is no {state}, so no server has used it. Name the server's configuration with SIMPLEINDEX_CONFIG=FILE or "
-            "--config FILE, or its state directory with --state DIR."
-        ) from None
+        raise RefusedStart(f"There is no {state}, so no server has used it. {_NAME_THE_STATE}") from None
     except OSError as error:
         raise RefusedStart(
             f"{state} cannot be read: {error.strerror}; run the command as its owner, or as root."

@@ -143,9 +143,9 @@ def test_disallow(world: AllowancesFixture, capsys: Captured) -> None:
 
 def test_disallow_what_is_not_allowed(world: AllowancesFixture, capsys: Captured) -> None:
     """What is meant may be another spelling of it; what has ended is not there."""
+    initialize_records(str(world.state), anew=False)
     _, err = run(capsys, "disallow", "acme", status=2)
     assert err == f"simpleindex: There is no allowance of acme in {world.state}.\n"
-    assert not world.state.exists()
     allow(capsys, "acme==1.0")
     _, err = run(capsys, "disallow", "acme", status=2)
     assert err == f"simpleindex: There is no allowance of acme in {world.state}, but of acme==1.0.\n"
@@ -193,10 +193,13 @@ def test_list(world: AllowancesFixture, capsys: Captured) -> None:
 
 
 def test_list_of_none(world: AllowancesFixture, capsys: Captured) -> None:
-    """It says where it looked, and makes nothing by looking."""
+    """It says where it looked; in a directory that no server has used nothing is listed or made."""
+    assert "so no server has used it" in run(capsys, "allow", "--list", status=2)[1]
+    assert "so no server has used it" in run(capsys, "disallow", "acme", status=2)[1]
+    assert not world.state.exists()
+    initialize_records(str(world.state), anew=False)
     assert run(capsys, "allow", "--list") == ("", f"There are no active allowances in {world.state}.\n")
     assert run(capsys, "allow", "--list", "--json") == ("[]\n", "")
-    assert not world.state.exists()
 
 
 GOOD = ("--for", "2h", "--reason", "x")

@@ -404,10 +404,31 @@ def test_an_end_that_is_near(world: PeopleFixture, capsys: Captured) -> None:
 
 
 def test_token_list_of_none(world: PeopleFixture, capsys: Captured) -> None:
-    """It says where it looked; for programs it is an empty list; and nothing is made by looking."""
+    """It says where it looked; for programs it is an empty list."""
+    initialize_records(str(world.state), anew=False)
     assert run(capsys, "token", "list") == ("", f"There are no tokens in {world.state}.\n")
     assert run(capsys, "token", "list", "--json") == ("[]\n", "")
-    assert not world.state.exists()
+
+
+@pytest.mark.parametrize("words", [("token", "list", "--json"), ("token", "revoke", "ab12cd34")])
+def test_tokens_of_no_server(world: PeopleFixture, capsys: Captured, words: tuple[str, ...]) -> None:
+    """A mistyped path is not a server without tokens; and nothing is made by looking."""
+    out, err = run(capsys, *words, status=2)
+    assert (out, err.startswith(f"simpleindex: There is no {world.state}, so no server has used it.")) == (
+        "",
+        True,
+    )
+    world.state.mkdir()
+    assert run(capsys, *words, status=2)[1].startswith(f"simpleindex: No server has used {world.state}. Name")
+    assert not [*world.state.iterdir()]
+
+
+def test_tokens_that_are_lost(world: PeopleFixture, capsys: Captured) -> None:
+    """The audit shows that there were some."""
+    create(capsys, "--can", "read")
+    for path in world.state.glob("records.sqlite3*"):
+        path.unlink()
+    assert "is empty or gone" in run(capsys, "token", "list", status=2)[1]
 
 
 def test_token_list_of_a_directory_that_cannot_be_read(

@@ -26,7 +26,7 @@ from simpleindex.commands.arguments import (
     add_path_options,
     command_paths,
     complain,
-    require_readable_state,
+    require_records,
     require_state,
     table,
     who,
@@ -158,8 +158,7 @@ def _create(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
 
 
 def _list(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable) -> int:
-    if where.records is None:
-        require_readable_state(where.state, may_be_missing=True)
+    require_records(where)
     now, rows = time.time(), tokens.all()
     if arguments.json:
         print(json.dumps([_as_json(one, now) for one in rows], indent=2))
@@ -171,6 +170,7 @@ def _list(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable
 
 
 def _revoke(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable) -> int:
+    require_records(where)
     status = 0
     for id_ in arguments.id:
         before = tokens.revoke(id_, time.time())
