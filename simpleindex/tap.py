@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.python import usage
 
 from simpleindex.config.options import OPTION_NAMES, OPTIONS, Option
-from simpleindex.config.settings import Settings, resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import nearest
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from twisted.application.service import IService
 
+    from simpleindex.config.settings import Settings
     from simpleindex.service.workers.supervisor import WorkerSupervisor
 
 

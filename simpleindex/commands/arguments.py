@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from simpleindex.config.settings import resolve_people
+from simpleindex.config.resolution import resolve_people
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.audit import Audit
 from simpleindex.records.beginning import condition_of, initialize_records

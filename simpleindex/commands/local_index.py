@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 
 if TYPE_CHECKING:
-    from simpleindex.config.settings import ListenAddress, Settings
+    from simpleindex.config.settings import Settings
+    from simpleindex.config.values import ListenAddress
 
 _TCP: Final = re.compile(r"(?:tcp6?:)?([0-9]+)(?::|\Z)")
 

@@ -24,7 +24,7 @@ from simpleindex.backup.making import BackupReport, make_backup
 from simpleindex.backup.manifest import MANIFEST, ItemKind, ItemOwner, PackagesMode
 from simpleindex.backup.places import scope_of
 from simpleindex.backup.tree import PartListing
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.tokens import TokenTable

@@ -18,7 +18,7 @@ from simpleindex.backup.errors import CannotRestore
 from simpleindex.backup.manifest import MANIFEST, PackagesMode
 from simpleindex.backup.plan import plan_restore
 from simpleindex.backup.restoring import RestoreRequest, missing_files
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from tests.fixtures.backup_world import BackupWorld, contents
 from tests.fixtures.distributions import put, wheel_name
 

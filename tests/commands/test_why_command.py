@@ -11,7 +11,7 @@ import pytest
 from simpleindex.commands.local_index import local_url
 from simpleindex.commands.main import main
 from simpleindex.commands.remote import TOKEN_VARIABLE
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from tests.fixtures.http_answers import AnsweringServer
 

@@ -15,15 +15,9 @@ from hypothesis import strategies as st
 
 from simpleindex.config.acme_values import LETS_ENCRYPT, STAGING, AcmeContact, Identifier
 from simpleindex.config.options import OPTION_NAMES, OPTIONS
-from simpleindex.config.settings import (
-    METRICS_FOR,
-    ListenAddress,
-    Settings,
-    WatchMode,
-    changes,
-    option_texts,
-    resolve,
-)
+from simpleindex.config.resolution import METRICS_FOR, option_texts, resolve
+from simpleindex.config.settings import Settings, changes
+from simpleindex.config.values import ListenAddress, WatchMode
 from simpleindex.core.errors import RefusedStart
 
 HOME = {"HOME": "/home/me"}

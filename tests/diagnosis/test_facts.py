@@ -17,7 +17,7 @@ from unittest.mock import Mock
 import pytest
 
 from simpleindex.commands.operations import check
-from simpleindex.config.settings import Settings, resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.diagnosis.databases import judge_databases, judge_records
 from simpleindex.diagnosis.digests import judge_digests, judge_metadata
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from simpleindex.config.settings import Settings
     from simpleindex.diagnosis.finding import Finding
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")

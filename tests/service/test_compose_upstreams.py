@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
-from simpleindex.config.settings import Settings, resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError, Unavailable
 from simpleindex.core.files import File
 from simpleindex.core.model import Project, Strategy
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from simpleindex.config.settings import Settings
     from simpleindex.core.source import Source
     from simpleindex.service.composition.sources import ComposedSources
     from tests.fixtures.log import CapturedLog

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from twisted.internet.task import Clock
 
-from simpleindex.config.settings import Settings, resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service.places import (
     excluded_paths,
@@ -21,6 +21,8 @@ from simpleindex.service.places import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from simpleindex.config.settings import Settings
 
 
 def settings(tmp_path: Path, **given: object) -> Settings:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import CannotStore
 from simpleindex.records.state_lock import StateLock
 from simpleindex.service import state

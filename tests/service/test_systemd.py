@@ -25,7 +25,7 @@ from simpleindex.commands.operations.systemd_unit import (
     unit_text,
 )
 from simpleindex.config.options import OPTION_NAMES
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service.systemd import Notifier, start_watchdog
 from tests.end_to_end.seccomp import settings_of

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.address import UNIXAddress
 
 from simpleindex.access.identity import Identity, TokenLimits
-from simpleindex.config.settings import Settings, resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.source import Delivery, FileOrigin
 from simpleindex.records.downloads.database import DownloadsDatabase
 from simpleindex.records.downloads.keys import DownloadEvent, DownloadKey
@@ -25,6 +25,7 @@ from tests.fixtures.threads import HeldThreads
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from simpleindex.config.settings import Settings
     from tests.fixtures.log import CapturedLog
 
 WHEEL = "acme-1.0-py3-none-any.whl"

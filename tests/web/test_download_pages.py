@@ -10,7 +10,7 @@ import pytest
 
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.errors import Unauthenticated
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import InvalidQuestion, NotAllowed, NotHere, Unavailable
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.admission import Admission, NoOwners

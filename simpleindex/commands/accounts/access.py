@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simpleindex.access.access_file import InvalidAccess, parse_access
 from simpleindex.access.rights import Access, default_access
 from simpleindex.commands.arguments import Parser
-from simpleindex.config.settings import Settings, resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.names import parse_project_name
 from simpleindex.records.opening import open_records
 from simpleindex.records.owners import OwnerTable
 from simpleindex.system.followed_file import read_text_file
+
+if TYPE_CHECKING:
+    from simpleindex.config.settings import Settings
 
 
 def access(words: list[str]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simpleindex.commands.arguments import who
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.core.patterns import ALL, InvalidPattern, matcher, parse_pattern

@@ -16,7 +16,7 @@ from simpleindex.backup.manifest import PackagesMode
 from simpleindex.backup.places import scope_of
 from simpleindex.commands.arguments import Parser, complain
 from simpleindex.commands.progress import INTERRUPTED, Progress
-from simpleindex.config.settings import option_texts, resolve
+from simpleindex.config.resolution import option_texts, resolve
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.text import decimal_size, plural, printable
 from simpleindex.system.errors import trouble_of

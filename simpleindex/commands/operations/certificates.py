@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from simpleindex.commands.arguments import Parser
-from simpleindex.config.settings import Settings, resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.text import plural
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import RenewalStatus
@@ -26,6 +26,7 @@ from simpleindex.tls.files import places, read_place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from simpleindex.config.settings import Settings
     from simpleindex.tls.files import CertificatePlace
 
 _ORIGINS = {

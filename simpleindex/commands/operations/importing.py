@@ -19,7 +19,7 @@ from simpleindex.commands.arguments import Parser, who
 from simpleindex.commands.operations.import_run import ImportRun
 from simpleindex.commands.operations.import_sources import HTTP_KINDS, PATH_KINDS, open_source, read_people
 from simpleindex.commands.progress import INTERRUPTED
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import CannotStore, RefusedStart, SimpleIndexError
 from simpleindex.core.patterns import InvalidPattern, matcher, parse_pattern
 from simpleindex.core.text import one_of, printable

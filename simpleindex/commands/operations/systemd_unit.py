@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from simpleindex.config.layers import from_file
 from simpleindex.config.options import OPTIONS
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.config.values import to_access_log, to_package_place, to_path
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.service.places import further_directories
@@ -21,7 +21,8 @@ from simpleindex.service.places import further_directories
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from simpleindex.config.settings import ListenAddress, Settings
+    from simpleindex.config.settings import Settings
+    from simpleindex.config.values import ListenAddress
 
 SERVICE: Final = "simpleindex.service"
 SOCKET: Final = "simpleindex.socket"
@@ -238,7 +239,7 @@ def _parse(arguments: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _command_line(given: Mapping[str, Sequence[str]]) -> dict[str, object]:
-    """Return the options as :func:`simpleindex.config.settings.resolve` takes them; the last of several wins if one is allowed."""
+    """Return the options as :func:`simpleindex.config.resolution.resolve` takes them; the last of several wins if one is allowed."""
     options: dict[str, object] = {}
     for option in OPTIONS:
         if values := given.get(option.name):

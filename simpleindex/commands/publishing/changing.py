@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import Parser, who
 from simpleindex.commands.remote import Remote
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Status

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, complain, who
 from simpleindex.commands.cache.judging import reasons_against
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidSources, RefusedStart, SimpleIndexError
 from simpleindex.core.model import Strategy

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from simpleindex.config.settings import METRICS_FOR
+from simpleindex.config.resolution import METRICS_FOR
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
 from simpleindex.service.composition.directory import ServedDirectory

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import globalLogBeginner
 
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins, end_by_force
 from simpleindex.service.process import ServiceProcess, as_daemon

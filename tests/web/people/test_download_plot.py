@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.access.identity import Identity
-from simpleindex.config.settings import resolve
+from simpleindex.config.resolution import resolve
 from simpleindex.core.names import ProjectName
 from simpleindex.web.download_history import DownloadHistory
 from simpleindex.web.people.download_plot import HEIGHT, DailyCounts, DownloadBar, download_plot
