@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.web.resource import Resource
 
+from simpleindex.web.allowed_methods import cors_headers
+from simpleindex.web.http.request_info import request_info
 from simpleindex.web.http.respond import respond
 from simpleindex.web.http.response import Response, sentence
-from simpleindex.web.resource import acme_response, cors_headers, moved, request_info
+from simpleindex.web.resource import acme_response, moved
 from simpleindex.web.routes import requoted, split_target
 
 if TYPE_CHECKING:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.web.resource import Resource
 
 from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unauthenticated
-from simpleindex.core.addresses import client_address, is_loopback, is_within, unmapped
 from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.web.allowed_methods import (
+    cors_headers,
+    is_upload,
+    nothing_changes,
+    preflight,
+    upload_refused,
+)
 from simpleindex.web.documents import DOCS_PREFIX, document_response
 from simpleindex.web.http.hosts import is_own_host
+from simpleindex.web.http.request_info import READ_METHODS, request_info
 from simpleindex.web.http.respond import error_response, respond
-from simpleindex.web.http.response import RequestInfo, RequestRecord, Response, sentence
-from simpleindex.web.http.site import IndexRequest
+from simpleindex.web.http.response import RequestInfo, Response, sentence
 from simpleindex.web.pages.site_files import site_file
 from simpleindex.web.routes import (
     DOWNLOAD_PAGES,
@@ -56,23 +61,9 @@ if TYPE_CHECKING:
     from simpleindex.web.status import StatusPages
     from simpleindex.web.why import WhyPages
 
-_READ_METHODS = ("GET", "HEAD")
-_ALLOW = ("Allow", "GET, HEAD, OPTIONS")
-
-
-_OF_PROXIES = (
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "forwarded",
-    "via",
-)
-
 
 API_PREFIX = "api/"
 
-_OWN_PAGES = b"/-/"
 
 _REFUSED_AT_THE_DOOR = (Unauthenticated, TooManyFailures, InsecureCredentials)
 """Refusals of credentials, which come before anything is read."""
@@ -174,14 +165,14 @@ class IndexResource(Resource):
         Raises:
             SimpleIndexError: See the table in :mod:`simpleindex.web.http.respond`.
         """
-        if request.method in _READ_METHODS:
+        if request.method in READ_METHODS:
             if self._people is None:
                 return await self._read(request)
             return await self._read_with_people(self._people, request)
         if request.method == "OPTIONS":
             return self._options(request)
         if self._changing is None:
-            return _nothing_changes(request)
+            return nothing_changes(request)
         response = await self._changing.answer(request)
         if self._people is None or response.problem is None:
             return response
@@ -250,7 +241,7 @@ class IndexResource(Resource):
             case RedirectRoute(location):
                 return moved(301, relative_location(request.target, location))
             case UploadRoute():
-                return _upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
+                return upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
             case OwnPageRoute(page):
                 if self._people is not None and first_segment(target) in self._people.own:
                     return await self._people.answer(target, reader, request)
@@ -273,79 +264,13 @@ class IndexResource(Resource):
 
     def _options(self, request: RequestInfo) -> Response:
         if self._changing is None:
-            return Response(204, (("Allow", "OPTIONS"),)) if _is_upload(request) else _preflight(self.cors)
+            return Response(204, (("Allow", "OPTIONS"),)) if is_upload(request) else preflight(self.cors)
         # Nothing that changes is open to other sites' pages, so a browser's preflight allows reading only.
         return (
             Response(204, (("Allow", "POST, OPTIONS"),))
-            if _is_upload(request)
-            else _preflight(self.cors, "GET, HEAD, OPTIONS, POST, PUT")
+            if is_upload(request)
+            else preflight(self.cors, "GET, HEAD, OPTIONS, POST, PUT")
         )
-
-
-def request_info(request: Request, trusted: Sequence[Network]) -> RequestInfo:
-    """Return what the answer to a request depends on."""
-    headers = request.requestHeaders
-
-    def header(name: str) -> str | None:
-        # As bytes, because Twisted's text is UTF-8 or an exception.
-        values = headers.getRawHeaders(name.encode())
-        return None if values is None else b", ".join(values).decode("latin-1")
-
-    method = request.method.decode("latin-1")
-    info = RequestInfo(
-        method, request.uri, header, _is_local(request, header, trusted), record=_record_of(request)
-    )
-    if request.uri.startswith(_OWN_PAGES):
-        info = replace(info, direct_address=_direct_address(request, header, trusted))
-    if method in _READ_METHODS and header("authorization") is None:
-        return info
-    peer = getattr(request.getClientAddress(), "host", None) or ""
-    return replace(
-        info,
-        address=client_address(peer, header("x-forwarded-for") or "", trusted),
-        is_secure=request.isSecure() or _is_secure_way(peer, header("x-forwarded-proto"), trusted),
-        body=getattr(request, "intake", None),
-    )
-
-
-def _record_of(request: Request) -> RequestRecord:
-    """Return the record of a request; its head is judged before its body comes, and both times by the same record."""
-    if not isinstance(request, IndexRequest):
-        return RequestRecord()
-    if request.record is None:
-        request.record = RequestRecord()
-    return request.record
-
-
-def _is_secure_way(peer: str, forwarded: str | None, trusted: Sequence[Network]) -> bool:
-    """Return whether a request without TLS was private: from this machine, or from a proxy that received it by TLS."""
-    is_here = not peer or is_loopback(peer)
-    if forwarded is None:
-        return is_here
-    return (is_here or is_within(peer, trusted)) and forwarded.rpartition(",")[2].strip().lower() == "https"
-
-
-def _is_local(request: Request, header: Callable[[str], str | None], trusted: Sequence[Network]) -> bool:
-    """Return whether the client runs on this machine; a proxy or a browser on it may act for a client elsewhere."""
-    peer = getattr(request.getClientAddress(), "host", "")
-    if header("origin") is not None:
-        # A web page of another site, which may read the answer by CORS.
-        return False
-    if all(header(name) is None for name in _OF_PROXIES):
-        return is_loopback(peer)
-    # Without the peer: a proxy that states no client need not be the client.
-    client = client_address("", header("x-forwarded-for") or "", trusted)
-    return is_within(peer, trusted) and is_loopback(client)
-
-
-def _direct_address(request: Request, header: Callable[[str], str | None], trusted: Sequence[Network]) -> str:
-    """Return the client's address where no proxy hides it and no other site's page sends the request; else nothing."""
-    peer = unmapped(getattr(request.getClientAddress(), "host", None) or "")
-    if header("origin") is not None:
-        return ""
-    if all(header(name) is None for name in _OF_PROXIES):
-        return peer
-    return client_address("", header("x-forwarded-for") or "", trusted) if is_within(peer, trusted) else ""
 
 
 def acme_response(content: bytes | None) -> Response:
@@ -371,51 +296,3 @@ def _naming_project(refused: Response, target: Route | None) -> Response:
     if refused.problem is None or not isinstance(target, ProjectRoute | FileRoute):
         return refused
     return replace(refused, problem=replace(refused.problem, project=target.name, view=target.view))
-
-
-def _is_upload(request: RequestInfo) -> bool:
-    try:
-        return isinstance(route(request.target), UploadRoute)
-    except NotHere:
-        return False
-
-
-def _nothing_changes(request: RequestInfo) -> Response:
-    if _is_upload(request):
-        return _upload_refused(("OPTIONS",))
-    # "PUT /<file>" is an upload too, and a file's name need not be a project's.
-    text = "This index is read-only: uploads are not enabled on it."
-    return sentence(405, text, _ALLOW)
-
-
-def _upload_refused(allowed: tuple[str, ...]) -> Response:
-    text = "Uploads are not enabled on this index."
-    if "POST" in allowed:
-        # twine and flit show this where a user configured the one URL for the other (docs/protocol.md, "Answers to an upload").
-        text = "This URL takes uploads (POST); what is here to read is at /simple/."
-    return sentence(405, text, ("Allow", ", ".join(allowed)))
-
-
-def _preflight(cors: str | None, allow: str = _ALLOW[1]) -> Response:
-    headers = [("Allow", allow)]
-    if cors is not None:
-        headers += [
-            ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
-            (
-                "Access-Control-Allow-Headers",
-                "If-None-Match, If-Modified-Since, If-Range, Range, Cache-Control",
-            ),
-            ("Access-Control-Max-Age", "86400"),
-        ]
-    return Response(204, tuple(headers))
-
-
-@lru_cache(maxsize=2)
-def cors_headers(cors: str | None) -> tuple[tuple[str, str], ...]:
-    """Return the headers that let web pages of this origin read an answer; none for None."""
-    if cors is None:
-        return ()
-    return (
-        ("Access-Control-Allow-Origin", cors),
-        ("Access-Control-Expose-Headers", "ETag, Content-Length, Content-Range, Accept-Ranges"),
-    )

@@ -11,9 +11,9 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 from simpleindex.web.http.request_body import IncomingBody
+from simpleindex.web.http.request_info import request_info
 from simpleindex.web.http.respond import error_response, to_its_end
 from simpleindex.web.http.response import sentence
-from simpleindex.web.resource import request_info
 from simpleindex.web.routes import (
     OwnPageRoute,
     RootRoute,
