@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import sqlite3
+import tempfile
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +18,12 @@ from simpleindex.system.log import FILTER
 from tests.fixtures.databases import UnsyncedConnection
 from tests.fixtures.depth import number_of
 from tests.fixtures.log import CapturedLog, release_failures
+from tests.fixtures.postgresql import running_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.fixtures.postgresql import PostgreSQL
 
 settings.register_profile(
     "simpleindex",
@@ -74,3 +80,15 @@ def _no_test_ends_this_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(faulthandler, "dump_traceback_later", refuse)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A server for the tests of one process."""
+    # Not in pytest's directory, which is for its user alone.
+    directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    try:
+        with running_postgresql(directory) as server:
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -15,7 +15,9 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.bucket.facts import SHA256, metadata_of
+from simpleindex.bucket.locks import lock_change, lock_upload
 from simpleindex.bucket.object_store import ConditionFailed, MissingObject
+from simpleindex.bucket.small_objects import change_small_object
 from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.identity import all_spellings, same_distribution
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.bucket.key_tree import ObjectState
+    from simpleindex.bucket.locks import Locks
     from simpleindex.bucket.package_bucket import PackageBucket
     from simpleindex.core.names import DistributionName, ProjectName
     from simpleindex.publishing.project_file_edits import ProjectFileChange
@@ -53,11 +56,13 @@ class BucketWriter:
 
     Args:
         bucket: The bucket.
+        locks: Keep writers of one project apart.
         now: Seconds since 1970.
     """
 
-    def __init__(self, bucket: PackageBucket, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, bucket: PackageBucket, locks: Locks, now: Callable[[], float] = time.time) -> None:
         self._bucket = bucket
+        self._locks = locks
         self._store = bucket.store
         self._now = now
 
@@ -87,7 +92,7 @@ class BucketWriter:
             CannotStore: The store cannot be written to.
         """
         digests, key = draft.finish(), f"{name.project}/{name.filename}"
-        with storing(key):
+        with storing(key), lock_upload(self._locks, name):
             for _ in range(_TRIES):
                 present = self._present(name.project)
                 if (before := present.get(name.filename)) is None:
@@ -186,14 +191,14 @@ class BucketWriter:
             NotHere: One of the files does not exist; then none is deleted.
             CannotStore: The store cannot be written to.
         """
-        with storing(project):
+        with storing(project), lock_change(self._locks, project):
             present = self._present(project)
             for filename in (unique := [*dict.fromkeys(filenames)]):
                 if filename not in present:
                     raise NotHere(f"file {printable(filename)} of the project {project}")
             keys = [present[filename].key for filename in unique]
             digests = {key: self._store.state(key)[1].get(SHA256, UNKNOWN_DIGEST) for key in keys}
-            self._change(project, LEDGER, partial(self._with_deleted, digests, who))
+            self._change_ledger(project, partial(self._with_deleted, digests, who))
             return tuple(
                 DeletedFile(key, sha256, self._throw_away(project, key)) for key, sha256 in digests.items()
             )
@@ -230,7 +235,7 @@ class BucketWriter:
         """
         name = parse_distribution_name(filename, project)
         key = f"{project}/{filename}"
-        with storing(key):
+        with storing(key), lock_change(self._locks, project):
             trashed = [
                 each
                 for each in self._store.list(f"{TRASH}/")
@@ -251,7 +256,7 @@ class BucketWriter:
                     raise AlreadyExists(other, there, None if other == filename else filename)
             if filename not in present:
                 self._put_back(source.key, key, content, sha256)
-            self._change(project, LEDGER, partial(with_freed, filename=filename, now=self._now(), who=who))
+            self._change_ledger(project, partial(with_freed, filename=filename, now=self._now(), who=who))
             for suffix in ("", *SIDE_FILE_SUFFIXES):
                 self._store.delete(source.key + suffix)
             return StoredFile(key, sha256, created=True)
@@ -284,13 +289,16 @@ class BucketWriter:
         Raises:
             CannotStore: The store cannot be written to.
         """
-        with storing(f"{project}/{LEDGER}"):
+        with storing(f"{project}/{LEDGER}"), lock_change(self._locks, project):
             freed = [*all_spellings(filename, project, self.used_names(project))]
             for name in freed:
-                self._change(project, LEDGER, partial(with_freed, filename=name, now=self._now(), who=who))
+                self._change_ledger(project, partial(with_freed, filename=name, now=self._now(), who=who))
         return bool(freed)
 
-    # -- small objects that many change -----------------------------------------------------------------------------
+    def _change_ledger(self, project: ProjectName, change: Callable[[bytes], bytes]) -> None:
+        change_small_object(self._store, f"{project}/{LEDGER}", lambda before: change(before or b""))
+
+    # -- yanks and status -------------------------------------------------------------------------------------------
 
     def edit_project_file(self, project: ProjectName, change: ProjectFileChange) -> bool:
         """Change a project's ``simpleindex.toml``; return whether it changed.
@@ -305,39 +313,14 @@ class BucketWriter:
             CannotStore: The store cannot be written to.
         """
         key = f"{project}/{PROJECT_FILE}"
-        with storing(key):
+        with storing(key), lock_change(self._locks, project):
             self._bucket.list_project(project)
-            places = self._bucket.places_of(project)
-            if not any(places):
+            if not any(self._bucket.places_of(project)):
                 raise NotHere(f"project {project}")
-            for _ in range(_TRIES):
-                before, etag = self._read(key)
-                after = change(before)
-                if after is None and before is not None:
-                    # An edit must not free a name that is taken, and a deletion has no condition.
-                    after = b'status = "active"\n'
-                if after == before or after is None:
-                    return False
-                try:
-                    self._store.put_text(key, after, etag)
-                except ConditionFailed:
-                    continue
-                return True
-        raise CannotStore(f"{key} is being changed by other writers; try again later.", fault=Fault.BUSY)
+            return change_small_object(self._store, key, partial(_kept, change))
 
-    def _change(self, project: ProjectName, filename: str, change: Callable[[bytes], bytes]) -> None:
-        key = f"{project}/{filename}"
-        for _ in range(_TRIES):
-            before, etag = self._read(key)
-            try:
-                self._store.put_text(key, change(before or b""), etag)
-            except ConditionFailed:
-                continue
-            return
-        raise CannotStore(f"{key} is being changed by other writers; try again later.", fault=Fault.BUSY)
 
-    def _read(self, key: str) -> tuple[bytes | None, str | None]:
-        try:
-            return self._store.read(key)
-        except MissingObject:
-            return None, None
+def _kept(change: ProjectFileChange, before: bytes | None) -> bytes | None:
+    """Change a project file so that it stays: an edit must not free a name that is taken, and a deletion has no condition."""
+    after = change(before)
+    return b'status = "active"\n' if after is None and before is not None else after

@@ -12,6 +12,7 @@ from moto import mock_aws
 from twisted.internet.defer import Deferred
 
 from simpleindex.access.hashes import hash_password
+from simpleindex.bucket.locks import LockFiles
 from simpleindex.bucket.object_store import ObjectStore
 from simpleindex.core.errors import NotAllowed, RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
@@ -208,6 +209,16 @@ def test_facts_are_shared_with_records_in_postgresql(fixture: BucketServiceFixtu
     facts = module._shared_facts(replace(settings, records="postgresql://127.0.0.1:1/none"), LOCATION)
     assert facts is not None
     assert facts.all() == {}
+
+
+def test_locks_are_shared_with_records_in_postgresql(fixture: BucketServiceFixture) -> None:
+    """Otherwise by the processes of one machine."""
+    settings = fixture.resolve()
+    assert isinstance(module._locks(settings, LOCATION), LockFiles)
+    locks = module._locks(replace(settings, records="postgresql://127.0.0.1:1/none"), LOCATION)
+    with pytest.raises(Unavailable, match="cannot be used now"), locks.held("acme"):
+        pytest.fail("nobody holds a lock of a server that is away")
+    locks.close()
 
 
 def test_uploads_that_a_crash_left(fixture: BucketServiceFixture) -> None:

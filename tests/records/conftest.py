@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.opening import open_records
-from tests.fixtures.postgresql import PostgreSQL, running_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from simpleindex.records.downloads.database import DownloadsDatabase
     from simpleindex.records.interface import Records
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    """A server for the tests of one process."""
-    # Not in pytest's directory, which is for its user alone.
-    directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
-    try:
-        with running_postgresql(directory) as server:
-            yield server
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

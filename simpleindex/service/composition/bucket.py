@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,7 @@ from twisted.internet.task import deferLater
 
 from simpleindex.bucket.digests import BucketDigests
 from simpleindex.bucket.live_bucket import LiveBucket
+from simpleindex.bucket.locks import LockFiles
 from simpleindex.bucket.object_store import ObjectStore
 from simpleindex.bucket.package_bucket import PackageBucket
 from simpleindex.bucket.probe import broken_promise
@@ -32,6 +34,7 @@ from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from simpleindex.bucket.digests import SharedFacts
+    from simpleindex.bucket.locks import Locks
     from simpleindex.config.settings import Settings
     from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.publishing.upload_checks import UploadChecks
@@ -86,6 +89,7 @@ class ServedBucket(ServedDirectory):
         self._is_probed = not runtime.settings.has_logins
         self._runtime = runtime
         self._scratch = str(settings.path)
+        self._locks = _locks(settings, location)
         store = ObjectStore(parse_location(location))
         self._store = store
         self.directory = PackageBucket(store, self._scratch)
@@ -192,12 +196,13 @@ class ServedBucket(ServedDirectory):
         self._store.measure(times)
 
     def stop(self) -> None:
-        """Stop reading."""
+        """Stop reading, and close the connections of locks."""
         self.live.stop()
+        self._locks.close()
 
     def publishing(self, threads: Threads, checks: UploadChecks) -> BucketPublishing:
         """Return what publishes into the bucket."""
-        writer = BucketWriter(self.directory)
+        writer = BucketWriter(self.directory, self._locks)
         publishing = BucketPublishing(writer, self.staging, self.live, self.source, threads, checks=checks)
         publishing.require_writable = self.require_writable
         return publishing
@@ -237,3 +242,12 @@ def _shared_facts(settings: Settings, location: str) -> SharedFacts | None:
     from simpleindex.records.postgresql.object_facts import ObjectFacts  # noqa: PLC0415  (only with --records)
 
     return ObjectFacts(settings.records, location)
+
+
+def _locks(settings: Settings, location: str) -> Locks:
+    """Return locks that all nodes share; those of one machine without PostgreSQL."""
+    if settings.records is None:
+        return LockFiles(os.path.join(settings.path, "locks"))
+    from simpleindex.records.postgresql.locks import AdvisoryLocks  # noqa: PLC0415  (only with --records)
+
+    return AdvisoryLocks(settings.records, location)

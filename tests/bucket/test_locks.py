@@ -1,0 +1,162 @@
+"""Writers of one project that the store's conditions do not keep apart, on one machine and on several nodes."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simpleindex.bucket.locks import LockFiles, lock_change, lock_upload
+from simpleindex.core.errors import CannotStore
+from simpleindex.core.faults import Fault
+from simpleindex.core.names import PROVENANCE_SUFFIX, ProjectName, parse_distribution_name
+from simpleindex.publishing.errors import AlreadyExists
+from simpleindex.publishing.upload_checks import UploadChecks
+from tests.fixtures.bucket import ACME
+from tests.fixtures.deferreds import error, result
+from tests.fixtures.distributions import sdist_bytes, wheel_bytes, wheel_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from simpleindex.bucket.locks import Locks
+    from tests.fixtures.bucket import BucketNode
+
+    OpenLocks = Callable[..., Locks]
+
+WHEEL, SPELLED = wheel_name(), "acme-1.0.0-py3-none-any.whl"
+DATA, OTHER_DATA = wheel_bytes(), wheel_bytes(files={"more.py": b"x"})
+SOON = 0.01
+"""Seconds after which a writer gives up."""
+
+
+@pytest.fixture(params=["files", "postgresql"])
+def open_locks(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLocks]:
+    """Opens the same locks once more, as another process does, with a patience."""
+    opened: list[Locks] = []
+    url = ""
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").create_database()
+
+    def open_once_more(patience: float = SOON, place: str = "s3://packages") -> Locks:
+        if url:
+            from simpleindex.records.postgresql.locks import AdvisoryLocks
+
+            opened.append(AdvisoryLocks(url, place, patience))
+        else:
+            opened.append(LockFiles(str(tmp_path / "locks"), patience))
+        return opened[-1]
+
+    yield open_once_more
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def nodes(new_node: Callable[..., BucketNode], open_locks: OpenLocks) -> tuple[BucketNode, BucketNode]:
+    """Two that serve one empty bucket."""
+    one, two = (new_node(name, locks=open_locks()).begin() for name in ("one", "two"))
+    return one, two
+
+
+def meanwhile(node: BucketNode, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
+    """Do something just before the file of a node's next upload comes."""
+    create = node.store.create
+
+    def overtaken(*arguments: Any) -> None:
+        monkeypatch.setattr(node.store, "create", create)
+        work()
+        create(*arguments)
+
+    monkeypatch.setattr(node.store, "create", overtaken)
+
+
+def busy(outcome: BaseException | None) -> bool:
+    """Whether a client is to try again later."""
+    return isinstance(outcome, CannotStore) and outcome.fault is Fault.BUSY
+
+
+def test_two_spellings_at_once(nodes: tuple[BucketNode, BucketNode], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second writer waits for the first, and finds its file; other distributions and projects need not wait."""
+    one, two = nodes
+    spelled = wheel_bytes("acme", "1.0.0")
+
+    def work() -> None:
+        assert busy(error(two.upload(spelled, SPELLED)))
+        assert busy(error(two.upload(OTHER_DATA, WHEEL)))
+        assert result(two.upload(sdist_bytes(), "acme-1.0.tar.gz")).created
+        assert result(two.upload(wheel_bytes("acme", "2.0"), wheel_name("acme", "2.0"))).created
+        assert result(two.upload(wheel_bytes("other"), wheel_name("other"))).created
+
+    meanwhile(one, monkeypatch, work)
+    assert result(one.upload(DATA, WHEEL)).created
+    assert isinstance(error(two.upload(spelled, SPELLED)), AlreadyExists)
+
+
+def test_two_attested_files_at_once(
+    nodes: tuple[BucketNode, BucketNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that wins has its own provenance."""
+    one, two = nodes
+    for node, provenance in ((one, b"[1]"), (two, b"[2]")):
+        node.publishing._checks = UploadChecks(node.examiner, lambda *_, provenance=provenance: provenance)
+    meanwhile(
+        one,
+        monkeypatch,
+        lambda: (
+            None if busy(error(two.upload(OTHER_DATA, WHEEL, attestations="[]"))) else pytest.fail("both")
+        ),
+    )
+    assert result(one.upload(DATA, WHEEL, attestations="[]")).created
+    assert isinstance(error(two.upload(OTHER_DATA, WHEEL, attestations="[]")), AlreadyExists)
+    assert one.store.read(f"acme/{WHEEL}{PROVENANCE_SUFFIX}")[0] == b"[1]"
+
+
+def test_changes_during_an_upload(
+    nodes: tuple[BucketNode, BucketNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait, and uploads wait for them."""
+    one, two = nodes
+    result(one.upload(DATA, WHEEL))
+    two.list_again()
+
+    def work() -> None:
+        assert busy(error(two.publishing.delete(ACME, WHEEL, by="alice")))
+        assert busy(error(two.publishing.yank(ACME, "1.0", "")))
+
+    meanwhile(one, monkeypatch, work)
+    assert result(one.upload(sdist_bytes(), "acme-1.0.tar.gz")).created
+    with lock_change(two.writer._locks, ACME):
+        assert busy(error(one.upload(DATA, WHEEL)))
+    assert result(two.publishing.delete(ACME, WHEEL, by="alice"))
+
+
+def test_many_at_once(open_locks: OpenLocks) -> None:
+    """Of several processes: one is inside at a time, and all come in."""
+    opened = [open_locks(60) for _ in range(3)]
+    name = parse_distribution_name(WHEEL)
+    inside = threading.Lock()
+
+    def enter(number: int) -> bool:
+        locks = opened[number % 3]
+        with lock_change(locks, ACME) if number % 2 else lock_upload(locks, name):
+            was_free = inside.acquire(blocking=False)
+            inside.release()
+            return was_free
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(enter, range(24)))
+
+
+def test_several_buckets(open_locks: OpenLocks, request: pytest.FixtureRequest) -> None:
+    """Of one database have locks of their own; so have projects."""
+    here, there = open_locks(), open_locks(place="s3://other")
+    with lock_change(here, ACME), lock_change(here, ProjectName("other")):
+        if isinstance(here, LockFiles):
+            return
+        with lock_change(there, ACME):
+            pass
