@@ -151,7 +151,7 @@ OPTIONS: Final = (
     ),
     Option(
         "state",
-        "Keep here what cannot be rebuilt, such as the private CA's key; back it up.",
+        "Keep here what cannot be rebuilt, such as the private CA's key; back it up. Each server needs one of its own.",
         metavar="DIR",
         default="$STATE_DIRECTORY, else $XDG_STATE_HOME/simpleindex, else ~/.local/state/simpleindex",
         restart_needed=True,

@@ -1,4 +1,4 @@
-"""The lock by which servers show that they use a state directory, so that no backup is restored under them."""
+"""The locks of a state directory: one server uses it at a time, and no backup is restored under it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ STATE_LOCK: Final = "server.lock"
 
 
 class StateLock:
-    """A server's share of the lock; any number of servers share one state directory.
+    """What a server holds of a state directory: a claim to be the only one, and a share against restores.
+
+    The claim ends when the server begins to end, so that the next one need not wait for its last answers; the share ends with it.
 
     Args:
         state_directory: The directory; nothing is locked while there is none.
@@ -27,6 +29,37 @@ class StateLock:
     def __init__(self, state_directory: str) -> None:
         self._directory = state_directory
         self._descriptor: int | None = None
+        self._claim: int | None = None
+
+    def claim(self) -> None:
+        """Claim the directory for this server and its workers, until :meth:`end_claim` or the end of the process.
+
+        Raises:
+            RefusedStart: Another server has claimed it.
+            OSError: It cannot be locked.
+        """
+        try:
+            descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise RefusedStart(
+                f"Another server is running with the state directory {printable(self._directory)}; stop that one, or give this one "
+                "a directory of its own with --state DIR."
+            ) from None
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._claim = descriptor
+
+    def end_claim(self) -> None:
+        """Let another server start."""
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
 
     def share(self) -> None:
         """Take a share of the lock, until :meth:`release` or the end of the process.
@@ -53,7 +86,8 @@ class StateLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Give the share back."""
+        """Give the share back, and the claim."""
+        self.end_claim()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

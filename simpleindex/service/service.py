@@ -30,7 +30,7 @@ from simpleindex.service.regular_work import RegularWork, follow_files, log_fail
 from simpleindex.service.reloading import apply_settings, log_changes, reload_files, settings_in_force
 from simpleindex.service.report import report_of, taken_line
 from simpleindex.service.shutdown import drain, stop_parts
-from simpleindex.service.state import begin_state, recover_uploads
+from simpleindex.service.state import begin_state, claim_state, recover_uploads
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.system.descriptors import raise_limit
 from simpleindex.system.log import PUBLISHER, log_each, logger
@@ -176,6 +176,8 @@ class IndexService(Service):
         # Only now, for a daemon has forked meanwhile.
         self._notifier = self._supervisor_or_systemd()
         try:
+            if self._supervisor is None:
+                claim_state(self._state_lock)
             begin_state(self.index, self.settings, self._state_lock)
             self._exchange_access_log(self.settings)
         except RefusedStart as error:
@@ -257,6 +259,7 @@ class IndexService(Service):
         super().stopService()
         self._end_by_force()
         self._notifier.stopping()
+        self._state_lock.end_claim()
         if self.index.acme is not None:
             self.index.acme.renewal.stop()
         self._work.stop()

@@ -1,4 +1,4 @@
-"""What a start does with the state directory: it is locked against restoring, records are checked, broken uploads removed."""
+"""What a start does with the state directory: it is locked against other servers and restores, records are checked, broken uploads removed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from simpleindex.service.composition.index import ComposedIndex
 
 _log: Final = logger(__name__)
+
+
+def claim_state(lock: StateLock) -> None:
+    """Refuse to start beside another server that uses the state directory.
+
+    Raises:
+        RefusedStart: There is one.
+    """
+    # On some network file systems nothing can be locked.
+    with suppress(OSError):
+        lock.claim()
 
 
 def begin_state(index: ComposedIndex, settings: Settings, lock: StateLock) -> None:

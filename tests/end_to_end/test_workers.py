@@ -158,12 +158,22 @@ def test_reload_and_new_files(new_server: Callable[..., Server]) -> None:
     assert server.log.count("1 project, 1 file") == 1
 
 
-def test_a_second_server_on_the_port_is_refused(new_server: Callable[..., Server]) -> None:
-    """As without workers: it would take a part of the connections."""
+def test_a_second_server_on_the_port_or_the_state_is_refused(new_server: Callable[..., Server]) -> None:
+    """As without workers: it would take a part of the connections, and record and notify twice. Once the first ends, it may start."""
     first = new_server("--workers=2").start()
     second = new_server("--workers=2", name="second")
     second.listen = ("--https", str(first.port))
     assert f"--https {first.port} cannot be listened on: Address already in use" in second.refused()
+    second.listen = ("--https", "0")
+    for workers in ("--workers=2", "--workers=1"):
+        second.options = [workers, f"--state={first.home / 'state'}"]
+        assert (
+            f"Another server is running with the state directory {first.home / 'state'}; stop"
+            in second.refused()
+        )
+    first.reload()
+    first.stop()
+    second.launch().await_listening()
 
 
 def test_without_its_supervisor_no_worker_stays(new_server: Callable[..., Server]) -> None:

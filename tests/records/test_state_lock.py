@@ -1,4 +1,4 @@
-"""The lock of a state directory: servers share it, a restore needs it alone."""
+"""The locks of a state directory: one server claims it, its workers share it, a restore needs it alone."""
 
 from __future__ import annotations
 
@@ -32,10 +32,27 @@ def test_servers_share_it(tmp_path: Path) -> None:
     one.release()
 
 
+def test_one_server_claims_it(tmp_path: Path) -> None:
+    """A second one is refused until the first one ends; nothing is left in the directory."""
+    one, two = StateLock(str(tmp_path)), StateLock(str(tmp_path))
+    one.claim()
+    with pytest.raises(
+        RefusedStart, match=r"^Another server is running with the state directory .* --state DIR\.$"
+    ):
+        two.claim()
+    one.end_claim()
+    two.claim()
+    two.release()
+    one.claim()
+    one.release()
+    assert not [*tmp_path.iterdir()]
+
+
 def test_without_a_state_directory(tmp_path: Path) -> None:
     """There is nothing to lock, and nothing is made."""
     place = tmp_path / "state"
     lock = StateLock(str(place))
+    lock.claim()
     lock.share()
     lock.release()
     with without_servers(str(place)):
@@ -52,6 +69,8 @@ def test_where_nothing_can_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("simpleindex.records.state_lock.fcntl.flock", fail)
     with pytest.raises(OSError, match="not supported"):
         StateLock(str(tmp_path)).share()
+    with pytest.raises(OSError, match="not supported"):
+        StateLock(str(tmp_path)).claim()
     assert (tmp_path / STATE_LOCK).exists()
     with pytest.raises(OSError, match="not supported"), without_servers(str(tmp_path)):
         pass

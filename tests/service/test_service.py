@@ -776,6 +776,7 @@ def test_lost_records_refuse_the_start(world: ServiceFixture) -> None:
     with pytest.raises(SystemExit, match=r"records\.sqlite3 is empty or gone.*--new-records"):
         again.startService()
     again.running = 0
+    again.stopService()
     assert not records.stat().st_size
     world.taken()
     world.start(sources=str(sources), new_records=True)

@@ -17,9 +17,11 @@ from twisted.python.components import Componentized
 
 from simpleindex.config.settings import changes
 from simpleindex.core.errors import RefusedStart
+from simpleindex.records.state_lock import StateLock
 from simpleindex.service.composition.index import compose
 from simpleindex.service.ending import SECONDS
 from simpleindex.service.listening import endpoint, listen_now, machine_has_ipv6
+from simpleindex.service.state import claim_state
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.service.workers.announced_changes import AnnouncedChanges
 from simpleindex.service.workers.messages import Inherited, Message, WorkerDescription
@@ -100,6 +102,7 @@ class WorkerSupervisor(Service):
         self._process = process
         # Refuses what cannot be served, and makes keys and directories while this process may; the workers serve.
         compose(settings, lambda: settings, reactor, owner, Troubles(time.time))
+        self._state_lock = StateLock(str(settings.state))
         self._sockets: dict[str, SharedSocket] = {}
         self._notifier = Notifier({}, os.getpid())
         self._loops: list[LoopingCall] = []
@@ -135,6 +138,10 @@ class WorkerSupervisor(Service):
 
     def startService(self) -> None:
         super().startService()
+        try:
+            claim_state(self._state_lock)
+        except RefusedStart as error:
+            raise self._process.refusal(error) from None
         # Only now, for a daemon has forked meanwhile.
         self._notifier = Notifier(os.environ, os.getpid())
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
@@ -324,6 +331,7 @@ class WorkerSupervisor(Service):
         super().stopService()
         self._process.end_by_force()
         self._notifier.stopping()
+        self._state_lock.end_claim()
         for loop in self._loops:
             loop.stop()
         if self._others is not None and self._others.active():

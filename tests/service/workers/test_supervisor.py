@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.records.state_lock import StateLock
 from simpleindex.service.process import ServiceProcess, as_daemon
 from simpleindex.service.systemd import Notifier
 from simpleindex.service.workers import supervisor as module
@@ -183,6 +184,21 @@ def stop(world: World) -> list[str]:
         return ["ended"]
     ended.addCallback(lambda _: outcome.append("ended"))
     return outcome
+
+
+def test_beside_another_server(world: World) -> None:
+    """It is refused before a worker starts, and may start once the other one ends."""
+    (world.index.place / "state").mkdir(exist_ok=True)
+    other = StateLock(str(world.index.place / "state"))
+    other.claim()
+    world.supervisor.privilegedStartService()
+    with pytest.raises(RefusedStart, match="Another server is running"):
+        world.supervisor.startService()
+    assert not world.workers
+    other.release()
+    world.supervisor.startService()
+    with pytest.raises(RefusedStart, match="Another server is running"):
+        other.claim()
 
 
 def test_the_first_reads_before_the_others_start(world: World) -> None:
