@@ -46,6 +46,7 @@ class ObjectBody:
         self.size: int | None = stamp.size
         self.modified_ns: int | None = stamp.mtime_ns
         self.accepts_ranges = True
+        self.is_immutable = False
         self.origin: FileOrigin = LOCAL_ORIGIN
 
     async def read(self, offset: int, length: int) -> bytes:

@@ -50,6 +50,8 @@ class Body(Protocol):
         modified_ns: When it was uploaded, nanoseconds since 1970 UTC, or None.
         accepts_ranges: Whether a part of it may be given on its own. Not while it is on its way from somewhere else, for
             only with its end it is known to be the right file.
+        is_immutable: Whether nothing writes into the file while it is there, so that the kernel may send from it: it takes
+            pages, and sends what is on them by then (docs/measurements.md, "Speed").
         origin: Where the bytes come from.
     """
 
@@ -64,6 +66,8 @@ class Body(Protocol):
 
     @property
     def accepts_ranges(self) -> bool: ...
+    @property
+    def is_immutable(self) -> bool: ...
     @property
     def origin(self) -> FileOrigin: ...
 

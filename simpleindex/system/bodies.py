@@ -37,6 +37,7 @@ class FileBody:
 
     Attributes:
         origin: Where the file is.
+        is_immutable: Whether nothing writes into the file while it is there.
     """
 
     origin: FileOrigin = LOCAL_ORIGIN
@@ -54,6 +55,7 @@ class FileBody:
         self.size: int | None = self.stamp.size
         self.modified_ns: int | None = self.stamp.mtime_ns
         self.accepts_ranges = True
+        self.is_immutable = False
 
     @property
     def descriptor(self) -> int:
@@ -87,17 +89,11 @@ class FileBody:
 
     def send_to(self, socket: int, offset: int, length: int) -> int | None:
         """Have the kernel send these bytes, or some of them, if they are in memory."""
-        if self._closed or not self._seems_in_memory(offset, length):
+        if self._closed:
             return None
         if not self._is_unchanged():
             raise Changed(self._filename)
-        try:
-            # None of them is there any more: reading finds out why.
-            return os.sendfile(socket, self._descriptor, offset, length) or None
-        except (BlockingIOError, ConnectionError):
-            return 0
-        except OSError:
-            return None
+        return send_if_in_memory(self._descriptor, socket, offset, length)
 
     def close(self) -> None:
         """Close the file, as soon as no thread reads from it."""
@@ -105,23 +101,6 @@ class FileBody:
             self._closed = True
             if not self._in_use:
                 os.close(self._descriptor)
-
-    def _seems_in_memory(self, offset: int, length: int) -> bool:
-        """Judged by a byte in each stretch that Linux reads at a time.
-
-        Only where memory was short and just what lies between was dropped, the kernel would wait for the disk.
-        """
-        if _NOWAIT is None:
-            return False
-        last = offset + length - 1
-        byte = bytearray(1)
-        try:
-            return all(
-                os.preadv(self._descriptor, [byte], at, _NOWAIT) == 1
-                for at in (*range(offset, last, _READAHEAD), last)
-            )
-        except OSError:
-            return False
 
     def _is_unchanged(self) -> bool:
         return Stamp.of(os.fstat(self._descriptor)).may_be(self.stamp)
@@ -144,6 +123,7 @@ class BytesBody:
         self.size: int | None = len(data)
         self.modified_ns: int | None = modified_ns
         self.accepts_ranges = True
+        self.is_immutable = False
 
     async def read(self, offset: int, length: int) -> bytes:
         """Return exactly these bytes."""
@@ -168,6 +148,40 @@ def read_if_in_memory(descriptor: int, offset: int, length: int) -> bytes:
         # Not in memory (EAGAIN), or a file system that cannot tell (EOPNOTSUPP).
         return b""
     return bytes(view[:count])
+
+
+def send_if_in_memory(descriptor: int, socket: int, offset: int, length: int) -> int | None:
+    """Have the kernel send a part of a file, if it is in memory.
+
+    Returns:
+        How many bytes the socket took, none if it is full or lost; None where the bytes have to be read.
+    """
+    if not _seems_in_memory(descriptor, offset, length):
+        return None
+    try:
+        # None of them is there any more: reading finds out why.
+        return os.sendfile(socket, descriptor, offset, length) or None
+    except (BlockingIOError, ConnectionError):
+        return 0
+    except OSError:
+        return None
+
+
+def _seems_in_memory(descriptor: int, offset: int, length: int) -> bool:
+    """Return whether a byte in each stretch that Linux reads at a time is in memory.
+
+    Only where memory was short and just what lies between was dropped, the kernel would wait for the disk.
+    """
+    if _NOWAIT is None:
+        return False
+    last = offset + length - 1
+    byte = bytearray(1)
+    try:
+        return all(
+            os.preadv(descriptor, [byte], at, _NOWAIT) == 1 for at in (*range(offset, last, _READAHEAD), last)
+        )
+    except OSError:
+        return False
 
 
 def read_fully(descriptor: int, offset: int, length: int) -> bytes:

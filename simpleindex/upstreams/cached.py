@@ -217,4 +217,5 @@ class CachedSource:
             adding.addErrback(lambda failure: _log.failure("", failure))
         body.modified_ns = offered.uploaded_ns
         body.origin = self._origin
+        body.is_immutable = True  # Files of the cache are replaced, and never written into.
         return body

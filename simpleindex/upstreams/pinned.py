@@ -143,6 +143,7 @@ class PinnedSource(ForwardingSource):
         body = FileBody(opened[0], filename, file.sha256, self._threads.run)
         body.modified_ns = file.uploaded_ns
         body.origin = FileOrigin(file.source, Delivery.CACHED)
+        body.is_immutable = True
         return body
 
 

@@ -56,7 +56,7 @@ class FileResponses:
                 if request.record is not None and _is_download(filename, request, response.body):
                     length = response.body.stop - response.body.start
                     request.record.download = OfferedDownload(name, filename, length, body.origin)
-                if self._never_changes(filename):
+                if body.is_immutable or self._never_changes(filename):
                     response = replace(response, body=replace(response.body, by_kernel=True))
         finally:
             if response is None or not isinstance(response.body, Content):

@@ -268,6 +268,7 @@ def test_a_file_is_fetched_once(world: CachedUpstreamFixture) -> None:
     world.upstream.error = UpstreamFailed("pypi", "it is down")
     body = result(world.open())
     assert body.accepts_ranges
+    assert body.is_immutable
     assert (body.sha256, body.modified_ns) == (hashlib.sha256(DATA).hexdigest(), 1_700_000_000_000_000_000)
     assert result(body.read(5, 10)) == DATA[5:15]
     assert read(body) == DATA

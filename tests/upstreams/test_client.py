@@ -14,6 +14,7 @@ from simpleindex.core.names import parse_project_name
 from simpleindex.system.operation_times import OperationTimes
 from simpleindex.upstreams.client_options import UpstreamLimits
 from simpleindex.upstreams.errors import UpstreamFailed
+from simpleindex.upstreams.http.body import MOST_BUFFERED
 from simpleindex.upstreams.http.logins import FixedLogin
 from simpleindex.upstreams.interface import Listing, Validators
 from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
@@ -664,12 +665,12 @@ class TestFiles(SynchronousTestCase):
 
         world = HttpUpstreamFixture(script)
         stream = world.open()
-        assert len(world.network.run(stream.read())) <= 200_000
+        assert len(world.network.run(stream.read())) <= MOST_BUFFERED + 8000
         for _ in range(100):
             world.network.settle()
             world.network.clock.advance(100)
         connection = world.network.connections[0]
-        assert connection.delivered < 500_000
+        assert connection.delivered < 2 * MOST_BUFFERED + 100_000
         assert connection.producerState == "paused"
         world.rest(stream)
         assert stream._body.received == size

@@ -16,7 +16,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from simpleindex.upstreams.http.connections import BoundedEndpoint, TunnelEndpoint
+from simpleindex.upstreams.http.connections import READ_BYTES, BoundedEndpoint, TunnelEndpoint
 from simpleindex.upstreams.pages.urls import Proxy
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Wire(StringTransport):
     """A socket whose end is reported when the test says so."""
 
     aborted = 0
+    bufferSize = 0
 
     def abortConnection(self) -> None:
         self.aborted += 1
@@ -192,3 +193,11 @@ def test_after_too_many_headers_nothing_is_heard() -> None:
     said.clear()
     lowest.built.dataReceived(b"more")
     assert said == []
+
+
+@pytest.mark.parametrize("kind", [plain, encrypted])
+def test_much_is_read_at_once(kind: Callable[[Endpoint], Any]) -> None:
+    """From the socket itself, whatever lies between."""
+    connection = Connection(kind)
+    connection.connect()
+    assert connection.wire.bufferSize == READ_BYTES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -211,11 +212,28 @@ def test_a_file_that_was_truncated_is_not_sent(partial: PartialFixture) -> None:
 
 
 def test_a_body_is_closed_once(partial: PartialFixture) -> None:
-    """Further closes take nothing from its other readers, and the kernel never sends what may not have arrived."""
-    assert partial.body.send_to(0, 0, 10) is None
+    """Further closes take nothing from its other readers."""
     partial.body.close()
     partial.body.close()
     assert os.fstat(partial.partial.descriptor).st_size == 10
     with pytest.raises(Changed):
         partial.read(0, 1)
+    assert partial.body.send_to(0, 0, 10) is None
     partial.partial.release()
+
+
+@pytest.mark.parametrize(
+    ("arrived", "sent"), [(0, None), (4, b"0123"), (9, b"012345678"), (10, b"012345678"), (-1, None)]
+)
+def test_the_kernel_sends_what_has_arrived(tmp_path: Path, arrived: int, sent: bytes | None) -> None:
+    """Never the last byte before the whole is verified, and nothing of a file that failed."""
+    partial = PartialFixture(tmp_path / "partial")
+    partial.partial.is_whole = False
+    partial.partial.advance(arrived)
+    if arrived < 0:
+        partial.partial.fail(Changed(WHEEL))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taken = partial.body.send_to(ours.fileno(), 0, 10)
+        assert (taken and theirs.recv(20)) == sent
+    assert partial.body.is_immutable

@@ -322,6 +322,17 @@ class DownloadTests(SynchronousTestCase):
         self.assertEqual(read(self.begin()).body, DATA)
         self.assertEqual(len(self.body.reads) - reads, -(-SIZE // CHUNK_SIZE))
 
+    def test_by_kernel_what_the_source_never_writes_into(self) -> None:
+        """A file of the cache, for example."""
+        self.by_kernel(takes=SIZE)
+        self.index.resource.files.immutable = False
+        self.body.is_immutable = True
+        self.body.reads.clear()
+        reply = read(self.begin())
+        self.assertEqual(reply.body, DATA)
+        self.assertEqual(reply.headers["cache-control"], "no-cache")
+        self.assertEqual(self.body.reads, [(0, CHUNK_SIZE)])
+
     def test_head_reads_nothing(self) -> None:
         """HEAD opens, looks and gives back."""
         self.assertEqual(self.index.head(URL).headers["content-length"], str(SIZE))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import Changed
-from simpleindex.system.bodies import read_fully, read_if_in_memory
+from simpleindex.system.bodies import read_fully, read_if_in_memory, send_if_in_memory
 
 if TYPE_CHECKING:
     from simpleindex.core.source import FileOrigin
@@ -61,6 +61,15 @@ class PartialFile:
         self.error = error
         self._wake()
 
+    @property
+    def sendable(self) -> int:
+        """The bytes that may be sent now: none of a file that failed, and never the last one before the whole is verified."""
+        if self.is_whole:
+            return self._arrived
+        if self.error is not None or self.size is None:
+            return 0
+        return min(self._arrived, self.size - 1)
+
     async def until_begun(self) -> int:
         """Wait until it has begun and its size is known; return the size.
 
@@ -110,7 +119,7 @@ class PartialFile:
             return True
         if not self._begun or self.size is None:
             return False
-        return end is None or (end <= self._arrived and end < self.size)
+        return end is None or end <= self.sendable
 
     def _wake(self) -> None:
         ready = [entry for entry in self._waiting if self.error is not None or self._has(entry[0])]
@@ -151,6 +160,7 @@ class PartialFileBody:
         self.sha256: str | None = sha256
         self.modified_ns: int | None = modified_ns
         self.accepts_ranges = partial.is_whole
+        self.is_immutable = True  # What has arrived stays as it is.
         partial.hold()
 
     async def read(self, offset: int, length: int) -> bytes:
@@ -177,9 +187,12 @@ class PartialFileBody:
             raise Changed(self._filename)
         return data
 
-    def send_to(self, socket: int, offset: int, length: int) -> int | None:  # noqa: ARG002
-        """Return None: its bytes may not have arrived yet."""
-        return None
+    def send_to(self, socket: int, offset: int, length: int) -> int | None:
+        """Have the kernel send what has arrived of these bytes, if it is in memory."""
+        length = min(length, self._partial.sendable - offset)
+        if self._closed or length <= 0:
+            return None
+        return send_if_in_memory(self._partial.descriptor, socket, offset, length)
 
     def close(self) -> None:
         """Release the file; its fetch goes on."""

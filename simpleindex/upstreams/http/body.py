@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_BUFFERED: Final = 128 * 1024
-"""Unread bytes after which the connection is paused; two of what Twisted reads at once."""
+MOST_BUFFERED: Final = 1024 * 1024
+"""Unread bytes after which the connection is paused. So much arrives while a thread hashes and writes what came before; the fewer
+calls of threads, the less a file costs."""
 
 
 async def within(seconds: float, clock: IReactorTime, deferred: Deferred[T]) -> T:
