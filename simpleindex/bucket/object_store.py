@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import errno
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from simpleindex.bucket.direct_requests import CONDITION_FAILED, MISSING, DirectRequests
 from simpleindex.bucket.key_tree import ObjectState
+from simpleindex.bucket.listing import BucketListing, nanoseconds
+from simpleindex.bucket.store_errors import REFUSED, ConditionFailed, MissingObject, as_os_errors, os_error
 from simpleindex.core.errors import RefusedStart
 
 if TYPE_CHECKING:
@@ -36,19 +40,6 @@ PART_BYTES: Final = 16 * 1024 * 1024
 SINGLE_PUT_BYTES: Final = 64 * 1024 * 1024
 """A larger file is put in parts, so that a connection that breaks costs one part."""
 
-_MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
-_REFUSED: Final = frozenset(
-    {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"}
-)
-
-
-class ConditionFailed(Exception):
-    """Another writer was first: an object exists already, or is no longer the one that was read."""
-
-
-class MissingObject(FileNotFoundError):
-    """There is no object of that key."""
-
 
 class ObjectStore:
     """The objects below a prefix; usable from any thread.
@@ -56,26 +47,21 @@ class ObjectStore:
     Args:
         location: The bucket and prefix.
         client: A client of boto3; None for one with boto3's own credentials, region and endpoint.
+        credentials: Of that client, to sign requests here; None to leave every request to it.
     """
 
-    def __init__(self, location: BucketLocation, client: Any = None) -> None:
+    def __init__(self, location: BucketLocation, client: Any = None, credentials: Any = None) -> None:
         self.location = location
         self._bucket, self._prefix = location.bucket, location.prefix
-        self._client = client or boto3.session.Session().client(
-            "s3",
-            config=Config(
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                retries={"max_attempts": TRIES, "mode": "standard"},
-                max_pool_connections=CONNECTIONS,
-                # Not every store knows the trailing checksums that newer clients send with each request.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        if client is None:
+            client, credentials = _connect()
+        self._client = client
+        self._direct = DirectRequests(client, credentials, self._bucket)
+        self._listing = BucketListing(client, self._direct, self._bucket)
 
     def measure(self, times: OperationTimes) -> None:
         """Measure requests from now on, each with its tries, by boto3's names of operations."""
+        self._direct.times = times
 
         def begin(model: Any, context: dict[str, Any], **_: Any) -> None:
             context["measured"] = model.name, time.perf_counter()
@@ -96,14 +82,9 @@ class ObjectStore:
         Raises:
             OSError: The store cannot be used.
         """
-        with _as_os_errors(below):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + below
-            )
-            for page in pages:
-                for each in page.get("Contents", ()):
-                    modified = int(each["LastModified"].timestamp() * 1000) * 1_000_000
-                    yield ObjectState(each["Key"][len(self._prefix) :], each["ETag"], each["Size"], modified)
+        length = len(self._prefix)
+        for each in self._listing.objects(self._prefix + below):
+            yield ObjectState(each.key[length:], each.etag, each.size, each.modified_ns)
 
     def state(self, key: str) -> tuple[ObjectState, Mapping[str, str]]:
         """Return an object's state, and its metadata.
@@ -112,12 +93,14 @@ class ObjectStore:
             MissingObject: There is none.
             OSError: The store cannot be used.
         """
-        with _as_os_errors(key):
+        if (answer := self._direct.head(self._prefix + key)) is not None:
+            status, state, metadata = answer
+            _require(status, key)
+            return replace(state, key=key), metadata
+        with as_os_errors(key):
             found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
-            modified = int(found["LastModified"].timestamp() * 1000) * 1_000_000
-            return ObjectState(key, found["ETag"], found["ContentLength"], modified), found.get(
-                "Metadata", {}
-            )
+        modified = nanoseconds(found["LastModified"])
+        return ObjectState(key, found["ETag"], found["ContentLength"], modified), found.get("Metadata", {})
 
     def read(
         self, key: str, etag: str | None = None, span: tuple[int, int] | None = None
@@ -134,10 +117,22 @@ class ObjectStore:
             MissingObject: There is none.
             OSError: The store cannot be used, or the answer broke off.
         """
-        conditions: dict[str, Any] = {} if etag is None else {"IfMatch": etag}
+        headers = {} if etag is None else {"If-Match": etag}
         if span is not None:
-            conditions["Range"] = f"bytes={span[0]}-{span[0] + span[1] - 1}"
-        with _as_os_errors(key):
+            headers["Range"] = f"bytes={span[0]}-{span[0] + span[1] - 1}"
+        answer = self._direct.get(self._prefix + key, headers)
+        if answer is None:
+            data, now = self._read_by_boto3(key, headers)
+        else:
+            _require(answer[0], key)
+            data, now = answer[1], answer[2]["ETag"]
+        if span is not None and len(data) != span[1]:
+            raise OSError(errno.EIO, "the store answered with other bytes than were requested", key)
+        return data, now
+
+    def _read_by_boto3(self, key: str, headers: Mapping[str, str]) -> tuple[bytes, str]:
+        conditions = {name.replace("-", ""): value for name, value in headers.items()}
+        with as_os_errors(key):
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **conditions)
             with closing(found["Body"]) as body:
                 return body.read(), found["ETag"]
@@ -150,7 +145,7 @@ class ObjectStore:
             MissingObject: There is none.
             OSError: The store cannot be used, or the answer broke off.
         """
-        with _as_os_errors(key):
+        with as_os_errors(key):
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, IfMatch=etag)
             with closing(found["Body"]) as body:
                 file.writelines(body.iter_chunks(1024 * 1024))
@@ -191,7 +186,7 @@ class ObjectStore:
             OSError: The store cannot be used.
         """
         condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-        with _as_os_errors(key):
+        with as_os_errors(key):
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, **condition)
 
     def overwrite(self, key: str, data: bytes) -> None:
@@ -200,7 +195,7 @@ class ObjectStore:
         Raises:
             OSError: The store cannot be used.
         """
-        with _as_os_errors(key):
+        with as_os_errors(key):
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
 
     def copy(self, source: str, target: str) -> None:
@@ -210,7 +205,7 @@ class ObjectStore:
             MissingObject: There is none to copy.
             OSError: The store cannot be used.
         """
-        with _as_os_errors(source):
+        with as_os_errors(source):
             origin = {"Bucket": self._bucket, "Key": self._prefix + source}
             self._client.copy_object(Bucket=self._bucket, Key=self._prefix + target, CopySource=origin)
 
@@ -220,7 +215,7 @@ class ObjectStore:
         Raises:
             OSError: The store cannot be used.
         """
-        with _as_os_errors(key):
+        with as_os_errors(key):
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
     def presigned_url(self, key: str, seconds: int) -> str:
@@ -253,14 +248,14 @@ class ObjectStore:
                 raise RefusedStart(
                     f"{self.location}: the store refuses this machine's time; set its clock, as with timedatectl set-ntp true."
                 ) from None
-            if code in _REFUSED:
+            if code in REFUSED:
                 raise RefusedStart(
                     f"{self.location}: the store refuses these credentials ({code}); they must be allowed to list the bucket and "
                     "to read its objects."
                 ) from None
-            raise _os_error(error, str(self.location)) from None
+            raise os_error(error, str(self.location)) from None
         except BotoCoreError as error:
-            raise _os_error(error, str(self.location)) from None
+            raise os_error(error, str(self.location)) from None
 
     @property
     def _endpoint(self) -> str:
@@ -276,7 +271,7 @@ class ObjectStore:
         condition: Mapping[str, str],
     ) -> None:
         target = {"Bucket": self._bucket, "Key": self._prefix + key}
-        with _as_os_errors(key):
+        with as_os_errors(key):
             if size <= SINGLE_PUT_BYTES:
                 digest = base64.b64encode(bytes.fromhex(sha256)).decode()
                 self._client.put_object(
@@ -298,7 +293,7 @@ class ObjectStore:
             OSError: The store cannot be used.
         """
         target = {"Bucket": self._bucket, "Key": self._prefix + key}
-        with _as_os_errors(key):
+        with as_os_errors(key):
             self._put_in_parts(target, file, metadata or {}, {"IfNoneMatch": "*"})
 
     def _put_in_parts(
@@ -328,25 +323,24 @@ class ObjectStore:
         )
 
 
-@contextmanager
-def _as_os_errors(key: str) -> Iterator[None]:
-    """Raise errors of boto3 as errors of the system, which every caller expects of a place with files."""
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise _os_error(error, key) from None
+def _connect() -> tuple[Any, Any]:
+    """Return a client, and its credentials, from where boto3 looks for them."""
+    session = boto3.session.Session()
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"max_attempts": TRIES, "mode": "standard"},
+        max_pool_connections=CONNECTIONS,
+        # Not every store knows the trailing checksums that newer clients send with each request.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return session.client("s3", config=config), session.get_credentials()
 
 
-def _os_error(error: ClientError | BotoCoreError, key: str) -> Exception:
-    if not isinstance(error, ClientError):
-        # Not its text: an endpoint's URL may be signed.
-        return OSError(errno.ETIMEDOUT, f"the store cannot be reached ({type(error).__name__})", key)
-    code = error.response.get("Error", {}).get("Code", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if status in (409, 412):
-        return ConditionFailed(key)
-    if code in _MISSING or status == 404:
-        return MissingObject(errno.ENOENT, "there is no such object", key)
-    if code in _REFUSED or status == 403:
-        return OSError(errno.EACCES, f"the store refuses it ({code})", key)
-    return OSError(errno.ETIMEDOUT, f"the store is busy or out of order ({code or status})", key)
+def _require(status: int, key: str) -> None:
+    """Raise what a plain answer without an object comes to."""
+    if status == MISSING:
+        raise MissingObject(errno.ENOENT, "there is no such object", key)
+    if status == CONDITION_FAILED:
+        raise ConditionFailed(key)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from cachetools import LRUCache
 
 from simpleindex.bucket.key_tree import KeyTree, changed_directories, tree_of
-from simpleindex.bucket.object_store import ConditionFailed, MissingObject
+from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
 from simpleindex.core.errors import Changed, InvalidFilename, InvalidProjectName
 from simpleindex.core.names import (
     LEDGER,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.bucket.object_store import ConditionFailed
+from simpleindex.bucket.store_errors import ConditionFailed
 from simpleindex.core.names import OWN_PREFIX
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.bucket.object_store import ConditionFailed, MissingObject
+from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.bucket.facts import SHA256, metadata_of
 from simpleindex.bucket.locks import lock_change, lock_upload
-from simpleindex.bucket.object_store import ConditionFailed, MissingObject
 from simpleindex.bucket.small_objects import change_small_object
+from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
 from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.identity import all_spellings, same_distribution

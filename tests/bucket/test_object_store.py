@@ -10,8 +10,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from simpleindex.bucket import object_store
-from simpleindex.bucket.object_store import ConditionFailed, MissingObject, ObjectStore
+from simpleindex.bucket.direct_requests import DirectRequests
+from simpleindex.bucket.object_store import ObjectStore
 from simpleindex.bucket.probe import broken_promise
+from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
 from simpleindex.core.bucket_location import parse_location
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system.operation_times import OperationTimes
@@ -67,6 +69,7 @@ def test_requests_are_measured(node: BucketNode, monkeypatch: pytest.MonkeyPatch
         raise EndpointConnectionError(endpoint_url="http://store")
 
     monkeypatch.setattr(node.client._endpoint, "make_request", fail)
+    monkeypatch.setattr(DirectRequests, "get", lambda *_: None)
     with pytest.raises(OSError, match="cannot be reached"):
         node.store.read("a/x")
     assert times.durations["GetObject"].failures == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.bucket.object_store import ConditionFailed
+from simpleindex.bucket.store_errors import ConditionFailed
 from simpleindex.core.errors import CannotStore, NotAllowed, NotHere
 from simpleindex.core.model import Status
 from simpleindex.core.names import LEDGER, PROJECT_FILE, ProjectName

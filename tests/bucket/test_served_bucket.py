@@ -12,7 +12,7 @@ import pytest
 from simpleindex.bucket import facts, object_body
 from simpleindex.bucket.digests import state_of
 from simpleindex.bucket.facts import FACTS, facts_in
-from simpleindex.bucket.object_store import ConditionFailed
+from simpleindex.bucket.store_errors import ConditionFailed
 from simpleindex.core.errors import Changed, NotHere, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
