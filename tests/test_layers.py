@@ -153,6 +153,7 @@ PURE = (
     "web.people.download_plot",
     "web.people.feed_document",
     "web.publish.cross_site",
+    "web.worker_statuses",
 )
 
 _IMPURE = {

@@ -26,7 +26,7 @@ class MetricsPage:
         networks: The networks whose clients need no login.
         admission: Decides who administers every project.
         text: Returns the metrics, and their content type.
-        facts: Returns the metrics of this process as JSON, for ``/-/status``.
+        facts: Returns the metrics as JSON, for ``/-/status``.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class MetricsPage:
         networks: Sequence[Network],
         admission: Admission,
         text: Callable[[], Awaitable[tuple[bytes, str]]],
-        facts: Callable[[], dict[str, object]],
+        facts: Callable[[], Awaitable[dict[str, object]]],
     ) -> None:
         self._networks = networks
         self._admission = admission
         self._text = text
-        self.facts = facts
+        self._facts = facts
 
     def admits(self, request: RequestInfo) -> bool:
         """Tell whether a client needs no login."""
@@ -53,6 +53,10 @@ class MetricsPage:
         """Tell whether a client may see metrics, by its address or by who logged in."""
         reader = ANYONE if request.record is None else request.record.identity
         return self.admits(request) or self._may_administer(reader)
+
+    async def facts(self) -> dict[str, object]:
+        """Return the metrics as JSON."""
+        return await self._facts()
 
     def _may_administer(self, reader: Identity) -> bool:
         return self._admission.access.may_everywhere(reader, Action.ADMIN)

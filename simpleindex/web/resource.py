@@ -202,7 +202,7 @@ class IndexResource(Resource):
             case SiteFileRoute(name):
                 return site_file(name)
             case OwnPageRoute(page) if page in OPEN_PAGES:
-                return self._status.answer(page, request)
+                return await self._status.answer(page, request)
             case OwnPageRoute(page) if self._people is not None and page.startswith(STATIC_PREFIX):
                 return self._people.static(page.removeprefix(STATIC_PREFIX), request)
             case OwnPageRoute("metrics") if self.metrics is not None and self.metrics.admits(request):
@@ -259,7 +259,7 @@ class IndexResource(Resource):
                     return await self.metrics.answer_reader(reader)
                 if page == "docs" or page.startswith(DOCS_PREFIX):
                     return document_response(page[len(DOCS_PREFIX) :], request)
-                return self._status.answer(page, request)
+                return await self._status.answer(page, request)
         raise NotHere("page")
 
     def _options(self, request: RequestInfo) -> Response:

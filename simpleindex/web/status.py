@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from simpleindex.core.errors import NotHere
 from simpleindex.core.text import timestamp
 from simpleindex.web.http.response import Response, sentence
+from simpleindex.web.worker_statuses import status_of_all, worker_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from simpleindex.directory.layout.unserved import Unserved
     from simpleindex.system.troubles import ServerTrouble
     from simpleindex.web.http.response import RequestInfo
+    from simpleindex.web.worker_statuses import OtherWorkers
 
 
 OPEN_PAGES: Final = frozenset({"health", "ready", "ca.pem"})
@@ -75,8 +77,8 @@ class MeasuredFacts(Protocol):
         """Tell whether a client may see them."""
         ...
 
-    def facts(self) -> dict[str, object]:
-        """Return them."""
+    async def facts(self) -> dict[str, object]:
+        """Return them; of all workers, where there are several."""
         ...
 
 
@@ -91,6 +93,7 @@ class StatusPages:
 
     Attributes:
         metrics: Metrics, as a part of the status; None where there are none.
+        other_workers: The other workers that serve this index; None without any.
     """
 
     def __init__(
@@ -105,8 +108,9 @@ class StatusPages:
         self._ca_certificate = ca_certificate
         self._troubles = troubles
         self.metrics: MeasuredFacts | None = None
+        self.other_workers: OtherWorkers | None = None
 
-    def answer(self, page: str, request: RequestInfo) -> Response:
+    async def answer(self, page: str, request: RequestInfo) -> Response:
         """Answer a GET or HEAD.
 
         Raises:
@@ -118,7 +122,7 @@ class StatusPages:
             case "ready":
                 return self._ready()
             case "status":
-                return self._status(request)
+                return await self._status(request)
             case "ca.pem" if (certificate := self._ca_certificate()) is not None:
                 headers = (("Content-Type", "application/x-pem-file"), ("Cache-Control", "no-cache"))
                 return Response(200, headers, certificate)
@@ -135,16 +139,33 @@ class StatusPages:
             return sentence(503, text, ("Retry-After", "2"))
         return sentence(200, "ready")
 
-    def _status(self, request: RequestInfo) -> Response:
-        content = _status(self._report(), self._troubles(), details=request.is_local)
+    async def report(self) -> str:
+        """Return the status of this process for another worker."""
+        return worker_report(self._content())
+
+    def _content(self) -> dict[str, object]:
+        report, troubles = self._report(), self._troubles()
+        return {**_status(report, troubles), **_details(report, troubles)}
+
+    async def _status(self, request: RequestInfo) -> Response:
+        content = self._content()
+        if self.other_workers is not None:
+            number, others = await self.other_workers.collect()
+            content = status_of_all(content, number, others, self.other_workers.count)
+        if not request.is_local:
+            # Names and reasons may show the content of a private file, so only clients on this machine get them.
+            content = {name: value for name, value in content.items() if name not in _DETAILS}
         if self.metrics is not None and self.metrics.may_see(request):
-            content["metrics"] = self.metrics.facts()
+            content["metrics"] = await self.metrics.facts()
         body = json.dumps(content, indent=2).encode() + b"\n"
         return Response(200, (("Content-Type", "application/json"), ("Cache-Control", "no-store")), body)
 
 
-def _status(report: StatusReport, troubles: Sequence[ServerTrouble], *, details: bool) -> dict[str, object]:
-    content: dict[str, object] = {
+_DETAILS: Final = frozenset({"stale-because", "withheld-files", "passed-over-files", "own-troubles"})
+
+
+def _status(report: StatusReport, troubles: Sequence[ServerTrouble]) -> dict[str, object]:
+    return {
         "version": report.version,
         "ready": report.ready,
         "suspended": report.suspended,
@@ -157,18 +178,20 @@ def _status(report: StatusReport, troubles: Sequence[ServerTrouble], *, details:
         "stale": report.stale is not None,
         "troubles": len(troubles),
     }
-    if details:
-        # Names and reasons may show the content of a private file, so only clients on this machine get them.
-        content["stale-because"] = report.stale
-        content["withheld-files"] = [
+
+
+def _details(report: StatusReport, troubles: Sequence[ServerTrouble]) -> dict[str, object]:
+    return {
+        "stale-because": report.stale,
+        "withheld-files": [
             {"project": project, "filename": filename, "rule": rule, "reason": reason}
             for project, filename, rule, reason in report.withheld
-        ]
-        content["passed-over-files"] = [
+        ],
+        "passed-over-files": [
             {"cause": item.cause.value, "count": item.count, "example": item.example, "reason": str(item)}
             for item in report.passed_over
-        ]
-        content["own-troubles"] = [
+        ],
+        "own-troubles": [
             {
                 "sentence": each.sentence,
                 "first": timestamp(each.first),
@@ -176,5 +199,5 @@ def _status(report: StatusReport, troubles: Sequence[ServerTrouble], *, details:
                 "count": each.count,
             }
             for each in troubles
-        ]
-    return content
+        ],
+    }

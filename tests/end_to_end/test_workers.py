@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -56,8 +57,10 @@ def publishing(new_server: Callable[..., Server]) -> Iterator[Publishing]:
 
 
 def test_a_scrape_shows_all_workers(publishing: Publishing) -> None:
-    """Whichever accepts it; requests of all are counted."""
+    """Whichever accepts it; requests of all are counted. So does the status."""
     server = publishing.server
+    status = json.loads(server.get("/-/status").body)
+    assert [(each["worker"], each["ready"]) for each in status["workers"]] == [(n, True) for n in range(1, 5)]
     for _ in range(8):
         assert server.get("/simple/none/").status == 404
     text = server.get("/-/metrics").body.decode()

@@ -240,6 +240,8 @@ def test_several_workers(world: ServiceFixture) -> None:
     for worker in ("1", "2"):
         assert values[f'simpleindex_ready{{worker="{worker}"}}'] == 1
         assert values[f'process_open_fds{{worker="{worker}"}}'] > 1
+    status = world.ask("/-/status", ("Host", "localhost")).json
+    assert status["metrics"]["simpleindex_ready"] == [{"worker": worker, "value": 1} for worker in ("1", "2")]
 
 
 def test_off(world: ServiceFixture) -> None:

@@ -46,11 +46,14 @@ class PageFixture(SiteFixture):
         )
         super().__init__(source, admission=admission, trusted=tuple(map(to_network, trusted)))
         networks = tuple(map(to_network, ("127.0.0.0/8", "10.0.0.0/24")))
-        page = MetricsPage(networks, admission, self._text, lambda: {"simpleindex_ready": 1})
+        page = MetricsPage(networks, admission, self._text, self._facts)
         self.resource.metrics = self.resource._status.metrics = page
 
     async def _text(self) -> tuple[bytes, str]:
         return b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"
+
+    async def _facts(self) -> dict[str, object]:
+        return {"simpleindex_ready": 1}
 
 
 def test_this_machine() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simpleindex.system.troubles import ServerTrouble
 from simpleindex.web.http.response import RequestInfo
 from simpleindex.web.status import Readiness, StatusPages
+from simpleindex.web.worker_statuses import OtherWorkers
+from tests.fixtures.deferreds import result
 from tests.fixtures.site import FAR, NEAR, REPORT, SiteFixture
 
 if TYPE_CHECKING:
@@ -55,7 +59,7 @@ def test_ready_names_the_directories_that_are_not_read() -> None:
     pages = StatusPages(
         lambda: REPORT, lambda: Readiness(is_complete=False, unread=("local", "staging")), lambda: None
     )
-    response = pages.answer("ready", RequestInfo("GET", b"/-/ready", lambda _: None))
+    response = result(pages.answer("ready", RequestInfo("GET", b"/-/ready", lambda _: None)))
     assert response.status == 503
     assert response.problem is not None
     assert response.problem.sentence == (
@@ -116,6 +120,53 @@ def test_status_tells_the_state_now() -> None:
     index = SiteFixture(report=lambda: reports.pop(0))
     assert index.get("/-/status").json["projects"] == 2
     assert index.get("/-/status").json | {"projects": 7} == NUMBERS | {"projects": 7, "suspended": "Gone."}
+
+
+def status_pages(report: StatusReport, *troubles: ServerTrouble) -> StatusPages:
+    """The pages of one process."""
+    return StatusPages(lambda: report, lambda: Readiness(True), lambda: None, lambda: troubles)
+
+
+def status_of(pages: StatusPages, *, is_local: bool = True) -> dict[str, Any]:
+    """What a client reads."""
+    info = RequestInfo("GET", b"/-/status", lambda _: None, is_local)
+    body = result(pages.answer("status", info)).body
+    assert isinstance(body, bytes)
+    content: dict[str, Any] = json.loads(body)
+    return content
+
+
+def test_status_of_several_workers() -> None:
+    """Of the whole, whichever of them answers, and of each; one that does not answer is named."""
+    here = status_pages(REPORT, ServerTrouble("The disk is full.", 0, 60, 2))
+    others = [
+        status_pages(replace(REPORT, stale="The store is away."), ServerTrouble("The disk is full.", 30, 90)),
+        status_pages(
+            replace(REPORT, suspended="The root is gone."), ServerTrouble("Too many files.", 95, 95)
+        ),
+    ]
+
+    async def collect() -> tuple[int, dict[int, str]]:
+        return 2, {number: await each.report() for number, each in zip((1, 3), others, strict=True)}
+
+    here.other_workers = OtherWorkers(4, collect)
+    whole = status_of(here)
+    assert (whole["ready"], whole["suspended"], whole["stale"], whole["projects"]) == (
+        *(False, "The root is gone.", True, REPORT.projects),
+    )
+    assert whole["troubles"] == 2
+    assert [
+        (each["sentence"][:8], each["count"], each["first"][14:19]) for each in whole["own-troubles"]
+    ] == [
+        ("Too many", 1, "01:35"),
+        ("The disk", 3, "00:00"),
+    ]
+    assert [(each["worker"], each["ready"], each["troubles"]) for each in whole["workers"]] == [
+        *((1, True, 1), (2, True, 1), (3, True, 1), (4, False, None)),
+    ]
+    assert "own-troubles" not in status_of(here, is_local=False)
+    here.other_workers = OtherWorkers(3, collect)
+    assert status_of(here)["ready"]
 
 
 def test_odd_names() -> None:

@@ -18,7 +18,7 @@ from simpleindex.system.operation_times import OperationTimes
 from simpleindex.web.metrics_page import MetricsPage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from simpleindex.metrics.exposition import ProcessFigures
     from simpleindex.metrics.families import MetricFamily
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from simpleindex.tls.security import Security
     from simpleindex.web.status import StatusReport
 
+    _Collect = Callable[[], Awaitable[tuple[int, Mapping[int, str]]]]
 
 REPORT_SECONDS: Final = 60.0
 """For how long a count of all files is good while no project changes: it takes some 10 ms with 50,000 files."""
@@ -68,7 +69,7 @@ class IndexMetrics:
     def __init__(self, parts: MeasuredParts) -> None:
         self.requests = RequestMetrics(parts.runtime.reactor.seconds)
         self._parts = parts
-        self.other_workers: Callable[[], Awaitable[tuple[int, dict[int, str]]]] | None = None
+        self.other_workers: _Collect | None = None
         self._process: ProcessFigures | None = None
         self._records, self._store = OperationTimes(), OperationTimes()
         self.upstreams: dict[str, OperationTimes] = {}
@@ -175,16 +176,16 @@ class IndexMetrics:
         """Return the metrics as Prometheus reads them, and their content type; of all workers, where there are several."""
         families = await self._all_families()
         if self.other_workers is not None:
-            number, others = await self.other_workers()
-            reports = {worker: decode_families(report) for worker, report in others.items()}
-            families = merge_reports({**reports, number: families})
+            families = await _of_all_workers(families, self.other_workers)
         from simpleindex.metrics.exposition import CONTENT_TYPE, exposition  # noqa: PLC0415  (it is imported by now)
 
         return exposition(families), CONTENT_TYPE
 
-    def facts(self) -> dict[str, object]:
-        """Return the metrics of this process as JSON."""
-        return metric_facts(self.families())
+    async def facts(self) -> dict[str, object]:
+        """Return the metrics as JSON; of all workers, where there are several."""
+        if self.other_workers is None:
+            return metric_facts(self.families())
+        return metric_facts(await _of_all_workers(await self._all_families(), self.other_workers))
 
     async def report(self) -> str:
         """Return the metrics of this process for another worker."""
@@ -204,6 +205,12 @@ class IndexMetrics:
             self._report, self._reported = report_of(directories), state
             self._report_until = now + REPORT_SECONDS
         return self._report
+
+
+async def _of_all_workers(families: list[MetricFamily], collect: _Collect) -> list[MetricFamily]:
+    number, others = await collect()
+    reports = {worker: decode_families(report) for worker, report in others.items()}
+    return merge_reports({**reports, number: families})
 
 
 def _certificates(security: Security, now: float) -> MetricFamily:

@@ -33,7 +33,7 @@ SEEN_SECONDS: Final = 5.0
 
 
 COLLECT_SECONDS: Final = 3.0
-"""How long a scrape waits for the metrics of other workers; Prometheus waits 10 s."""
+"""How long an answer waits for the reports of other workers; Prometheus waits 10 s."""
 
 
 class SupervisorLink(LineReceiver):
@@ -46,7 +46,7 @@ class SupervisorLink(LineReceiver):
 
     Attributes:
         description: See above.
-        report: Returns the metrics of this worker as text; set where the index is composed, if there are any.
+        reports: Return what this worker reports about a subject, as text; set where the index is composed.
         changed: Makes this worker list a project's present state, by the directory's name; set where the index is composed.
     """
 
@@ -58,8 +58,8 @@ class SupervisorLink(LineReceiver):
     ) -> None:
         self.description = description
         self.changed: Callable[[str, ProjectName], Coroutine[Any, Any, None]] | None = None
-        self.report: Callable[[], Coroutine[Any, Any, str]] | None = None
-        self._reports: dict[int, dict[int, str]] = {}
+        self.reports: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {}
+        self._received: dict[int, dict[int, str]] = {}
         self._clock = clock
         self._ended = ended
         self._early: list[Message] | None = []
@@ -88,10 +88,10 @@ class SupervisorLink(LineReceiver):
             case "seen" if (waiting := self._waiting.pop(message.number, None)) is not None:
                 waiting.callback(None)
             case "collect":
-                report = Deferred.fromCoroutine(self._report(message.number))
+                report = Deferred.fromCoroutine(self._report(message.text, message.number))
                 report.addErrback(lambda failure: _log.failure("", failure))
-            case "report" if message.number in self._reports:
-                self._reports[message.number][int(message.detail)] = message.text
+            case "report" if message.number in self._received:
+                self._received[message.number][int(message.detail)] = message.text
             case "collected" if (waiting := self._waiting.pop(message.number, None)) is not None:
                 waiting.callback(None)
             case "changed":
@@ -125,22 +125,27 @@ class SupervisorLink(LineReceiver):
         await waiting
         self._waiting.pop(number, None)
 
-    async def collect(self) -> tuple[int, dict[int, str]]:
-        """Return the number of this worker, and the metrics of the others that have sent them within :data:`COLLECT_SECONDS`."""
+    async def collect(self, subject: str) -> tuple[int, dict[int, str]]:
+        """Return the number of this worker, and the reports of the others that have sent them within :data:`COLLECT_SECONDS`.
+
+        Args:
+            subject: What they are about: metrics, or the status.
+        """
         if self.description.count == 1 or self.transport is None:
             return self.description.number, {}
         self._number += 1
         number = self._number
         waiting: Deferred[None] = Deferred()
-        self._waiting[number], self._reports[number] = waiting, {}
-        self.send(Message("collect", number=number))
+        self._waiting[number], self._received[number] = waiting, {}
+        self.send(Message("collect", subject, number=number))
         waiting.addTimeout(COLLECT_SECONDS, self._clock, onTimeoutCancel=lambda *_: None)
         await waiting
         self._waiting.pop(number, None)
-        return self.description.number, self._reports.pop(number)
+        return self.description.number, self._received.pop(number)
 
-    async def _report(self, number: int) -> None:
-        text = "[]" if self.report is None else await self.report()
+    async def _report(self, subject: str, number: int) -> None:
+        # Without an answer it would wait in vain, where nothing is reported about the subject.
+        text = await self.reports[subject]() if subject in self.reports else "[]"
         self.send(Message("report", text, number=number))
 
     async def _look(self, message: Message) -> None:

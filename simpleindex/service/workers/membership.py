@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.web.worker_statuses import OtherWorkers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -29,7 +31,7 @@ def _both(first: Announcement | None, second: Announcement) -> Announcement:
 
 
 def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
-    """Let changes of this worker be listed by all, and theirs by this one; let each show the metrics of all.
+    """Let changes of this worker be listed by all, and theirs by this one; let each show the status and the metrics of all.
 
     Args:
         index: The index of this worker.
@@ -44,5 +46,9 @@ def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
             await directory.live.changed(project)
 
     link.changed = changed
+    status = index.http.status
+    status.other_workers = OtherWorkers(link.description.count, partial(link.collect, "status"))
+    link.reports["status"] = status.report
     if index.metrics is not None:
-        index.metrics.other_workers, link.report = link.collect, index.metrics.report
+        index.metrics.other_workers = partial(link.collect, "metrics")
+        link.reports["metrics"] = index.metrics.report

@@ -232,14 +232,14 @@ class WorkerSupervisor(Service):
             self.workers[origin[0]].send(Message("seen", number=origin[1]))
 
     def _collect(self, worker: WorkerProcess, message: Message) -> None:
-        """Request the metrics of all others for a worker that is scraped."""
+        """Request the reports of all others for a worker that shows the metrics or the status of all."""
         others = {number for number, each in self.workers.items() if each.is_ready and each is not worker}
         number = self._collections.begin(worker.number, message.number, others)
         if number is None:
             self._collected((worker.number, message.number))
             return
         for each in others:
-            self.workers[each].send(Message("collect", number=number))
+            self.workers[each].send(Message("collect", message.text, number=number))
 
     def _report(self, worker: WorkerProcess, message: Message) -> None:
         origin = self._collections.origin_of(message.number)

@@ -35,7 +35,7 @@ class StatusPage:
         Raises:
             NotHere: The URL has more segments.
         """
-        response = self._status.answer(getattr(request.route, "name", ""), request.info)
+        response = await self._status.answer(getattr(request.route, "name", ""), request.info)
         if not is_navigation(request.info.method, request.info.header) or request.parameter("format"):
             return response
         assert isinstance(response.body, bytes), "a status is made in memory"

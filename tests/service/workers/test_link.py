@@ -140,7 +140,7 @@ def test_changes_of_others_are_looked_at(wire: Wire) -> None:
 def collect(wire: Wire) -> list[object]:
     """Collect the metrics of the others; they come into the list."""
     outcome: list[object] = []
-    Deferred.fromCoroutine(wire.link.collect()).addCallback(outcome.append)
+    Deferred.fromCoroutine(wire.link.collect("metrics")).addCallback(outcome.append)
     return outcome
 
 
@@ -148,7 +148,7 @@ def test_metrics_of_the_others(wire: Wire) -> None:
     """Those that come until the supervisor has no more; what comes later is for nobody."""
     wire.connect()
     outcome = collect(wire)
-    assert wire.sent() == [Message("collect", number=1)]
+    assert wire.sent() == [Message("collect", "metrics", number=1)]
     wire.receive(Message("report", "[1]", "2", 1))
     assert outcome == []
     wire.receive(Message("collected", number=1))
@@ -173,13 +173,13 @@ def test_metrics_without_others(count: int) -> None:
 def test_metrics_for_another(wire: Wire) -> None:
     """As they are, or none where metrics are off."""
     wire.connect()
-    wire.receive(Message("collect", number=4))
+    wire.receive(Message("collect", "metrics", number=4))
 
     async def report() -> str:
         return "[2]"
 
-    wire.link.report = report
-    wire.receive(Message("collect", number=5))
+    wire.link.reports["metrics"] = report
+    wire.receive(Message("collect", "metrics", number=5))
     assert wire.sent() == [Message("report", "[]", number=4), Message("report", "[2]", number=5)]
 
 

@@ -31,6 +31,11 @@ class Link:
     def __init__(self) -> None:
         self.changed: Any = None
         self.announced: list[tuple[str, str]] = []
+        self.reports: dict[str, Any] = {}
+        self.description = SimpleNamespace(count=2)
+
+    def collect(self, subject: str) -> str:
+        return subject
 
     async def announce(self, directory: str, name: str) -> None:
         self.announced.append((directory, name))
@@ -40,9 +45,13 @@ def joined(announce: Any = None) -> tuple[Live, Link]:
     """An index of one directory that is served by a worker."""
     live, link = Live(announce), Link()
     index: Any = SimpleNamespace(
-        sources=SimpleNamespace(directories=[SimpleNamespace(name="local", live=live)]), metrics=None
+        sources=SimpleNamespace(directories=[SimpleNamespace(name="local", live=live)]),
+        metrics=None,
+        http=SimpleNamespace(status=SimpleNamespace(report="the status", other_workers=None)),
     )
     join_workers(index, link)  # type: ignore[arg-type]
+    assert index.http.status.other_workers.collect() == "status"
+    assert link.reports == {"status": "the status"}
     return live, link
 
 

@@ -329,8 +329,8 @@ def test_metrics_of_all_workers(world: World) -> None:
     """The one that is scraped gets the reports of the others, and the end; nobody waits for one that ended."""
     world.start_all()
     first, second, third = world.workers
-    second.report("collect", number=7)
-    assert first.taken() == third.taken() == [Message("collect", number=1)]
+    second.report("collect", "status", number=7)
+    assert first.taken() == third.taken() == [Message("collect", "status", number=1)]
     first.report("report", "[]", number=1)
     assert second.taken() == [Message("report", "[]", "1", 7)]
     third.end(by=signal.SIGKILL)
