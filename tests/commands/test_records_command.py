@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,29 +11,23 @@ from simpleindex.access.token_options import TokenOptions
 from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
 from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.downloads import copying
+from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.owners import OwnerTable
 from simpleindex.records.tokens import TokenTable
 from simpleindex.records.used_names import UsedNames
-from tests.fixtures.postgresql import PostgreSQL, running_postgresql
+from tests.fixtures.counted_downloads import downloads_of_two_projects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
+
+    from simpleindex.records.downloads.database import DownloadsDatabase
+    from tests.fixtures.postgresql import PostgreSQL
 
     Captured = pytest.CaptureFixture[str]
 
 ACME = ProjectName("acme")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    """A server for this file."""
-    directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
-    try:
-        with running_postgresql(directory) as made:
-            yield made
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
@@ -47,18 +38,24 @@ def state(tmp_path: Path) -> tuple[Path, str]:
     OwnerTable(database).claim(ACME, "alice", 1)
     UsedNames(database).add([ACME])
     database.close()
+    downloads_of_two_projects(tmp_path, with_addresses=True)
     return tmp_path, secret
 
 
 def test_there_and_back(
-    server: PostgreSQL, state: tuple[Path, str], tmp_path: Path, capsys: Captured
+    postgresql: PostgreSQL,
+    state: tuple[Path, str],
+    tmp_path: Path,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Tokens work on the other side; the commands work on it too."""
+    """Tokens work on the other side; the commands work on it too. Counts of downloads are read in several parts."""
+    monkeypatch.setattr(copying, "_ROWS_AT_ONCE", 2)
     directory, secret = state
-    url = server.create_database()
+    url = postgresql.create_database()
     assert main(["records", "copy", f"sqlite:{directory}", url]) == 0
     assert capsys.readouterr().out == (
-        "Copied 1 token, 1 owner, 0 allowances, 0 first-seen times, 1 used name.\n"
+        "Copied 1 token, 1 owner, 0 allowances, 0 first-seen times, 1 used name, 10 downloads.\n"
     )
     records = open_postgresql(url)
     assert TokenTable(records).find(secret, 2).user == "alice"
@@ -75,15 +72,52 @@ def test_there_and_back(
     database = RecordsDatabase(str(back))
     assert TokenTable(database).find(secret, 2).user == "alice"
     database.close()
+    before, after = open_downloads(str(directory)), open_downloads(str(back))
+    for table in ("daily", "file_days", "file_months", "totals", "events"):
+        assert sorted(named_rows(after, table)) == sorted(named_rows(before, table)), table
 
 
-def test_records_are_not_mixed(server: PostgreSQL, state: tuple[Path, str], capsys: Captured) -> None:
+def named_rows(downloads: DownloadsDatabase, table: str) -> list[tuple[object, ...]]:
+    """The rows of a table of counts with names in place of numbers."""
+    names = {
+        each: {number: rest for number, *rest in downloads.read(f"SELECT * FROM {each}", ())}
+        for each in ("files", "programs", "people", "origins")
+    }
+    columns = [row[1] for row in downloads.read(f"PRAGMA table_info({table})", ())]
+    rows: list[tuple[object, ...]] = []
+    for row in downloads.read(f"SELECT * FROM {table}", ()):
+        values = dict(zip(columns, row, strict=True))
+        for column, kept in (
+            ("file", "files"),
+            ("program", "programs"),
+            ("person", "people"),
+            ("origin", "origins"),
+        ):
+            if column in values:
+                values[column] = names[kept][values[column]]
+        if "kind" in values:
+            values["key"] = names[("programs", "people", "origins")[values["kind"] - 1]][values["key"]]
+        rows.append((*map(str, values.values()),))
+    return rows
+
+
+def test_records_are_not_mixed(postgresql: PostgreSQL, state: tuple[Path, str], capsys: Captured) -> None:
     """The second copy is refused, and nothing of it stays."""
     directory, _ = state
-    url = server.create_database()
+    url = postgresql.create_database()
     assert main(["records", "copy", f"sqlite:{directory}", url]) == 0
     assert main(["records", "copy", f"sqlite:{directory}", url]) == 2
-    assert "has records already (tokens)" in capsys.readouterr().err
+    assert "has counts of downloads already" in capsys.readouterr().err
+    other = postgresql.create_database()
+    records = open_postgresql(other)
+    records.prepare()
+    OwnerTable(records).claim(ACME, "bob", 1)
+    records.close()
+    assert main(["records", "copy", f"sqlite:{directory}", other]) == 2
+    assert "has records already (owners)" in capsys.readouterr().err
+    counts = open_downloads("", other)
+    assert counts.read("SELECT 1 FROM files", ()) == []
+    counts.close()
 
 
 @pytest.mark.parametrize(

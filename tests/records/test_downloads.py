@@ -210,7 +210,7 @@ def emptied(database: DownloadsDatabase) -> Callable[[], DownloadsDatabase]:
             transaction.execute(f"DELETE FROM {table}")
 
     def emptied() -> DownloadsDatabase:
-        database._store.write(empty, patience=1)
+        database.write(empty, patience=1)
         return database
 
     return emptied

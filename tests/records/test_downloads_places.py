@@ -109,7 +109,7 @@ def test_a_server_that_is_busy(postgresql: PostgreSQL) -> None:
         with pytest.raises(OSError, match="55P03"):
             other.add({KEY: 1}, (), patience=0.05)
 
-    one._store.write(meanwhile, patience=1)
+    one.write(meanwhile, patience=1)
     other.add({KEY: 1}, (), patience=1)
     assert total(one) == 2
     one.close()
@@ -121,7 +121,7 @@ def test_a_server_that_a_newer_release_has_changed(postgresql: PostgreSQL) -> No
     url = postgresql.create_database()
     one = open_downloads("/nowhere", url)
     one.add({KEY: 1}, (), patience=1)
-    one._store.write(lambda each: each.execute("INSERT INTO schema_version VALUES (99)"), patience=1)
+    one.write(lambda each: each.execute("INSERT INTO schema_version VALUES (99)"), patience=1)
     other = open_downloads("/nowhere", url)
     with pytest.raises(OSError, match=r"have schema 99, of a newer release.*upgrade this node"):
         total(other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,10 +12,13 @@ from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import plural
 from simpleindex.records.beginning import condition_of
 from simpleindex.records.copying import copy_records
+from simpleindex.records.downloads.copying import copy_downloads
+from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.lost_records import RecordsCondition
 from simpleindex.records.opening import open_postgresql, open_records
 
 if TYPE_CHECKING:
+    from simpleindex.records.downloads.database import DownloadsDatabase
     from simpleindex.records.interface import Records
 
 _SQLITE: Final = "sqlite:"
@@ -36,7 +40,7 @@ def records(words: list[str]) -> int:
     """
     parser = Parser(
         prog="simpleindex records",
-        description="Records are what cannot be rebuilt: tokens, owners, names ever used, exemptions from rules.",
+        description="Records are what cannot be rebuilt: tokens, owners, names ever used, exemptions from rules, counts of downloads.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
     copying = commands.add_parser(
@@ -50,20 +54,41 @@ def records(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     source, target = _open(arguments.source, is_source=True), _open(arguments.target, is_source=False)
     try:
-        rows = copy_records(source, target)
+        downloads, rows = copy_downloads(
+            source.downloads, target.downloads, lambda: copy_records(source.records, target.records)
+        )
     finally:
         source.close()
         target.close()
-    print("Copied " + ", ".join(plural(count, _WORDS[table]) for table, count in rows.items()) + ".")
+    counts = [plural(count, _WORDS[table]) for table, count in rows.items()]
+    print(f"Copied {', '.join(counts)}, {plural(downloads, 'download')}.")
     return 0
 
 
-def _open(text: str, *, is_source: bool) -> Records:
+@dataclass(frozen=True)
+class _Database:
+    """All that is copied.
+
+    Attributes:
+        records: The records.
+        downloads: The counts of downloads.
+    """
+
+    records: Records
+    downloads: DownloadsDatabase
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.records.close()
+        self.downloads.close()
+
+
+def _open(text: str, *, is_source: bool) -> _Database:
     if text.startswith(_SQLITE):
         directory = str(Path(text.removeprefix(_SQLITE)).absolute())
         if is_source and condition_of(directory) is not RecordsCondition.PRESENT:
             raise RefusedStart(f"{directory} has no records: name the directory of --state.")
-        return open_records(directory, None)
+        return _Database(open_records(directory, None), open_downloads(directory))
     try:
         url = to_records(text)
     except InvalidSetting as invalid:
@@ -73,4 +98,4 @@ def _open(text: str, *, is_source: bool) -> Records:
         database.prepare()
     except OSError as error:
         raise RefusedStart(f"The records {database.path} cannot be used: {error.strerror}.") from None
-    return database
+    return _Database(database, open_downloads("", url))

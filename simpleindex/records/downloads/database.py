@@ -77,14 +77,15 @@ class DownloadsDatabase:
     Attributes:
         path: The place, for messages.
         read: Returns the rows of a query, as :meth:`DownloadsStore.read`.
+        write: Runs a function in a transaction, as :meth:`DownloadsStore.write`.
         close: Closes the connections.
     """
 
     def __init__(self, store: DownloadsStore) -> None:
         self.path = store.path
         self.read = store.read
+        self.write = store.write
         self.close = store.close
-        self._store = store
 
     def add(
         self, counts: Mapping[DownloadKey, int], events: Sequence[DownloadEvent], *, patience: float
@@ -109,7 +110,7 @@ class DownloadsDatabase:
                 [_event_row(numbers.of(event.key), event) for event in events],
             )
 
-        self._store.write(write, patience=patience)
+        self.write(write, patience=patience)
 
     def prune(self, before: int, *, patience: float) -> None:
         """Remove the counts of days before one; a few files at a time, so that no writer waits long.
@@ -129,9 +130,9 @@ class DownloadsDatabase:
             "SELECT id FROM files WHERE id > ? ORDER BY id LIMIT ?", (last, _FILES_AT_ONCE)
         ):
             first, last = last, files[-1][0]
-            self._store.write(partial(_prune_files, (first, last), before), patience=patience)
+            self.write(partial(_prune_files, (first, last), before), patience=patience)
         # Last of all, so that what breaks off is begun again.
-        self._store.write(partial(_prune_sums, before), patience=patience)
+        self.write(partial(_prune_sums, before), patience=patience)
 
 
 class _Row(NamedTuple):
