@@ -169,6 +169,14 @@ OPTIONS: Final = (
         restart_needed=True,
     ),
     Option(
+        "token-memory",
+        "Accept tokens this long after the database of --records was last heard of, from 2s to 60s; a token that is revoked meanwhile "
+        "is accepted too.",
+        metavar="DURATION",
+        default="60s",
+        restart_needed=True,
+    ),
+    Option(
         "cache",
         "Keep digests and extracted metadata here; deleting it costs time and nothing else.",
         metavar="DIR",

@@ -44,6 +44,7 @@ class Settings:
         state: Records: what cannot be rebuilt.
         new_records: Whether to make new records where the old ones are lost, instead of refusing to start.
         records: The PostgreSQL database of the records, or None for a file in ``state``.
+        token_memory: Seconds for which tokens count while that database is away.
         cache: What can.
         sources: The file of the indexes behind this one, or None.
         users: The htpasswd file of those who may log in, or None.
@@ -89,6 +90,7 @@ class Settings:
     state: Path
     new_records: bool
     records: str | None
+    token_memory: int
     cache: Path
     sources: Path | None
     users: Path | None

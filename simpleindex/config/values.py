@@ -134,6 +134,14 @@ def to_lifetime(text: str) -> int:
     return seconds
 
 
+def to_token_memory(text: str) -> int:
+    """Read how many seconds tokens count without the database: as few as two looks at it take, at most a minute."""
+    seconds = parse_duration(text)
+    if seconds is None or not 2 <= seconds <= 60:
+        raise InvalidSetting("is not a duration from 2s to 60s")
+    return seconds
+
+
 def to_seconds(text: str) -> float:
     """Read an interval in seconds."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.database import RecordsDatabase
@@ -12,25 +12,31 @@ if TYPE_CHECKING:
     from simpleindex.records.interface import Records
     from simpleindex.records.postgresql.records import PostgreSQLRecords
 
+TOKEN_MEMORY: Final = 60.0
+"""Seconds for which tokens count without the server; one that is revoked meanwhile must not live for ever."""
 
-def open_records(state_directory: str, url: str | None, *, initialized: bool = False) -> Records:
+
+def open_records(
+    state_directory: str, url: str | None, *, initialized: bool = False, token_memory: float = TOKEN_MEMORY
+) -> Records:
     """Return the records; nothing is opened yet.
 
     Args:
         state_directory: The directory of the file.
         url: The PostgreSQL server and database, or None for the file.
         initialized: Whether a file that is missing is lost, not new.
+        token_memory: Seconds for which tokens count while the server is away.
 
     Raises:
         RefusedStart: The extra ``postgresql`` is not installed.
     """
     if url is None:
         return RecordsDatabase(state_directory, initialized=initialized)
-    return open_postgresql(url)
+    return open_postgresql(url, token_memory)
 
 
-def open_postgresql(url: str) -> PostgreSQLRecords:
-    """Return the records of a PostgreSQL server; no connection is made yet.
+def open_postgresql(url: str, token_memory: float = TOKEN_MEMORY) -> PostgreSQLRecords:
+    """Return the records of a PostgreSQL server; no connection is made yet. Arguments as for :func:`open_records`.
 
     Raises:
         RefusedStart: The extra ``postgresql`` is not installed.
@@ -39,4 +45,4 @@ def open_postgresql(url: str) -> PostgreSQLRecords:
         from simpleindex.records.postgresql.records import PostgreSQLRecords  # noqa: PLC0415  (only with --records)
     except ModuleNotFoundError as error:
         raise RefusedStart(f"--records: {missing(error.name, 'postgresql')}") from None
-    return PostgreSQLRecords(url)
+    return PostgreSQLRecords(url, token_memory)

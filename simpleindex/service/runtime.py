@@ -143,7 +143,9 @@ def create_runtime(
     examination = open_examination()
     idle_processes = IdleProcesses(examination, reactor, threads.reads)
     examination.begun = idle_processes.begun
-    records = open_records(str(settings.state), settings.records, initialized=True)
+    records = open_records(
+        str(settings.state), settings.records, initialized=True, token_memory=settings.token_memory
+    )
     audit = Audit(str(settings.state))
     downloads = open_downloads(str(settings.state), settings.records)
     return Runtime(

@@ -53,6 +53,7 @@ def test_defaults(tmp_path: Path) -> None:
         title="Package index",
         notice="",
         watch=WatchMode.AUTO,
+        token_memory=60,
         poll_interval=2.0,
         follow_root=False,
         access_log=None,
@@ -97,7 +98,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     spelled.pop("follow-root")
     spelled.pop("insecure-auth")
     spelled.pop("keep-addresses")
-    assert len(spelled) == 12
+    assert len(spelled) == 13
     assert resolve(spelled, HOME, tmp_path) == resolve({}, HOME, tmp_path)
 
 
@@ -117,6 +118,7 @@ EVERYTHING: Given = {
     "certs": "~/certs",
     "state": "state",
     "new-records": True,
+    "token-memory": "30s",
     "cache": "/var/cache/x",
     "sources": "sources.toml",
     "users": "people/passwd",
@@ -173,6 +175,7 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         title="Packages of Example",
         notice="Ask **us**.",
         watch=WatchMode.POLL,
+        token_memory=30,
         poll_interval=0.2,
         follow_root=True,
         access_log=base / "log",
@@ -259,6 +262,7 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "notice": st.sampled_from(["a", "b\nc"]),
     "watch": st.sampled_from([mode.value for mode in WatchMode]),
     "poll-interval": st.floats(0.05, 100).map(str),
+    "token-memory": st.integers(2, 60).map("{}s".format),
     "follow-root": st.booleans(),
     "access-log": st.sampled_from(["-", "off", "/l/1"]),
     "downloads": st.sampled_from(["on", "off"]),
@@ -457,6 +461,7 @@ RESTART = {
     "workers": 3,
     "redirect-downloads": 60,
     "records": "postgresql://db/x",
+    "token-memory": 30,
     "acme": AcmeContact(None),
     "acme-name": (Identifier("packages.example.org"),),
     "acme-directory": STAGING,

@@ -33,16 +33,13 @@ T = TypeVar("T")
 _log = logger(__name__)
 
 POLL_SECONDS: Final = 5.0
-"""Between two looks at the feed while no notification comes, so that a connection that is dead is noticed."""
+"""At most between two looks at the feed while no notification comes, so that a connection that is dead is noticed."""
 
 WAKE_SECONDS: Final = 0.5
 """Between two looks whether the service ends."""
 
 RETRY_SECONDS: Final = 1.0
 """Between two tries to reach a server that is away."""
-
-MEMORY_SECONDS: Final = 60.0
-"""How long tokens count as they were last known while the server is away; one that is revoked meanwhile must not live for ever."""
 
 
 def forget_old_changes(transaction: RecordsTransaction) -> None:
@@ -65,9 +62,7 @@ class PostgreSQLRecords(Records):
         replica: The copy.
     """
 
-    def __init__(
-        self, url: str, memory: float = MEMORY_SECONDS, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, url: str, memory: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._server = PostgreSQLServer(url)
         self.path = self._server.place
         self.replica = RecordsReplica()
@@ -248,7 +243,8 @@ class PostgreSQLRecords(Records):
                 self._await_notification(listening)
 
     def _await_notification(self, listening: psycopg.Connection[Any]) -> None:
-        end = time.monotonic() + POLL_SECONDS
+        # Twice within the memory, so that no token is refused while the server is only quiet.
+        end = time.monotonic() + min(POLL_SECONDS, self._memory / 2)
         has_changed = False
         while not has_changed and not self._is_closed.is_set() and time.monotonic() < end:
             # One packet may bring several of both kinds.
