@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which a wait is a failure; far beyond what anything takes on a busy machine."""
 
 JSON = "application/vnd.pypi.simple.v1+json"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-REPETITIONS = int(os.environ.get("SIMPLEINDEX_REPETITIONS", "10"))
+REPETITIONS = int(os.environ.get("SIMPLEINDEX_REPETITIONS", "4"))
 
 WATCHES = {
     "inotify": ("--watch=inotify",),

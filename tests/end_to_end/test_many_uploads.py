@@ -21,7 +21,7 @@ import pytest
 
 from tests.end_to_end.publishing import make_dist, start_publishing, twine
 from tests.end_to_end.running import PATIENCE, Server, wait_until
-from tests.end_to_end.storages import BUCKET, DIRECTORY, ON_BOTH_STORAGES
+from tests.end_to_end.storages import ON_BOTH_STORAGES
 from tests.end_to_end.uploading import form_ends, head_of, large_wheel, litter, peak_memory, upload
 from tests.fixtures.distributions import wheel_bytes, wheel_name
 
@@ -75,16 +75,12 @@ def listed(server: Server) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    ("count", "storage"), [(1, DIRECTORY), (2, DIRECTORY), (2, BUCKET)], indirect=["storage"]
-)
-def test_all_at_once(count: int, publishing: Publishing, new_server: Callable[..., Server]) -> None:
-    """120 files and 30 times one file, some with other bytes, to one server and to two of one storage: all accounted for."""
-    servers = [publishing.server]
-    for number in range(1, count):
-        other = new_server(*publishing.server.options, name=f"server-{number}")
-        publishing.storage.attach(other)
-        servers.append(other.start())
+@ON_BOTH_STORAGES
+def test_all_at_once(publishing: Publishing, new_server: Callable[..., Server]) -> None:
+    """120 files and 30 times one file, some with other bytes, to two servers of one storage: all accounted for."""
+    other = new_server(*publishing.server.options, name="server-2")
+    publishing.storage.attach(other)
+    servers = [publishing.server, other.start()]
     token = publishing.token()
     assert upload(servers[0], token, "steady", "1.0", wheel_bytes("steady")).status == 200
     distinct = [
@@ -98,7 +94,7 @@ def test_all_at_once(count: int, publishing: Publishing, new_server: Callable[..
     jobs = [*distinct, *same]
     random.Random(5).shuffle(jobs)
     with reading(servers[0]) as statuses, ThreadPoolExecutor(32) as pool:
-        answers = list(pool.map(lambda job: upload(servers[job[0] % count], token, *job[1]), enumerate(jobs)))
+        answers = list(pool.map(lambda job: upload(servers[job[0] % 2], token, *job[1]), enumerate(jobs)))
     assert set(statuses) == {200}
     got = Counter((job[0] == "contested", answer.status) for job, answer in zip(jobs, answers, strict=True))
     assert got[False, 200] == len(distinct), got
@@ -159,8 +155,8 @@ def test_clients_that_leave(publishing: Publishing) -> None:
     data = wheel_bytes("gone", files={"blob": random.Random(1).randbytes(300_000)})
     before, after = form_ends(wheel_name("gone"), "gone", "1.0")
     body = before + data + after
-    for number in range(30):
-        stop = len(body) * number // 29
+    for number in range(12):
+        stop = len(body) * number // 11
         with suppress(ConnectionError), open_upload(server, token, len(body)) as channel:
             channel.sendall(body[:stop])
             if number % 2:
@@ -228,6 +224,9 @@ def test_killed_while_uploads_arrive(publishing: Publishing) -> None:
     sent: dict[str, bytes] = {}
     for round_number in range(KILLS if storage.records is None else (KILLS + 1) // 2):
         uploaders = [Uploader(server, token, round_number * 3 + each) for each in range(3)]
+        if round_number == 0:
+            # At least one upload is accepted, however busy the machine is.
+            wait_until(lambda: any(each.accepted for each in uploaders), "an upload is accepted")  # noqa: B023
         threading.Event().wait(0.1 + chance.random())
         server.kill()
         for uploader in uploaders:
