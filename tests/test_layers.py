@@ -153,6 +153,8 @@ PURE = (
     "web.people.download_plot",
     "web.people.feed_document",
     "web.publish.cross_site",
+    "web.routes",
+    "web.targets",
     "web.worker_statuses",
 )
 

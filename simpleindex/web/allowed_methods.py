@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from simpleindex.core.errors import NotHere
 from simpleindex.web.http.response import RequestInfo, Response, sentence
-from simpleindex.web.routes import UploadRoute, route
+from simpleindex.web.routes import UploadRoute
+from simpleindex.web.targets import route
 
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS")
 

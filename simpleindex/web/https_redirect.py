@@ -11,7 +11,7 @@ from simpleindex.web.http.request_info import request_info
 from simpleindex.web.http.respond import respond
 from simpleindex.web.http.response import Response, sentence
 from simpleindex.web.resource import acme_response, moved
-from simpleindex.web.routes import requoted, split_target
+from simpleindex.web.targets import requoted, split_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

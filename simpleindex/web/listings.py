@@ -25,7 +25,7 @@ from simpleindex.web.pages.negotiation import (
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.pages.templates import content_security_policy
 from simpleindex.web.people.navigation import VARYING
-from simpleindex.web.routes import split_target
+from simpleindex.web.targets import split_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping

@@ -37,10 +37,9 @@ from simpleindex.web.routes import (
     SiteFileRoute,
     UploadRoute,
     first_segment,
-    relative_location,
-    route,
 )
 from simpleindex.web.status import OPEN_PAGES
+from simpleindex.web.targets import relative_location, route
 from simpleindex.web.why import WHY_PREFIX
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from simpleindex.upstreams.pages.project_page import parse_project
 from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.pages.simple import project_html, root_html
-from simpleindex.web.routes import OwnPageRoute, RedirectRoute, RootRoute, route
+from simpleindex.web.routes import OwnPageRoute, RedirectRoute, RootRoute
+from simpleindex.web.targets import route
 from tests.fixtures.stub_source import StubSource
 
 ACME = ProjectName("acme")

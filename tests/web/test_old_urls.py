@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from simpleindex.core.errors import NotHere
-from simpleindex.web.routes import FileRoute, ProjectRoute, RedirectRoute, ReleaseRoute, route
+from simpleindex.web.routes import FileRoute, ProjectRoute, RedirectRoute, ReleaseRoute
+from simpleindex.web.targets import route
 
 WHEEL = "acme_lib-1.0-py3-none-any.whl"
 HERE = f"/simple/acme-lib/{WHEEL}"

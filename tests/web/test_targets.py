@@ -21,10 +21,8 @@ from simpleindex.web.routes import (
     Route,
     SiteFileRoute,
     UploadRoute,
-    relative_location,
-    route,
-    split_target,
 )
+from simpleindex.web.targets import relative_location, route, split_target
 
 ACME = ProjectName("acme")
 
