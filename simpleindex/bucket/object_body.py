@@ -12,6 +12,7 @@ from simpleindex.core.source import LOCAL_ORIGIN, FileOrigin
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simpleindex.bucket.file_cache import BucketFileCache, ObjectCopy
     from simpleindex.bucket.package_bucket import PackageBucket
     from simpleindex.system.stamp import Stamp
     from simpleindex.system.threads import Threads
@@ -32,13 +33,24 @@ class ObjectBody:
         stamp: Its state as it is listed.
         sha256: Its digest as it is listed.
         threads: Call the store.
+        cache: Keeps what is read from beginning to end; None to keep nothing.
     """
 
-    def __init__(self, bucket: PackageBucket, path: str, stamp: Stamp, sha256: str, threads: Threads) -> None:
+    def __init__(
+        self,
+        bucket: PackageBucket,
+        path: str,
+        stamp: Stamp,
+        sha256: str,
+        threads: Threads,
+        cache: BucketFileCache | None = None,
+    ) -> None:
         self._bucket = bucket
         self._path = path
         self._stamp = stamp
         self._threads = threads
+        self._cache = cache
+        self._copy: ObjectCopy | None = None
         self._pieces: dict[int, Deferred[bytes]] = {}
         self._is_closed = False
         self.key = path
@@ -76,6 +88,9 @@ class ObjectBody:
         """Read nothing more."""
         self._is_closed = True
         self._pieces.clear()
+        if self._copy is not None:
+            self._threads.run(self._copy.close).addErrback(_kept)
+            self._copy = None
 
     async def _piece(self, start: int) -> bytes:
         if self._is_closed:
@@ -99,11 +114,20 @@ class ObjectBody:
         if piece is None:
             assert self.size is not None  # of a listing
             length = min(PIECE_BYTES, self.size - start)
-            piece = self._threads.run(self._bucket.read_span, self._path, self._stamp, start, length)
+            if start == 0 and self._cache is not None and self._copy is None:
+                assert self.sha256 is not None  # of a listing
+                self._copy = self._cache.copy(self._path, self.size, self.sha256)
+            piece = self._threads.run(self._read_piece, self._copy, start, length)
             # One that nobody waits for any more may fail unheard.
             piece.addErrback(_kept)
             self._pieces[start] = piece
         return piece
+
+    def _read_piece(self, copy: ObjectCopy | None, start: int, length: int) -> bytes:
+        data = self._bucket.read_span(self._path, self._stamp, start, length)
+        if copy is not None:
+            copy.add(start, data)
+        return data
 
 
 class _Failed:

@@ -9,8 +9,11 @@ from simpleindex.bucket.object_body import ObjectBody
 from simpleindex.core.errors import NotHere, Unavailable
 from simpleindex.core.source import Elsewhere
 from simpleindex.directory.source import LocalSource
+from simpleindex.system.bodies import FileBody
+from simpleindex.system.descriptors import keep_reserve
 
 if TYPE_CHECKING:
+    from simpleindex.bucket.file_cache import BucketFileCache
     from simpleindex.bucket.live_bucket import LiveBucket
     from simpleindex.bucket.package_bucket import PackageBucket
     from simpleindex.core.names import ProjectName
@@ -28,15 +31,23 @@ class BucketSource(LocalSource):
         bucket: Where the bytes are.
         threads: Call the store.
         redirect_seconds: For how long a URL of the store is good to which clients are redirected; None to send files from here.
+        cache: Keeps files on the local disk; None to request each of the store.
     """
 
     def __init__(
-        self, live: LiveBucket, bucket: PackageBucket, threads: Threads, redirect_seconds: int | None = None
+        self,
+        live: LiveBucket,
+        bucket: PackageBucket,
+        threads: Threads,
+        *,
+        redirect_seconds: int | None = None,
+        cache: BucketFileCache | None = None,
     ) -> None:
         super().__init__(live, bucket, threads.run)
         self._bucket = bucket
         self._threads = threads
         self._redirect_seconds = redirect_seconds
+        self._cache = cache
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:  # type: ignore[override]
         """One file, its sidecar, or a signature or provenance beside it."""
@@ -60,8 +71,15 @@ class BucketSource(LocalSource):
     def _is_stale(self) -> bool:
         return self._live.stale is not None
 
-    async def _file_body(self, path: str, stamp: Stamp, filename: str, sha256: str) -> Body:  # noqa: ARG002
-        return ObjectBody(self._bucket, path, stamp, sha256, self._threads)
+    async def _file_body(self, path: str, stamp: Stamp, filename: str, sha256: str) -> Body:
+        self._bucket.listed(path, stamp)
+        descriptor = None if self._cache is None else await self._cache.open(path, sha256)
+        if descriptor is None:
+            return ObjectBody(self._bucket, path, stamp, sha256, self._threads, self._cache)
+        cached = FileBody(keep_reserve(descriptor), filename, sha256, self._threads.run)
+        cached.modified_ns = stamp.mtime_ns
+        cached.is_immutable = True  # Files of the cache are replaced, and never written into.
+        return cached
 
     def _extract(self, path: str, known: ScannedFile) -> bytes:
         assert known.stamp is not None  # of a wheel that is listed

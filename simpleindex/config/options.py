@@ -316,6 +316,14 @@ OPTIONS: Final = (
         number=True,
     ),
     Option(
+        "bucket-cache",
+        "With a bucket: keep files of it in --cache once they were downloaded, up to this size, in bytes or with K, M or G; 0 keeps none.",
+        metavar="BYTES",
+        default="10G",
+        number=True,
+        restart_needed=True,
+    ),
+    Option(
         "redirect-downloads",
         "With a bucket: redirect downloads to URLs of the store that are good for this long, such as 10m; without it files are sent from here.",
         metavar="DURATION",

@@ -189,6 +189,7 @@ def _settings(
         trusted_proxy=layers.many("trusted-proxy", to_network),
         max_connections_per_address=layers.one("max-connections-per-address", to_count, 256),
         page_cache=layers.one("page-cache", to_bytes, to_bytes("64M")),
+        bucket_cache=layers.one("bucket-cache", to_bytes, to_bytes("10G")),
         redirect_downloads=layers.one("redirect-downloads", to_lifetime, 0),
         workers=layers.one("workers", to_workers, 1),
         config=config,

@@ -67,6 +67,7 @@ class Settings:
         trusted_proxy: Networks whose word on the client's address is believed.
         max_connections_per_address: How many; 0 for no bound.
         page_cache: Bytes of rendered pages kept at most.
+        bucket_cache: Bytes of files of a bucket in ``cache``; 0 for none.
         redirect_downloads: Seconds for which URLs of the store are good that downloads are redirected to; 0 to send files from here.
         workers: Processes that serve; 0 for one for each core.
         config: The configuration file, or None.
@@ -113,6 +114,7 @@ class Settings:
     trusted_proxy: tuple[Network, ...]
     max_connections_per_address: int
     page_cache: int
+    bucket_cache: int
     redirect_downloads: int
     workers: int
     config: Path | None

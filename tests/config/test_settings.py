@@ -68,6 +68,7 @@ def test_defaults(tmp_path: Path) -> None:
         page_cache=64 * 1024 * 1024,
         workers=1,
         bucket=None,
+        bucket_cache=10 << 30,
         redirect_downloads=0,
         records=None,
         config=None,
@@ -98,7 +99,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     spelled.pop("follow-root")
     spelled.pop("insecure-auth")
     spelled.pop("keep-addresses")
-    assert len(spelled) == 13
+    assert len(spelled) == 14
     assert resolve(spelled, HOME, tmp_path) == resolve({}, HOME, tmp_path)
 
 
@@ -142,6 +143,7 @@ EVERYTHING: Given = {
     "max-connections-per-address": "0",
     "page-cache": "1G",
     "workers": "auto",
+    "bucket-cache": "0",
     "redirect-downloads": "10m",
     "records": "postgresql://db/x",
 }
@@ -190,6 +192,7 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         page_cache=1 << 30,
         workers=0,
         bucket=None,
+        bucket_cache=0,
         redirect_downloads=600,
         records="postgresql://db/x",
         config=config,
@@ -274,6 +277,7 @@ POOL: dict[str, st.SearchStrategy[Any]] = {
     "trusted-proxy": st.lists(st.sampled_from(["10.0.0.0/8", "::1"]), min_size=1, max_size=2).map(tuple),
     "max-connections-per-address": st.integers(0, 1000).map(str),
     "page-cache": st.integers(0, 1 << 40).map(str),
+    "bucket-cache": st.sampled_from(["0", "2T"]),
     "redirect-downloads": st.sampled_from(["1m", "7d"]),
     "workers": st.integers(1, 999).map(str) | st.just("auto"),
     "records": st.sampled_from(["postgresql://a/b", "postgres://c"]),
@@ -459,6 +463,7 @@ LIVE = {
 RESTART = {
     "metrics-for": None,
     "workers": 3,
+    "bucket-cache": 1,
     "redirect-downloads": 60,
     "records": "postgresql://db/x",
     "token-memory": 30,

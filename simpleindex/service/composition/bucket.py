@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 
 from simpleindex.bucket.digests import BucketDigests
+from simpleindex.bucket.file_cache import BucketFileCache
 from simpleindex.bucket.live_bucket import LiveBucket
 from simpleindex.bucket.locks import LockFiles
 from simpleindex.bucket.object_store import ObjectStore
@@ -33,6 +34,8 @@ from simpleindex.service.places import own_directory
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
     from simpleindex.bucket.digests import SharedFacts
     from simpleindex.bucket.locks import Locks
     from simpleindex.config.settings import Settings
@@ -98,8 +101,17 @@ class ServedBucket(ServedDirectory):
         self.digests = BucketDigests(str(settings.cache), self.directory, _shared_facts(settings, location))
         self.live = self._live(LiveBucket, lambda: time.time_ns() + _AHEAD_NS, used_names)
         self.live.bucket, self.live.reads = self.directory, runtime.threads.reads
+        self._file_cache = (
+            BucketFileCache(str(settings.cache), location, settings.bucket_cache, runtime.threads.reads)
+            if settings.bucket_cache and not settings.redirect_downloads
+            else None
+        )
         self.source = BucketSource(
-            self.live, self.directory, runtime.threads.reads, settings.redirect_downloads or None
+            self.live,
+            self.directory,
+            runtime.threads.reads,
+            redirect_seconds=settings.redirect_downloads or None,
+            cache=self._file_cache,
         )
 
     def prepare(self, owner: Owner) -> None:
@@ -136,7 +148,10 @@ class ServedBucket(ServedDirectory):
 
     def _look_at(self, name: ProjectName) -> None:
         look = Deferred.fromCoroutine(self.live.changed(name))
-        look.addErrback(lambda failure: self.log.failure("", failure))
+        look.addErrback(self._log_failure)
+
+    def _log_failure(self, failure: Failure) -> None:
+        self.log.failure("", failure)
 
     def watch(self) -> None:
         """Log how changes are noticed."""
@@ -149,6 +164,8 @@ class ServedBucket(ServedDirectory):
 
     async def _begin(self) -> None:
         self._runtime.threads.reads.run(self._runtime.examination.prepare).addErrback(lambda _: None)
+        if self._file_cache is not None:
+            self._runtime.threads.reads.run(self._file_cache.load).addErrback(self._log_failure)
         await self._look_again()
         while self.live.stale is not None:
             # The store was there a moment ago. Nothing is "not here" until it was listed once.

@@ -56,17 +56,25 @@ class CacheSpace:
         room: How much of the disk may be used.
         now: The time, seconds since 1970.
         is_cache: Whether an error costs speed only, so that it is logged here; else callers report it.
+        option: What sets its budget, for the log.
 
     Attributes:
         evictions: How many files and listings were removed to make room, by the directory of their index.
     """
 
     def __init__(
-        self, root: str, room: DiskBudget, now: Callable[[], float], *, is_cache: bool = True
+        self,
+        root: str,
+        room: DiskBudget,
+        now: Callable[[], float],
+        *,
+        is_cache: bool = True,
+        option: str = "[cache] in the sources file",
     ) -> None:
         self.root = root
         self.room = room
         self.now = now
+        self._option = option
         self._lock = threading.Lock()
         self._files: OrderedDict[str, int] = OrderedDict()
         self._listings: OrderedDict[str, int] = OrderedDict()
@@ -161,8 +169,9 @@ class CacheSpace:
             self._silent_until = self.now() + _SILENT_SECONDS
             _log.info(
                 "The cache in {path} is full: the least recently used files make room for new ones. "
-                "Its size, and the bytes that stay free on its disk, are set by [cache] in the sources file.",
+                "Its size is set by {option}.",
                 path=ascii(self.root),
+                option=self._option,
             )
 
     def _is_too_much(self, size: int) -> bool:
