@@ -232,6 +232,8 @@ class IndexResource(Resource):
             case FileRoute(filename=filename) if filename == FEED and self._people is not None:
                 return await self._people.answer(target, reader, request)
             case FileRoute(name, filename, view):
+                if target.is_trial:
+                    return await self._trial(target, reader, request)
                 source = self._admission.reading(reader, view)
                 return await self.files.answer(name, filename, request, source)
             case PypiJsonRoute(view=view):
@@ -260,6 +262,16 @@ class IndexResource(Resource):
                     return document_response(page[len(DOCS_PREFIX) :], request)
                 return await self._status.answer(page, request)
         raise NotHere("page")
+
+    async def _trial(self, target: FileRoute, reader: Identity, request: RequestInfo) -> Response:
+        """Answer the request of a trial on this machine: a file as everywhere, which is not counted as a download."""
+        if not request.is_local and not request.has_own_address:
+            raise NotHere("page")
+        source = self._admission.reading(reader, target.view)
+        response = await self.files.answer(target.name, target.filename, request, source)
+        if request.record is not None:
+            request.record.download = None
+        return response
 
     def _options(self, request: RequestInfo) -> Response:
         if self._changing is None:

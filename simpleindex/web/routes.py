@@ -20,6 +20,9 @@ STATIC_PREFIX: Final = "static/"
 COUNTS_PAGE: Final = "downloads"
 WHO_PAGE: Final = "who"
 
+TRIAL: Final = "trial"
+"""Below ``/-/``: the index once more, for the installations of ``simpleindex doctor``."""
+
 DOWNLOAD_PAGES: Final = frozenset({COUNTS_PAGE, WHO_PAGE})
 """The first segments of the pages about downloads below ``/-/``."""
 
@@ -70,11 +73,19 @@ class ReleaseRoute:
 
 @dataclass(frozen=True, slots=True)
 class FileRoute:
-    """A file beside a project's page."""
+    """A file beside a project's page.
+
+    Attributes:
+        name: The project.
+        filename: The file.
+        view: The view.
+        is_trial: Whether the URL is one of ``simpleindex doctor``, whose installations are no downloads; for this machine only.
+    """
 
     name: ProjectName
     filename: str
     view: str = MAIN_VIEW
+    is_trial: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -11,6 +12,7 @@ from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.old_urls import PACKAGES, new_path
 from simpleindex.web.routes import (
+    TRIAL,
     AcmeRoute,
     FileRoute,
     OwnPageRoute,
@@ -117,6 +119,8 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
     first, prefix = segments[0], ""
     if first == _OWN and segments[1:2] == ["view"] and segments[2:] and segments[2] in {*views, MAIN_VIEW}:
         return _redirect(f"/{segments[2]}/" if segments[2] != MAIN_VIEW else "/", query)
+    if first == _OWN and segments[1:2] == [TRIAL]:
+        return _trial_route(segments[2:], views)
     if first == _OWN and len(segments) > 1:
         return OwnPageRoute("/".join(segments[1:]))
     if first == _UPLOAD and segments[1:] in ([], [""]):
@@ -228,6 +232,20 @@ def _behind_doubled_slashes(segments: list[str], views: Collection[str]) -> Rout
     path = "/".join(["", *(quote(each, safe="") for each in levels if each), quote(last, safe="")])
     target_route = route(path.encode(), views)
     if not isinstance(target_route, RootRoute | ProjectRoute | FileRoute):
+        raise NotHere("page")
+    return target_route
+
+
+def _trial_route(segments: list[str], views: Collection[str]) -> Route:
+    """Read a listing or a file below the prefix of trials; their links are relative, so they hold there.
+
+    Raises:
+        NotHere: It is something else.
+    """
+    target_route = route("/".join(["", *(quote(each, safe="") for each in segments)]).encode(), views)
+    if isinstance(target_route, FileRoute):
+        return replace(target_route, is_trial=True)
+    if not isinstance(target_route, RootRoute | ProjectRoute):
         raise NotHere("page")
     return target_route
 

@@ -56,6 +56,7 @@ class World:
         monkeypatch.setattr(
             doctor_subjects, "readable", lambda *given: next(iter(given[3])) if self.is_open else None
         )
+        monkeypatch.setattr(doctor_subjects, "trial_url", lambda *given: given[0])
         monkeypatch.setattr(doctor_subjects, "try_clients", self._try)
 
     def _try(self, _: Any, requirement: str) -> list[ClientTrial]:

@@ -18,7 +18,7 @@ from simpleindex.core.files import File
 from simpleindex.core.model import Project
 from simpleindex.core.names import Kind, parse_project_name
 from simpleindex.diagnosis.facts.clients import TriedIndex, installable, try_clients
-from simpleindex.diagnosis.facts.server import readable, request_status
+from simpleindex.diagnosis.facts.server import readable, request_status, trial_url
 from simpleindex.diagnosis.facts.upstreams import probe_upstreams
 from simpleindex.diagnosis.server import ServerFacts
 from simpleindex.upstreams.settings import UpstreamSettings
@@ -150,9 +150,10 @@ def test_what_is_installed_for_a_trial() -> None:
         file("acme-5.0-py3-none-any.whl", 1, requires_python=">=3.99"),
     )
     other = Project(parse_project_name("b"), (file("b-1.0-py3-none-any.whl", 1),))
-    assert list(installable([Project(name, files), other]).items()) == [
-        ("b", "b==1.0"),
-        ("acme", "acme==2.0"),
+    found = installable([Project(name, files), other])
+    assert [(each, release.requirement, release.path) for each, release in found.items()] == [
+        ("b", "b==1.0", "b/b-1.0-py3-none-any.whl"),
+        ("acme", "acme==2.0", "acme/acme-2.0-py3-none-any.whl"),
     ]
     assert installable([Project(name, files[2:])]) == {}
     many = [Project(parse_project_name(f"p{n}"), (file(f"p{n}-1.0-py3-none-any.whl", n),)) for n in range(30)]
@@ -166,6 +167,16 @@ def test_which_project_can_be_read(server: AnsweringServer) -> None:
     server.answer = 401, {}, b"Log in."
     assert readable(f"{server.url}/", None, None, ["acme", "b"]) is None
     assert readable("http://127.0.0.1:1/", None, None, ["acme"]) is None
+
+
+def test_where_installations_are_not_counted(server: AnsweringServer) -> None:
+    """At its ordinary URL, where it does not see that its client is on the same machine."""
+    url, wheel = f"{server.url}/", "acme/acme-1.0-py3-none-any.whl"
+    assert trial_url(url, None, "sidx-secret", wheel) == f"{url}-/trial/"
+    assert server.seen[0][0] == f"/-/trial/simple/{wheel}"
+    server.answer = 404, {}, b"There is no page here."
+    assert trial_url(url, None, None, wheel) == url
+    assert trial_url("http://127.0.0.1:1/", None, None, wheel) == "http://127.0.0.1:1/"
 
 
 INDEX = TriedIndex("https://localhost:8443/", "/ca.pem", "sidx-secret")

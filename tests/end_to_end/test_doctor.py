@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.end_to_end.clients import found
+from tests.end_to_end.running import wait_until
 from tests.fixtures.distributions import add_wheel
 
 if TYPE_CHECKING:
@@ -53,6 +54,21 @@ def test_doctor(new_server: Callable[..., Server]) -> None:
     well = findings(server, "--deep", status=0)
     assert [each["findings"] for each in well.values()] == [[]] * len(well), well
     assert well["clients"]["summary"] == "pip and uv installed acme==1.0 from the server"
+    log = server.home / "access.log"
+    wait_until(
+        lambda: log.read_text().count(f"GET /-/trial/simple/acme/{wheel.name} ") == 3,
+        "the doctor, pip and uv have fetched it",
+    )
+    words = (
+        "-m",
+        "simpleindex",
+        "who",
+        "acme",
+        "--json",
+        f"--state={server.home / 'state'}",
+        f"--access-log={log}",
+    )
+    assert json.loads(server.installed.run(*words, home=server.home).stdout)["downloads"] == []
     assert "answers, version" in well["server"]["summary"]
     assert well["certificates"]["summary"].startswith("1 certificate, ")
     # Without it the private CA is one that nobody trusts.

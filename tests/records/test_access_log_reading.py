@@ -79,6 +79,7 @@ def test_what_is_left_out(tmp_path: Path) -> None:
                 line("/pypi/acme/json"),
                 line(f"/acme/{WHEEL}.metadata"),
                 line("/-/why/acme/1.0"),
+                line(f"/-/trial/simple/acme/{WHEEL}"),
                 line(method="HEAD"),
                 line(status=304, size=0),
                 line(status=404),

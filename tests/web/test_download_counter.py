@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from twisted.internet.address import UNIXAddress
+from twisted.internet.address import IPv4Address, UNIXAddress
 
 from simpleindex.access.identity import Identity, TokenLimits
 from simpleindex.config.resolution import resolve
@@ -19,7 +19,7 @@ from simpleindex.records.downloads.sqlite import DownloadsFile
 from simpleindex.web import download_counter as module
 from simpleindex.web.download_counter import FLUSH_SECONDS, DownloadCounter
 from tests.fixtures.deferreds import result
-from tests.fixtures.site import FAR, SiteFixture
+from tests.fixtures.site import FAR, NEAR, SiteFixture
 from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
@@ -131,6 +131,18 @@ def test_what_is_no_download(world: World) -> None:
     world.index.get("/simple/acme/acme-9.0-py3-none-any.whl")
     world.index.get("/-/health")
     world.index.ask("POST", "/legacy/", ("Content-Length", "0"))
+    assert world.flushed() == {}
+
+
+def test_trials_of_the_doctor(world: World) -> None:
+    """Its installations on this machine are no downloads; for others these URLs lead to nothing, so that nobody hides behind them."""
+    url, own = f"/-/trial{URL}", IPv4Address("TCP", "10.0.0.1", 50000)
+    assert world.index.get(url, ("Host", "localhost:8080"), peer=NEAR).status == 200
+    assert world.index.get(url, peer=own).status == 200
+    # A proxy on this machine that names no client, one that does, and a client elsewhere.
+    assert world.index.get(url, peer=NEAR).status == 404
+    assert world.index.get(url, ("X-Forwarded-For", "192.0.2.7"), peer=own).status == 404
+    assert world.index.get(url, peer=FAR).status == 404
     assert world.flushed() == {}
 
 

@@ -47,6 +47,8 @@ TARGETS: list[tuple[bytes, Route]] = [
     (b"/acme/...", FileRoute(ACME, "...")),
     (b"/acme/\xc3\xa4", FileRoute(ACME, "ä")),
     (b"/acme/%C3%A4", FileRoute(ACME, "ä")),
+    (b"/-/trial/simple/acme/", ProjectRoute(ACME)),
+    (b"/-/trial/simple/acme/acme-1.0.tar.gz", FileRoute(ACME, "acme-1.0.tar.gz")),
     (b"/favicon.ico", SiteFileRoute("favicon.ico")),
     (b"/robots.txt?x", SiteFileRoute("robots.txt")),
     (b"/favicon.ico/", RedirectRoute("/favicon-ico/")),
@@ -167,6 +169,9 @@ def test_redirect(target: bytes, location: str) -> None:
 
 
 NOTHING = [
+    b"/-/trial/-/status",
+    b"/-/trial/simple/Acme/",
+    b"/-/trial",
     b"//evil.example",
     b"//evil.example/",
     b"/simple//evil.example/",
@@ -251,6 +256,12 @@ def test_a_release_has_a_page_for_people_outside_of_simple() -> None:
     for target in (b"/simple/acme/1.0/", b"/acme/1.0/x/"):
         with pytest.raises(NotHere):
             route(target)
+
+
+def test_trials_have_their_own_urls() -> None:
+    """What an installation of the doctor fetches is known by its URL."""
+    ordinary, trial = (route(f"{prefix}/simple/acme/a.whl".encode()) for prefix in ("", "/-/trial"))
+    assert (getattr(ordinary, "is_trial", None), getattr(trial, "is_trial", None)) == (False, True)
 
 
 @pytest.mark.parametrize("target", NOTHING)

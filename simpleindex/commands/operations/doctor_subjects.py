@@ -30,7 +30,7 @@ from simpleindex.diagnosis.facts.databases import check_databases, records_facts
 from simpleindex.diagnosis.facts.files import read_again
 from simpleindex.diagnosis.facts.machine import clock_of, disk_spaces, open_files_limit, watch_limits
 from simpleindex.diagnosis.facts.places import current_user, foreign_entries, service_places, service_user
-from simpleindex.diagnosis.facts.server import readable, request_status
+from simpleindex.diagnosis.facts.server import readable, request_status, trial_url
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.machine import judge_clock, judge_open_files, judge_space, judge_watches
 from simpleindex.diagnosis.packages import DirectoryFacts, doubles_of, judge_directory
@@ -300,12 +300,14 @@ class _Examination:
         name = readable(url, ca, token, releases)
         if name is None:
             return report_on("clients", "", judge_unread(token is not None))
-        trials = try_clients(TriedIndex(url, ca, token), releases[name])
+        release = releases[name]
+        tried = trial_url(url, ca, token, release.path)
+        trials = try_clients(TriedIndex(tried, ca, token), release.requirement)
         if not trials:
             return report_on("clients", "neither pip nor uv is installed here")
         names = " and ".join(each.client for each in trials)
         return report_on(
-            "clients", f"{names} installed {releases[name]} from the server", judge_clients(trials)
+            "clients", f"{names} installed {release.requirement} from the server", judge_clients(trials)
         )
 
 

@@ -56,19 +56,32 @@ class TriedIndex:
         return urlunsplit((scheme, f"__token__:{self.token}@{host}", path, "", ""))
 
 
-def installable(projects: Iterable[Project]) -> dict[str, str]:
-    """Return releases that any Python can install, as ``NAME==VERSION`` by project, the smallest first, to be quick."""
+@dataclass(frozen=True, slots=True)
+class InstallableRelease:
+    """A release that any Python can install.
+
+    Attributes:
+        requirement: ``NAME==VERSION``.
+        path: Its wheel, below the index's URL.
+    """
+
+    requirement: str
+    path: str
+
+
+def installable(projects: Iterable[Project]) -> dict[str, InstallableRelease]:
+    """Return a release of each project that any Python can install, the smallest first, to be quick."""
     wheels = sorted(
-        (file.size or 0, project.name, file.version)
+        (file.size or 0, project.name, file.version, file.filename)
         for project in projects
         for file in project.files
         if file.kind is Kind.WHEEL and file.filename.endswith(_EVERYWHERE) and file.yanked is None
         if file.requires_python is None
     )
-    found: dict[str, str] = {}
-    for _, name, version in wheels:
+    found: dict[str, InstallableRelease] = {}
+    for _, name, version, filename in wheels:
         if len(found) < _MOST_CANDIDATES:
-            found.setdefault(name, f"{name}=={version}")
+            found.setdefault(name, InstallableRelease(f"{name}=={version}", f"{name}/{filename}"))
     return found
 
 

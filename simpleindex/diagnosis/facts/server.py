@@ -14,6 +14,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 from simpleindex import __version__
 from simpleindex.core.text import replace_unprintable
 from simpleindex.diagnosis.server import ServerFacts
+from simpleindex.web.routes import TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,6 +73,22 @@ def readable(url: str, ca: str | None, token: str | None, names: Iterable[str]) 
             if _answer(opener, f"{url}simple/{name}/", token)[0] == 200:
                 return name
     return None
+
+
+def trial_url(url: str, ca: str | None, token: str | None, path: str) -> str:
+    """Return the URL of the server below which installations are not counted as downloads, or its ordinary one.
+
+    Args:
+        url: The server's URL, with a slash at the end.
+        ca: As for :func:`request_status`.
+        token: As for :func:`request_status`.
+        path: A small file of it, as ``NAME/FILE``: the server gives it below that URL if it sees that its client is on this machine.
+    """
+    below = f"{url}-/{TRIAL}/"
+    with suppress(URLError, OSError, HTTPException, ValueError):
+        if _answer(_opener(ca), f"{below}simple/{path}", token)[0] == 200:
+            return below
+    return url
 
 
 def _opener(ca: str | None) -> OpenerDirector:

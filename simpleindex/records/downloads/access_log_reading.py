@@ -35,6 +35,9 @@ _LINE: Final = re.compile(
 )
 _ESCAPE: Final = re.compile(rb"\\x([0-9A-F]{2})")
 
+_OF_TRIALS: Final = [b"", b"-", b"trial"]
+"""How the URLs of ``simpleindex doctor`` begin, whose installations are no downloads."""
+
 _MONTHS: Final = {
     month: number
     for number, month in enumerate(
@@ -134,7 +137,7 @@ def _parse(line: bytes, project: ProjectName) -> LoggedRequest | None:
 def _file_of(target: bytes, project: ProjectName) -> str | None:
     """Return the distribution that a target leads to, if it is one of the project."""
     parts = target.partition(b"?")[0].split(b"/")
-    if len(parts) < 3:
+    if len(parts) < 3 or parts[:3] == _OF_TRIALS:
         return None
     try:
         if parse_project_name(unquote_to_bytes(parts[-2]).decode()) != project:

@@ -44,7 +44,10 @@ def request_info(request: Request, trusted: Sequence[Network]) -> RequestInfo:
         method, request.uri, header, _is_local(request, header, trusted), record=_record_of(request)
     )
     if request.uri.startswith(_OWN_PAGES):
-        info = replace(info, direct_address=_direct_address(request, header, trusted))
+        address = _direct_address(request, header, trusted)
+        own = unmapped(getattr(request.getHost(), "host", None) or "")
+        has_own_address = bool(address) and address == own and not is_loopback(address)
+        info = replace(info, direct_address=address, has_own_address=has_own_address)
     if method in READ_METHODS and header("authorization") is None:
         return info
     peer = getattr(request.getClientAddress(), "host", None) or ""

@@ -92,6 +92,7 @@ class RequestInfo:
         is_secure: Whether nobody on the way could read it: TLS, to this server or to a trusted proxy, or loopback.
         body: What comes with it, where that is taken; see :mod:`simpleindex.web.http.request_body`.
         record: What the logs and counts record of it; None where nothing is recorded.
+        has_own_address: Of requests below ``/-/``: whether the client has an address of this machine that no proxy has, which is not loopback.
         direct_address: Of requests below ``/-/``: the client's address where that is certain and no other site's page speaks for the
             client; else empty.
     """
@@ -105,6 +106,7 @@ class RequestInfo:
     body: RequestBody | None = None
     record: RequestRecord | None = None
     direct_address: str = ""
+    has_own_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)
