@@ -133,6 +133,10 @@ class PackageBucket(PackageDirectory):
     def identity(self) -> tuple[int, int]:
         return _IDENTITY
 
+    def has(self, path: str) -> bool:
+        """Return whether there is something of this path."""
+        return self.stamp(path) is not None
+
     def stamp(self, path: str) -> Stamp | None:
         if path == ".":
             return self.tree.root_stamp

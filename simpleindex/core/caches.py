@@ -21,16 +21,20 @@ class SizedCache(Generic[Key, Value]):
     Args:
         limit: Of all sizes together.
         size_of: Returns the size of a value.
+        dropped: Called with each value that is kept no longer.
 
     Attributes:
         limit: The same.
         size: The sizes of all values together.
     """
 
-    def __init__(self, limit: int, size_of: Callable[[Value], int]) -> None:
+    def __init__(
+        self, limit: int, size_of: Callable[[Value], int], dropped: Callable[[Value], object] | None = None
+    ) -> None:
         self.limit = limit
         self.size = 0
         self._size_of = size_of
+        self._dropped = dropped
         self._values: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
 
     def get(self, key: Key) -> Value | None:
@@ -50,7 +54,7 @@ class SizedCache(Generic[Key, Value]):
         self._values[key] = value, size
         self.size += size
         while self.size > self.limit:
-            self.size -= self._values.popitem(last=False)[1][1]
+            self.pop(next(iter(self._values)))
 
     def pop(self, key: Key) -> Value | None:
         """Drop the value of a key and return it; None if it is not kept."""
@@ -58,4 +62,11 @@ class SizedCache(Generic[Key, Value]):
         if kept is None:
             return None
         self.size -= kept[1]
+        if self._dropped is not None:
+            self._dropped(kept[0])
         return kept[0]
+
+    def clear(self) -> None:
+        """Drop everything."""
+        while self._values:
+            self.pop(next(iter(self._values)))

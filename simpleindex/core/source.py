@@ -5,9 +5,10 @@ An answer that needs no waiting completes in the coroutine's first step (:mod:`s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from simpleindex.core.views import LOCAL
 
@@ -138,6 +139,56 @@ class Source(Protocol):
         ...
 
 
+class FreshAnswer(Protocol):
+    """An answer that is no longer fresh at some time.
+
+    Attributes:
+        fresh_until: Seconds since 1970; 0 as soon as there is another answer.
+    """
+
+    @property
+    def fresh_until(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLifetime:
+    """How long an answer about a project stays as it is, unless rules or pins change.
+
+    Attributes:
+        until: Until when at most, seconds since 1970.
+        listing: Makes it end earlier; None if nothing does.
+    """
+
+    until: float = math.inf
+    listing: FreshAnswer | None = None
+
+
+@runtime_checkable
+class LastingSource(Source, Protocol):
+    """A source that knows how long its answers stay as they are."""
+
+    def lifetime(self, name: ProjectName) -> AnswerLifetime | None:
+        """Return how long the answer stays as it is that :meth:`project` has just given without waiting, or None.
+
+        That a project is not here is such an answer too.
+        """
+        ...
+
+    def revision(self) -> object:
+        """Return what stands for all rules and pins on which answers depend; equal as long as none of them has changed."""
+        ...
+
+
+def lifetime_of(source: Source, name: ProjectName) -> AnswerLifetime | None:
+    """Return how long an answer of any source stays as it is; as :meth:`LastingSource.lifetime`."""
+    return source.lifetime(name) if isinstance(source, LastingSource) else None
+
+
+def revision_of(source: Source) -> object:
+    """Return what stands for the rules and pins of any source; as :meth:`LastingSource.revision`."""
+    return source.revision() if isinstance(source, LastingSource) else None
+
+
 class ForwardingSource:
     """Forwards the three questions to another source; a source that wraps one overrides what it changes.
 
@@ -159,6 +210,14 @@ class ForwardingSource:
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """Open a file of the wrapped source."""
         return await self._source.file(name, filename)
+
+    def lifetime(self, name: ProjectName) -> AnswerLifetime | None:
+        """Return that of the wrapped source's answer."""
+        return lifetime_of(self._source, name)
+
+    def revision(self) -> object:
+        """Return that of the wrapped source."""
+        return revision_of(self._source)
 
 
 class Located(Source, Protocol):

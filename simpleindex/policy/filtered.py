@@ -9,7 +9,7 @@ from simpleindex.core.caches import SizedCache
 from simpleindex.core.errors import NotAllowed, NotHere, NotShown
 from simpleindex.core.model import MISSING, Project
 from simpleindex.core.names import listed_file
-from simpleindex.core.source import Elsewhere
+from simpleindex.core.source import Elsewhere, lifetime_of, revision_of
 from simpleindex.policy.judgement import Denial
 from simpleindex.policy.rules import DenialMode
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.source import Body, Source
+    from simpleindex.core.source import AnswerLifetime, Body, Source
     from simpleindex.policy.judgement import Policy
     from simpleindex.system.threads import Threads
 
@@ -109,6 +109,22 @@ class FilteredSource:
         else:
             judged = policy.judge(project, self._name, self._now())
         return self._keep(name, project, policy, judged)
+
+    def lifetime(self, name: ProjectName) -> AnswerLifetime | None:
+        """Return how long the source's answer and the judgement of it stay as they are; None for a denied project."""
+        policy = self._policy()
+        lifetime = None if self._denial(name, policy) else lifetime_of(self._source, name)
+        if lifetime is None:
+            return None
+        ends = [each.until for each in policy.allowances if each.name == name]
+        kept = self._judged.get(name)
+        if kept is not None and kept[1] is policy and kept[2].valid_until is not None:
+            ends.append(kept[2].valid_until)
+        return replace(lifetime, until=min([lifetime.until, *ends]))
+
+    def revision(self) -> object:
+        """Return the rules, and what the source depends on."""
+        return self._policy(), revision_of(self._source)
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """Open a file that is offered, or a side file of one.

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX
-from simpleindex.core.source import Delivery, FileOrigin
+from simpleindex.core.source import AnswerLifetime, Delivery, FileOrigin
 from simpleindex.system.bodies import FileBody
 from simpleindex.system.log import logger
 from simpleindex.upstreams.errors import FileRefused
@@ -128,6 +128,17 @@ class CachedSource:
             return project
         entry, stale = await self._listings.current(name)
         return entry.project(stale=stale)
+
+    def lifetime(self, name: ProjectName) -> AnswerLifetime | None:
+        """Return how long a listing is fresh, or the answer that there is no such project."""
+        memory = self._store.memory
+        entry, absent_until = memory.get(name), memory.absent_until(name)
+        if entry is not None:
+            return AnswerLifetime(listing=entry)
+        return AnswerLifetime(absent_until) if absent_until else None
+
+    def revision(self) -> None:
+        """Return None: nothing but listings changes answers."""
 
     async def file(self, name: ProjectName, filename: str) -> Body:
         """Open a file or a wheel's metadata: from the cache, or while it is being fetched."""

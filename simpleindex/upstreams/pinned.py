@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.source import Body, Elsewhere, Source
+    from simpleindex.core.source import AnswerLifetime, Body, Elsewhere, Source
     from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.pins import Pins
 
@@ -71,6 +71,15 @@ class PinnedSource(ForwardingSource):
         except UpstreamFailed:
             return replace(own, stale=True)
         return self._union(project, own)
+
+    def lifetime(self, name: ProjectName) -> AnswerLifetime | None:
+        """Return that of the upstream's answer; None for a project with pinned files."""
+        return None if name in self._names else super().lifetime(name)
+
+    def revision(self) -> object:
+        """Return the state of the pins, and what the upstream depends on."""
+        self._look()
+        return self._state, super().revision()
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """Open a file of the upstream, or a pinned one."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Body, Elsewhere, Source
     from simpleindex.system.threads import Threads
     from simpleindex.views.name_rules import NameRules, Scope
+    from simpleindex.views.standing_answers import StandingAnswers
 
 _WORTH_A_THREAD: Final = 5_000
 """Names of an upstream; above it sorting and judging them takes more than a few milliseconds."""
@@ -78,6 +79,7 @@ class UnionSource:
         rules: The names that are requested from upstreams, and how answers are combined.
         was_used: Returns whether a name was ever a project here; its Unavailable is the answer too.
         threads: Merge long lists; ``was_used`` and ``hides`` are called there too.
+        standing: Remembers answers of upstreams; None to ask every source with each request.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class UnionSource:
         *,
         was_used: Callable[[ProjectName], bool],
         threads: Threads,
+        standing: StandingAnswers | None = None,
     ) -> None:
+        self._standing = standing
         self._local = local.source
         self._hides = local.hides
         self._name = local.name
@@ -113,6 +117,8 @@ class UnionSource:
             replace(member, scope=scopes.get(member.name, member.scope)) for member in self._upstreams
         )
         self._list = None
+        if self._standing is not None:
+            self._standing.forget()
 
     async def projects(self) -> ProjectList:
         """Return the local projects, and those of the upstreams whose projects are listed."""
@@ -136,12 +142,16 @@ class UnionSource:
 
     async def project(self, name: ProjectName) -> Project:
         """Return a project, from the source that owns it, or merged from all that have it."""
-        parts = await self._ask(name)
+        standing = None if self._standing is None else self._standing.get(name)
+        if standing is not None:
+            return standing[1]
+        parts = await self._ask_at_once(name)
         return parts[0][1] if len(parts) == 1 else self._union(tuple([project for _, project in parts]))
 
     async def file(self, name: ProjectName, filename: str) -> Body | Elsewhere:
         """Open a file, from the source that the project's page has it from."""
-        parts = await self._ask(name)
+        standing = None if self._standing is None else self._standing.get(name)
+        parts = await self._ask_at_once(name) if standing is None else [standing]
         if len(parts) == 1:
             return await parts[0][0].file(name, filename)
         projects = [project for _, project in parts]
@@ -189,6 +199,27 @@ class UnionSource:
                     sentence, end = what_is_there(error), f"{member.name} comes first, and cannot tell"
             notes.append(SourceNote(member.name, sentence))
         return tuple(notes)
+
+    async def _ask_at_once(self, name: ProjectName) -> list[tuple[Source, Project]]:
+        """Return the same as :meth:`_ask`; what came from an upstream without waiting is kept while it stands."""
+        if self._standing is None:
+            return await self._ask(name)
+        started = Started(self._ask(name))
+        if not started.is_finished:
+            return await started.rest()
+        if len(started.value) == 1:
+            self._keep_standing(name, self._standing, *started.value)
+        return started.value
+
+    def _keep_standing(
+        self, name: ProjectName, standing: StandingAnswers, answer: tuple[Source, Project]
+    ) -> None:
+        asked = [member.source for member in self._upstreams if member.scope.has(name)]
+        if answer[0] not in asked:
+            return
+        if self._rules.strategy is not Strategy.MERGE:
+            asked = asked[: asked.index(answer[0]) + 1]
+        standing.keep(name, answer, asked)
 
     async def _ask(self, name: ProjectName) -> list[tuple[Source, Project]]:
         """Return the sources that have a project, with their parts; several only where parts are merged."""

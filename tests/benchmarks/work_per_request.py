@@ -10,6 +10,7 @@ import gzip
 import sys
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,12 +19,15 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.rules import NamesList
 from simpleindex.records.database import RecordsDatabase
-from simpleindex.records.owners import OwnerTable
+from simpleindex.records.owners import CachedOwners, OwnerTable
+from simpleindex.records.used_names import UsedNames
+from simpleindex.service.composition.upstreams import lacked_by, was_used_here
 from simpleindex.service.composition.views import ViewParts, compose_view
 from simpleindex.service.fast_lane import open_fast_lane
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.views.live_sources_file import LiveSourcesFile
+from simpleindex.views.standing_answers import StandingAnswers
 from simpleindex.views.union import UpstreamMember
 from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
 from tests.fixtures.distributions import add_wheel
@@ -90,19 +94,22 @@ def _in_front(directory: Path) -> SiteFixture:
     sources.write_text('[[upstream]]\nname = "pypi"\nurl = "https://index.example/simple/"\n')
     policies = LiveSourcesFile(str(sources), open_list=lambda _: NamesList, allowances=lambda _: ())
     said = policies.open()
-    threads, owners = HeldThreads(), OwnerTable(RecordsDatabase(state))
+    threads, records = HeldThreads(), RecordsDatabase(state)
+    owners = OwnerTable(records)
     policy = policies.of_views(frozenset({MAIN_VIEW}))
     pinned = PinnedSource(behind.source, said.upstreams[0].url, Pins(state), behind.clock, threads)
     source = LocalSource(local.live, local.directory, threads)
     directories = {LOCAL: FilteredSource(source, LOCAL, policy, behind.clock, threads)}
     pypi = UpstreamMember(FilteredSource(pinned, "pypi", policy, behind.clock, threads), name="pypi")
+    was_used = partial(was_used_here, CachedOwners(owners, behind.clock.seconds), UsedNames(records))
     parts = ViewParts(
         directories,
         {"pypi": pypi},
         directories,
-        was_used=lambda name: owners.owner(name) is not None,
+        was_used=was_used,
         claims=lambda _: False,
         threads=threads,
+        standing=StandingAnswers(behind.clock, lacked_by([local.live]), was_used),
     )
     union = compose_view(said, said.views[0], parts)
     index = SiteFixture(union)

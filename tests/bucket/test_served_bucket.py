@@ -155,6 +155,8 @@ def test_an_object_that_has_changed_since_it_was_listed(node: BucketNode) -> Non
     """Its metadata are not believed, and none of its bytes are sent as those of the former."""
     node.put(f"acme/{WHEEL}", DATA)
     node.begin()
+    assert node.bucket.has("acme")
+    assert not node.bucket.has("none")
     stamp = node.bucket.stamp(f"acme/{WHEEL}")
     assert stamp is not None
     node.put(f"acme/{WHEEL}", DATA + b"more")

@@ -27,6 +27,19 @@ def test_a_value_above_the_limit_is_not_kept() -> None:
     assert (cache.get("a"), cache.get("b"), cache.size) == (None, b"1", 1)
 
 
+def test_tells_what_is_dropped() -> None:
+    """Replaced, taken out, or without room."""
+    dropped: list[bytes] = []
+    cache: SizedCache[str, bytes] = SizedCache(3, len, dropped.append)
+    for value in (b"a", b"b", b"cc", b"dd"):
+        cache.put(value.decode()[0], value)
+    assert dropped == [b"a", b"b", b"cc"]
+    cache.put("d", b"d")
+    cache.put("e", b"e")
+    cache.clear()
+    assert (dropped[3:], cache.size) == ([b"dd", b"d", b"e"], 0)
+
+
 @given(st.integers(0, 8), st.lists(st.tuples(st.sampled_from("abc"), st.binary(max_size=9))))
 def test_is_bounded(limit: int, puts: list[tuple[str, bytes]]) -> None:
     """Whatever is put, the sizes are those of the values, and the last one is there if it fits."""

@@ -62,6 +62,10 @@ class ServedRoot:
         except OSError:
             return None
 
+    def has(self, path: str) -> bool:
+        """Return whether there is something below the root, links followed; as :meth:`stamp`, at half the cost where nothing is."""
+        return os.access(f"{self.root}/{path}", os.F_OK)
+
     def state_of(self, descriptor: int, path: str) -> Stamp | None:  # noqa: ARG002  (where files are not of this machine)
         """Return the state now of a file that was opened by :meth:`open_file`.
 

@@ -223,6 +223,21 @@ class LiveDirectory(SnapshotUpdates):
         served = (name for name, snapshot in self.snapshots.items() if exists(snapshot))
         return tuple(sorted({*self._places, *self.private_names.reserved}.difference(served)))
 
+    def lacks(self, name: ProjectName) -> bool:
+        """Return whether there surely is no such project, and its name is not taken; False where only waiting would tell.
+
+        As sure as when :meth:`up_to_date` returns None and :meth:`why_own` too, at less cost.
+        """
+        self._watch.drain()
+        return (
+            self.complete
+            and not (self.polling or self._guard.suspended or self.stale)
+            and name not in self.snapshots
+            and not (self._looks.is_busy(name) or self._surveys.is_busy(ROOT))
+            and self.why_own(name) is None
+            and not self._reader.directory.has(name)
+        )
+
     def unserved(self) -> tuple[Unserved, ...]:
         """Return what is passed over in the whole root, one item for each cause."""
         return sum_up(

@@ -40,6 +40,7 @@ from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.upstreams.redirecting import RedirectingSource
 from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.name_rules import NameRules, Scope
+from simpleindex.views.standing_answers import StandingAnswers
 from simpleindex.views.union import UnionSource, UpstreamMember
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Located, Source
+    from simpleindex.directory.live.live_directory import LiveDirectory
     from simpleindex.records.used_names import UsedNames
     from simpleindex.service.runtime import Runtime
     from simpleindex.upstreams.settings import UpstreamSettings
@@ -105,6 +107,8 @@ def _views(runtime: Runtime, upstreams: Upstreams) -> dict[str, UnionSource]:
             clock=runtime.reactor,
             threads=threads,
         )
+        was_used = partial(was_used_here, owners, used_names)
+        standing = StandingAnswers(runtime.reactor, lacked_by([each.live for each in directories]), was_used)
         parts = ViewParts(
             directories={each.name: filtered(each.source, each.name, is_own=True) for each in directories},
             upstreams={
@@ -114,12 +118,25 @@ def _views(runtime: Runtime, upstreams: Upstreams) -> dict[str, UnionSource]:
                 for each in upstreams.connected
             },
             unfiltered={each.name: each.source for each in directories},
-            was_used=lambda name: owners.has_owner(name) or used_names.has(name),
+            was_used=was_used,
             claims=lambda name: any(each.source.claims(name) for each in directories),
             threads=threads,
+            standing=standing,
         )
         views[view.name] = compose_view(upstreams.start, view, parts)
     return views
+
+
+def was_used_here(owners: CachedOwners, used_names: UsedNames, name: ProjectName) -> bool:
+    """Return whether a name has an owner, or was ever a project here."""
+    return owners.has_owner(name) or used_names.has(name)
+
+
+def lacked_by(directories: Sequence[LiveDirectory]) -> Callable[[ProjectName], bool]:
+    """Return what tells whether surely none of these directories has a project, nor takes its name."""
+    if len(directories) == 1:
+        return directories[0].lacks  # As nearly everywhere, and it is called with each page of an upstream.
+    return lambda name: all(each.lacks(name) for each in directories)
 
 
 def _apply(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from simpleindex.core.views import ViewSettings
     from simpleindex.system.threads import Threads
     from simpleindex.views.sources_file import Sources
+    from simpleindex.views.standing_answers import StandingAnswers
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class ViewParts:
         was_used: As in :class:`simpleindex.views.union.UnionSource`.
         claims: Whether a name is a directory's of this index, or may be, by what is in memory.
         threads: Threads for short blocking calls.
+        standing: Remembers answers of upstreams; None to ask every source with each request.
     """
 
     directories: Mapping[str, Source]
@@ -43,6 +45,7 @@ class ViewParts:
     was_used: Callable[[ProjectName], bool]
     claims: Callable[[ProjectName], bool]
     threads: Threads
+    standing: StandingAnswers | None = None
 
 
 def compose_view(sources: Sources, view: ViewSettings, parts: ViewParts) -> UnionSource:
@@ -81,6 +84,7 @@ def compose_view(sources: Sources, view: ViewSettings, parts: ViewParts) -> Unio
         NameRules(view.strategy, sources.own, sources.allow_upstream),
         was_used=parts.was_used,
         threads=parts.threads,
+        standing=parts.standing,
     )
 
 

@@ -28,7 +28,7 @@ class ListingEntry:
     Attributes:
         listing: What the upstream listed, with corrections.
         offered: What is offered from it; the same object as long as nothing changes.
-        fresh_until: Until when it need not be requested again, seconds since 1970.
+        fresh_until: Until when it need not be requested again, seconds since 1970; 0 once it has left memory.
         failing_until: Until when it is not requested since a request failed.
         stale: What is offered, marked as stale; made when it is first needed.
     """
@@ -65,7 +65,9 @@ class ListingMemory:
     """
 
     def __init__(self, limit: int) -> None:
-        self._entries: SizedCache[ProjectName, ListingEntry] = SizedCache(limit, lambda entry: entry.weight)
+        self._entries: SizedCache[ProjectName, ListingEntry] = SizedCache(
+            limit, lambda entry: entry.weight, _end
+        )
         self._absent: FIFOCache[ProjectName, float] = FIFOCache(_MOST_ABSENT)
 
     def get(self, name: ProjectName) -> ListingEntry | None:
@@ -75,7 +77,8 @@ class ListingMemory:
     def put(self, name: ProjectName, entry: ListingEntry) -> None:
         """Put a listing in the place of the one before."""
         self._absent.pop(name, None)
-        self._entries.put(name, entry)
+        if self._entries.get(name) is not entry:
+            self._entries.put(name, entry)
 
     def forget(self, name: ProjectName, until: float) -> ListingEntry | None:
         """Note that there is no such project; return the listing that is dropped for it.
@@ -90,3 +93,8 @@ class ListingMemory:
     def absent_until(self, name: ProjectName) -> float:
         """Return until when a project is taken to be absent, seconds since 1970; 0 if it is not."""
         return self._absent.get(name, 0.0)
+
+
+def _end(entry: ListingEntry) -> None:
+    """Let nobody take a listing for fresh that is no longer in memory."""
+    entry.fresh_until = 0.0

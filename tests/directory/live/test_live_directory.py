@@ -1658,3 +1658,30 @@ def test_a_broken_project_file_is_lasting(world: LiveDirectoryFixture, root: Pat
     assert str(failure).startswith("acme/simpleindex.toml ")
     assert not str(failure).endswith("?.")
     assert failure.retry_after is None
+
+
+def test_lacks_what_it_surely_has_not(world: LiveDirectoryFixture) -> None:
+    """Never while only waiting would tell; what lies there without an event counts too."""
+    none, live = ProjectName("none"), world.live
+    assert live.lacks(none)
+    assert not live.lacks(ACME)
+    for attribute, value in (("polling", True), ("stale", "It cannot be listed."), ("complete", False)):
+        before = getattr(live, attribute)
+        setattr(live, attribute, value)
+        assert not live.lacks(none)
+        setattr(live, attribute, before)
+    world.reads.held = True
+    tell(world, "none")
+    assert not live.lacks(none)
+    world.reads.deliver()
+    assert live.lacks(none)
+    (world.root / "none").mkdir()
+    assert not live.lacks(none)
+
+
+def test_lacks_nothing_while_it_is_gone(world: LiveDirectoryFixture) -> None:
+    """A root that is unmounted may have anything."""
+    swap(world.root)
+    world.live.root_changed()
+    assert world.live.suspended
+    assert not world.live.lacks(ProjectName("none"))

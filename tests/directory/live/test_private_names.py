@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from simpleindex.core.errors import NothingYet
+from simpleindex.core.errors import NotHere, NothingYet
 from simpleindex.core.names import LEDGER, PROJECT_FILE, ProjectName
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.inotify import InotifyWatch
@@ -15,6 +15,7 @@ from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.used_names import UsedNames
 from simpleindex.views.hidden import LocalViewSource
 from simpleindex.views.name_rules import NameRules
+from simpleindex.views.standing_answers import StandingAnswers
 from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
 from tests.fixtures.deferreds import error, result
@@ -137,12 +138,16 @@ class PrivateNamesFixture:
             rules or NameRules(),
             was_used=self.record.has,
             threads=HeldThreads(),
+            standing=StandingAnswers(self.outside.clock, self.world.live.lacks, self.record.has),
         )
         self.index = SiteFixture(self.union)
 
     def ask(self) -> tuple[int, bool]:
         """The status of the project's page, and whether the upstream heard its name by that."""
         before = len(self.outside.upstream.asked)
+        if self.world.live.lacks(SECRET):
+            assert self.world.live.why_own(SECRET) is None
+            assert isinstance(error(self.source.project(SECRET)), NotHere)
         status = self.index.get("/simple/secret/").status
         self.index.get(f"/simple/secret/{WHEEL}.metadata")
         self.outside.clock.advance(10_000)  # What was kept of it is old.
