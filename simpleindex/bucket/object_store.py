@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError
 
 from simpleindex.bucket.direct_requests import CONDITION_FAILED, MISSING, DirectRequests
 from simpleindex.bucket.key_tree import ObjectState
 from simpleindex.bucket.listing import BucketListing, nanoseconds
-from simpleindex.bucket.store_errors import REFUSED, ConditionFailed, MissingObject, as_os_errors, os_error
+from simpleindex.bucket.store_errors import (
+    DRIVER_ERRORS,
+    ConditionFailed,
+    MissingObject,
+    as_os_errors,
+    os_error,
+    start_refusal,
+)
 from simpleindex.core.errors import RefusedStart
+from simpleindex.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +62,7 @@ class ObjectStore:
         self.location = location
         self._bucket, self._prefix = location.bucket, location.prefix
         if client is None:
-            client, credentials = _connect()
+            client, credentials = _connect(location)
         self._client = client
         self._direct = DirectRequests(client, credentials, self._bucket)
         self._listing = BucketListing(client, self._direct, self._bucket)
@@ -229,37 +237,17 @@ class ObjectStore:
         """Refuse a bucket that cannot be used at all, in one sentence.
 
         Raises:
-            RefusedStart: It does not exist, or these credentials may not list it.
-            OSError: The store cannot be reached now.
+            RefusedStart: It does not exist, cannot be reached, or these credentials may not list it.
+            OSError: The store is busy or out of order.
         """
         try:
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
-        except NoCredentialsError:
-            raise RefusedStart(
-                f"{self.location}: there are no credentials for it; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
-            ) from None
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code == "NoSuchBucket":
-                raise RefusedStart(
-                    f"{self.location}: there is no bucket {self._bucket!r} at {self._endpoint}."
-                ) from None
-            if code == "RequestTimeTooSkewed":
-                raise RefusedStart(
-                    f"{self.location}: the store refuses this machine's time; set its clock, as with timedatectl set-ntp true."
-                ) from None
-            if code in REFUSED:
-                raise RefusedStart(
-                    f"{self.location}: the store refuses these credentials ({code}); they must be allowed to list the bucket and "
-                    "to read its objects."
-                ) from None
-            raise os_error(error, str(self.location)) from None
-        except BotoCoreError as error:
-            raise os_error(error, str(self.location)) from None
-
-    @property
-    def _endpoint(self) -> str:
-        return str(self._client.meta.endpoint_url)
+        except DRIVER_ERRORS as error:
+            meta = self._client.meta
+            sentence = start_refusal(error, self._bucket, meta.endpoint_url, meta.region_name)
+            if sentence is None:
+                raise os_error(error, str(self.location)) from None
+            raise RefusedStart(f"{self.location}: {sentence}") from None
 
     def _put(
         self,
@@ -323,9 +311,8 @@ class ObjectStore:
         )
 
 
-def _connect() -> tuple[Any, Any]:
+def _connect(location: BucketLocation) -> tuple[Any, Any]:
     """Return a client, and its credentials, from where boto3 looks for them."""
-    session = boto3.session.Session()
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
@@ -335,7 +322,15 @@ def _connect() -> tuple[Any, Any]:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return session.client("s3", config=config), session.get_credentials()
+    try:
+        session = boto3.session.Session()
+        return session.client("s3", config=config), session.get_credentials()
+    except (BotoCoreError, ValueError) as error:
+        # A profile or an endpoint's URL that are none.
+        reason = printable(str(error)).rstrip(".")
+        raise RefusedStart(
+            f"{location}: {reason}; see AWS_PROFILE, AWS_ENDPOINT_URL and ~/.aws/config."
+        ) from None
 
 
 def _require(status: int, key: str) -> None:

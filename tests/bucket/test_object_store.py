@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from simpleindex.bucket import object_store
 from simpleindex.bucket.direct_requests import DirectRequests
@@ -100,6 +101,7 @@ class FailingClient:
         """As boto3 has it."""
 
         endpoint_url = "https://store.example"
+        region_name = "us-east-1"
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -122,6 +124,13 @@ def failing(error: Exception) -> ObjectStore:
         (NoCredentialsError(), "no credentials for it; set AWS_ACCESS_KEY_ID"),
         (refused("NoSuchBucket", 404), "there is no bucket 'packages' at https://store.example"),
         (refused("RequestTimeTooSkewed", 403), "refuses this machine's time"),
+        (refused("AuthorizationHeaderMalformed"), "expects another region than us-east-1; set AWS_REGION"),
+        (ResponseParserError("<html>"), "https://store.example does not answer as"),
+        (refused("404", 404), "https://store.example does not answer as an S3-compatible store does"),
+        (
+            EndpointConnectionError(endpoint_url="https://signed"),
+            r"https://store.example cannot be reached \(EndpointC",
+        ),
         (refused("InvalidAccessKeyId", 403), r"refuses these credentials \(InvalidAccessKeyId\)"),
     ],
 )
@@ -132,12 +141,27 @@ def test_a_bucket_that_cannot_be_used(error: Exception, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("AWS_PROFILE", "nobody", r"\(nobody\) could not be found; see AWS_PROFILE"),
+        ("AWS_ENDPOINT_URL", "localhost:9000", "localhost:9000; see"),
+    ],
+)
+def test_settings_of_boto3_that_are_not_valid(
+    variable: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(RefusedStart, match=sentence):
+        ObjectStore(parse_location("s3://packages/py"))
+
+
+@pytest.mark.parametrize(
     "error", [refused("SlowDown", 503), EndpointConnectionError(endpoint_url="https://signed")]
 )
 def test_a_store_that_is_away(error: Exception) -> None:
     """It may be back soon; what the driver says of it may hold a signature."""
     for call in (
-        failing(error).require_bucket,
         lambda: failing(error).read("x"),
         lambda: failing(error).delete("x"),
     ):

@@ -125,7 +125,7 @@ class ServedBucket(ServedDirectory):
             self._store.require_bucket()
         except OSError as error:
             raise RefusedStart(
-                f"{self.directory.root}: {error.strerror}; see AWS_ENDPOINT_URL, AWS_REGION and the network."
+                f"{self.directory.root}: {error.strerror}; start again when it answers."
             ) from None
 
     def follow_other_nodes(self) -> None:
