@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simpleindex.hooks.notification import Notification
     from simpleindex.hooks.positions import HookPositions
     from simpleindex.hooks.settings import HookSettings
-    from simpleindex.records.audit_files import AuditTail
+    from simpleindex.records.audit_tail import AuditTail
     from simpleindex.system.threads import Threads
 
 LOOK_SECONDS: Final = 1.0

@@ -8,7 +8,7 @@ import threading
 from typing import Final
 
 from simpleindex.records.audit import AUDIT_FILENAME
-from simpleindex.records.audit_files import AuditPosition, AuditTail, end_of_audit
+from simpleindex.records.audit_tail import AuditPosition, AuditTail, end_of_audit
 from simpleindex.system.log import logger
 
 POSITIONS_FILENAME: Final = "hooks.json"
@@ -60,13 +60,16 @@ class HookPositions:
     def _read(self) -> dict[str, AuditPosition]:
         try:
             with open(self._path, "rb") as file:
-                return {name: AuditPosition(*map(int, numbers)) for name, numbers in json.load(file).items()}
+                return {
+                    name: AuditPosition(int(inode), int(offset), str(beginning))
+                    for name, (inode, offset, beginning) in json.load(file).items()
+                }
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
     def _write(self) -> None:
-        numbers = {name: [each.inode, each.offset] for name, each in self._positions.items()}
+        places = {name: [each.inode, each.offset, each.beginning] for name, each in self._positions.items()}
         aside = f"{self._path}.new"
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-            json.dump(numbers, file)
+            json.dump(places, file)
         os.replace(aside, self._path)

@@ -1,4 +1,4 @@
-"""The files of the audit: the current one, those that were rotated away, compressed or not, and new lines as they come. Blocking."""
+"""The files of the audit: the current one, and those that were rotated away, compressed or not. Blocking."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import gzip
 import lzma
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 if TYPE_CHECKING:
@@ -63,115 +62,3 @@ def audit_lines(path: str, since: float = 0.0, *, current: bool = True) -> Itera
                     yield from file
             except (EOFError, lzma.LZMAError) as error:
                 raise OSError(0, f"{each} is damaged ({error})") from None
-
-
-@dataclass(frozen=True, slots=True)
-class AuditPosition:
-    """A place between two lines of the audit.
-
-    Attributes:
-        inode: The number of the file, which it keeps when it is renamed; 0 for whichever is the current file.
-        offset: Bytes before the place.
-    """
-
-    inode: int = 0
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class AuditLine:
-    """A new line of the audit.
-
-    Attributes:
-        text: The line, with its end.
-        end: The place behind it.
-    """
-
-    text: bytes
-    end: AuditPosition
-
-
-def end_of_audit(path: str) -> AuditPosition:
-    """Return the place behind all that is there."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return AuditPosition()
-    return AuditPosition(status.st_ino, status.st_size)
-
-
-class AuditTail:
-    """New lines of the audit, read as they come, also when the file is rotated meanwhile.
-
-    Args:
-        path: The current file, which may not be there yet.
-        begin: Where to begin. If its file is neither the current one nor an uncompressed one that was rotated away, reading begins
-            with the first line of the current one.
-    """
-
-    def __init__(self, path: str, begin: AuditPosition = AuditPosition()) -> None:
-        self._path = path
-        self._begin: AuditPosition | None = begin
-        self._file: BinaryIO | None = None
-
-    def read(self, most: int = 1 << 20) -> list[AuditLine]:
-        """Return lines that were added since; call again until there are none.
-
-        Args:
-            most: Bytes after which it is enough.
-
-        Raises:
-            OSError: The file cannot be read.
-        """
-        if self._file is None:
-            self._open()
-        if self._file is None:
-            return []
-        lines = _new_lines(self._file, most)
-        if not lines and self._is_another():
-            # What was written before the file was rotated is read; go on with its successor.
-            self.close()
-            self._open()
-            return [] if self._file is None else _new_lines(self._file, most)
-        return lines
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _open(self) -> None:
-        begin, self._begin = self._begin, None
-        if begin is not None and begin.inode:
-            for path in (self._path, *audit_files(self._path)):
-                with suppress(FileNotFoundError):
-                    if os.stat(path).st_ino == begin.inode:
-                        self._file = open(path, "rb")  # noqa: SIM115  (it stays open)
-                        self._file.seek(begin.offset)
-                        return
-        with suppress(FileNotFoundError):
-            self._file = open(self._path, "rb")  # noqa: SIM115  (the same)
-
-    def _is_another(self) -> bool:
-        assert self._file is not None
-        try:
-            return not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
-        except FileNotFoundError:
-            return False
-
-
-def _new_lines(file: BinaryIO, most: int) -> list[AuditLine]:
-    end = file.tell()
-    status = os.fstat(file.fileno())
-    if status.st_size < end:
-        end = 0  # It was cut off, as by logrotate's copytruncate.
-        file.seek(0)
-    lines = []
-    for text in file.readlines(most):
-        if not text.endswith(b"\n"):
-            file.seek(end)  # It is being written just now.
-            break
-        end += len(text)
-        lines.append(AuditLine(text, AuditPosition(status.st_ino, end)))
-    return lines

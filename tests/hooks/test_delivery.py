@@ -17,7 +17,7 @@ from simpleindex.hooks.hooks import Hooks
 from simpleindex.hooks.positions import HookPositions
 from simpleindex.hooks.settings import HookProgram, HookSettings, parse_hooks
 from simpleindex.records.audit import Audit
-from simpleindex.records.audit_files import AuditTail
+from simpleindex.records.audit_tail import AuditTail
 from simpleindex.system.followed_file import FileKind, FollowedFile
 from tests.fixtures.threads import InlineThreads
 
@@ -129,6 +129,21 @@ def test_a_restart_goes_on_where_it_ended(world: World) -> None:
     world.start()
     world.wait(2)
     assert world.files == "1 2 3"
+
+
+def test_a_copy_of_the_state_directory(world: World) -> None:
+    """It goes on where the original was: nothing comes again, and what was not sent yet is sent."""
+    first = world.start()
+    world.upload(1)
+    world.wait()
+    first.stop()
+    world.upload(2)
+    copy = world.place / "copy"
+    copy.write_bytes((world.place / "audit.jsonl").read_bytes())
+    copy.replace(world.place / "audit.jsonl")
+    world.start()
+    world.wait(2)
+    assert world.files == "1 2"
 
 
 def test_an_outage(world: World, log: CapturedLog) -> None:

@@ -1,4 +1,4 @@
-"""The files of the audit: rotated ones in their order, and new lines as they come."""
+"""The files of the audit: rotated ones in their order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.records.audit_files import AuditPosition, AuditTail, audit_files, audit_lines, end_of_audit
+from simpleindex.records.audit_files import audit_files, audit_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,66 +52,3 @@ def test_a_file_that_vanishes_meanwhile_is_passed_over(path: Path) -> None:
     assert next(lines) == b"1\n"
     (path.parent / "audit.jsonl.2.gz").unlink()
     assert list(lines) == [b"3\n", b"4\n", b"5\n"]
-
-
-def texts(tail: AuditTail, most: int = 1 << 20) -> list[bytes]:
-    return [line.text for line in tail.read(most)]
-
-
-def test_new_lines_through_rotations(path: Path) -> None:
-    """A line that is being written is not read; after a rotation nothing is missed and nothing comes twice."""
-    tail = AuditTail(str(path), end_of_audit(str(path)))
-    assert texts(tail) == []
-    with path.open("ab") as file:
-        file.write(b"6\n7")
-        file.flush()
-        assert texts(tail) == [b"6\n"]
-        path.rename(path.with_name("audit.jsonl.1"))
-        assert texts(tail) == []
-        file.write(b"\n")
-    path.write_bytes(b"8\n")
-    assert [texts(tail), texts(tail), texts(tail)] == [[b"7\n"], [b"8\n"], []]
-    tail.close()
-
-
-def test_going_on_where_another_reader_ended(path: Path) -> None:
-    """Also in a file that was rotated away meanwhile; where that is gone, with the current one."""
-    first = AuditTail(str(path))
-    (line,) = first.read(1)
-    first.close()
-    assert line.text == b"4\n"
-    path.rename(path.with_name("audit.jsonl-3"))
-    path.write_bytes(b"6\n")
-    tail = AuditTail(str(path), line.end)
-    assert [texts(tail), texts(tail), texts(tail)] == [[b"5\n"], [b"6\n"], []]
-    tail.close()
-    tail = AuditTail(str(path), AuditPosition(1, 77))
-    assert texts(tail) == [b"6\n"]
-    tail.close()
-
-
-def test_a_file_that_is_cut_off_is_read_from_its_begin(path: Path) -> None:
-    """As by logrotate's copytruncate."""
-    tail = AuditTail(str(path))
-    assert texts(tail) == [b"4\n", b"5\n"]
-    os.truncate(path, 0)
-    assert texts(tail) == []
-    with path.open("ab") as file:
-        file.write(b"6\n")
-    assert texts(tail) == [b"6\n"]
-    tail.close()
-
-
-def test_an_audit_that_is_not_there_yet(tmp_path: Path) -> None:
-    """It is read from its first line once it is there."""
-    path = tmp_path / "audit.jsonl"
-    tail = AuditTail(str(path), end_of_audit(str(path)))
-    tail.close()
-    assert texts(tail) == []
-    path.write_bytes(b"1\n")
-    assert texts(tail) == [b"1\n"]
-    path.unlink()
-    assert texts(tail) == []
-    path.write_bytes(b"2\n")
-    assert texts(tail) == [b"2\n"]
-    tail.close()

@@ -17,8 +17,9 @@ from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.text import one_of, past_moment, plural, replace_unprintable
 from simpleindex.records.audit import AUDIT_FILENAME
-from simpleindex.records.audit_files import AuditTail, audit_files, audit_lines
+from simpleindex.records.audit_files import audit_files, audit_lines
 from simpleindex.records.audit_questions import AuditQuestion, matching_entries
+from simpleindex.records.audit_tail import AuditTail
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
