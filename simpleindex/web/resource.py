@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import Identity
     from simpleindex.core.addresses import Network
     from simpleindex.web.admission import Admission
-    from simpleindex.web.download_pages import DownloadPages
+    from simpleindex.web.downloads.pages import DownloadPages
     from simpleindex.web.files import FileResponses
     from simpleindex.web.listings import Listings
     from simpleindex.web.metrics_page import MetricsPage

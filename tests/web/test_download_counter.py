@@ -16,8 +16,8 @@ from simpleindex.core.source import Delivery, FileOrigin
 from simpleindex.records.downloads.database import DownloadsDatabase
 from simpleindex.records.downloads.keys import DownloadEvent, DownloadKey
 from simpleindex.records.downloads.sqlite import DownloadsFile
-from simpleindex.web import download_counter as module
-from simpleindex.web.download_counter import FLUSH_SECONDS, DownloadCounter
+from simpleindex.web.downloads import counter as module
+from simpleindex.web.downloads.counter import FLUSH_SECONDS, DownloadCounter
 from tests.fixtures.deferreds import result
 from tests.fixtures.site import FAR, NEAR, SiteFixture
 from tests.fixtures.threads import HeldThreads

@@ -14,8 +14,8 @@ from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import InvalidQuestion, NotAllowed, NotHere, Unavailable
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.admission import Admission, NoOwners
-from simpleindex.web.download_pages import DownloadPages
-from simpleindex.web.download_rights import DownloadRights
+from simpleindex.web.downloads.pages import DownloadPages
+from simpleindex.web.downloads.rights import DownloadRights
 from simpleindex.web.http.access_log import LogEntry, combined
 from simpleindex.web.http.response import RequestInfo
 from tests.fixtures.counted_downloads import NOW, WHEEL, downloads_of_two_projects

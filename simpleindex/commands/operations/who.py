@@ -14,7 +14,7 @@ from simpleindex.commands.operations.download_questions import UNWRITTEN, Questi
 from simpleindex.core.text import plural, replace_unprintable
 from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
 from simpleindex.records.downloads.report import parse_question
-from simpleindex.web.download_pages import WHO_SINCE
+from simpleindex.web.downloads.pages import WHO_SINCE
 from simpleindex.web.routes import WHO_PAGE
 
 if TYPE_CHECKING:

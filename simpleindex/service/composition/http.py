@@ -11,7 +11,7 @@ from simpleindex.service.fast_lane import open_fast_lane
 from simpleindex.service.report import readiness_of, report_of
 from simpleindex.web.acme import read_challenge
 from simpleindex.web.admission import open_admission
-from simpleindex.web.download_rights import DownloadRights
+from simpleindex.web.downloads.rights import DownloadRights
 from simpleindex.web.files import FileResponses
 from simpleindex.web.http.site import IndexSite
 from simpleindex.web.https_redirect import RedirectResource
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from simpleindex.system.troubles import Troubles
     from simpleindex.tls.security import Security
     from simpleindex.web.admission import Admission
-    from simpleindex.web.download_pages import DownloadPages
+    from simpleindex.web.downloads.pages import DownloadPages
     from simpleindex.web.people.pages import PeoplePages
     from simpleindex.web.publish.dispatch import PublishingDispatcher
     from simpleindex.web.pypi_json import PypiJson
@@ -178,7 +178,7 @@ def _pypi_json(runtime: Runtime, sources: ComposedSources, listings: Listings) -
 def _download_pages(runtime: Runtime, admission: Admission) -> Callable[[], DownloadPages]:
     @cache
     def composed() -> DownloadPages:
-        from simpleindex.web.download_pages import DownloadPages  # noqa: PLC0415  (installers need none of it)
+        from simpleindex.web.downloads.pages import DownloadPages  # noqa: PLC0415  (installers need none of it)
 
         rights, threads = DownloadRights(admission), runtime.threads.reads
         return DownloadPages(rights, runtime.downloads, threads, runtime.current)

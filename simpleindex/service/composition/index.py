@@ -21,7 +21,7 @@ from simpleindex.service.runtime import create_runtime
 from simpleindex.system.extras import has_metrics, has_pages, missing
 from simpleindex.tls.security import Security
 from simpleindex.views.explain import SourceNote, what_is_there
-from simpleindex.web.download_counter import DownloadCounter
+from simpleindex.web.downloads.counter import DownloadCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

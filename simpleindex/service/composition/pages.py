@@ -11,8 +11,8 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.records.audit_reading import uploads_of
 from simpleindex.service.composition.account import AccountPages, compose_account
 from simpleindex.web.admission import open_admission
-from simpleindex.web.download_history import DownloadHistory
-from simpleindex.web.download_rights import DownloadRights
+from simpleindex.web.downloads.history import DownloadHistory
+from simpleindex.web.downloads.rights import DownloadRights
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.people.difference_page import DifferencePage
 from simpleindex.web.people.front_page import FrontPage

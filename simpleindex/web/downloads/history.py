@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.records.downloads.database import DownloadsDatabase
     from simpleindex.system.threads import Threads
-    from simpleindex.web.download_rights import DownloadRights
+    from simpleindex.web.downloads.rights import DownloadRights
 
 _log: Final = logger(__name__)
 
