@@ -11,7 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.benchmarks import caches, clients, lifetimes, measures, nodes, publishing, report, searching
+from tests.benchmarks import (
+    caches,
+    clients,
+    lifetimes,
+    measures,
+    nodes,
+    publishing,
+    report,
+    searching,
+    workers,
+)
 from tests.benchmarks.bench import SMOKE, Bench, Sizes
 from tests.benchmarks.servers import NEED_NO_SETUP, PEERS
 from tests.benchmarks.setup import Workplace, default_work
@@ -34,6 +44,7 @@ MEASURES: Final[dict[str, Callable[[Bench], None]]] = {
     "uv": clients.uv,
     "search": searching.search,
     "nodes": nodes.nodes,
+    "workers": workers.spread,
 }
 
 
@@ -45,8 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.smoke:
         with tempfile.TemporaryDirectory() as directory:
             # Nodes need three engines, which take half a minute to come up: they are measured when they are named.
+            unless_named = {"nodes", "workers"}
             chosen = [
-                name for name in given.only if name != "uv" and (name != "nodes" or given.only == ["nodes"])
+                name
+                for name in given.only
+                if name != "uv" and (name not in unless_named or given.only == [name])
             ]
             bench = Bench(Workplace(Path(directory)), SMOKE, NEED_NO_SETUP, given.before)
             _run(bench, chosen, given.output)

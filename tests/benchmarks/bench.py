@@ -43,6 +43,7 @@ class Sizes:
         uploads: Files that are uploaded at a time.
         objects: Projects and files each of the bucket that a fresh node starts over.
         revocations: Tokens that are revoked.
+        connections: That are open at once, to see how they spread over workers.
         searched: Projects in the search index.
         searches: Of each kind in each round.
     """
@@ -61,6 +62,7 @@ class Sizes:
     uploads: int = 200
     objects: tuple[int, int] = (2_000, 5)
     revocations: int = 50
+    connections: int = 400
     searched: int = 100_000
     searches: int = 200
 
@@ -80,6 +82,7 @@ SMOKE = Sizes(
     uploads=5,
     objects=(3, 2),
     revocations=2,
+    connections=40,
     searched=50,
     searches=5,
 )

@@ -133,6 +133,12 @@ GOALS: Final = (
         _against("file 300 MB", "mb_per_s", "nginx static"),
     ),
     Goal("300 MB HTTP, --immutable-files, MB/s: x nginx", 0.9, False, _immutable),
+    Goal(
+        "share of new connections of the busier one of 2 workers",
+        0.6,
+        True,
+        lambda table: table("workers, new connections", "largest_share", "simpleindex --workers 2"),
+    ),
     Goal("peak memory, 10,000 x 5, warm start, MB", 100, True, _value("start, warm", "peak_mb", _MEMORY_AT)),
     Goal("peak memory, 10,000 x 5, cold start, MB", 100, True, _value("start, cold", "peak_mb", _MEMORY_AT)),
     Goal("memory for each further file, bytes", 1_000, True, _per_file),

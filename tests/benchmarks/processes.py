@@ -65,6 +65,11 @@ class Running:
             )
 
     @property
+    def pid(self) -> int:
+        """The number of the process itself."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether it is still there."""
         return self._process.poll() is None
@@ -72,9 +77,9 @@ class Running:
     def weigh(self) -> Weight:
         """Weigh the tree."""
         cpu, peak, resident = 0.0, 0, 0
-        for pid in _tree(self._process.pid):
+        for pid in processes_of(self._process.pid):
             with contextlib.suppress(OSError):
-                cpu += _cpu(pid)
+                cpu += cpu_of(pid)
                 status = dict(
                     line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
                 )
@@ -84,7 +89,7 @@ class Running:
 
     def forget_peak(self) -> None:
         """Let the peak begin anew (proc(5), clear_refs)."""
-        for pid in _tree(self._process.pid):
+        for pid in processes_of(self._process.pid):
             with contextlib.suppress(OSError):
                 Path(f"/proc/{pid}/clear_refs").write_text("5")
 
@@ -152,13 +157,20 @@ def wait_until(true: Callable[[], object], seconds: float, what: str, *, every: 
         time.sleep(every)
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
+    """Return the seconds of processor time that a process has used."""
     # proc(5): utime, stime, and those of children waited for; the name before them may hold spaces.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / _TICKS
 
 
-def _tree(root: int) -> list[int]:
+def processes_below(root: int) -> list[int]:
+    """Return the processes that one started, and theirs."""
+    return [pid for pid in processes_of(root) if pid != root]
+
+
+def processes_of(root: int) -> list[int]:
+    """Return a process and all that it started."""
     parents: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():

@@ -1,0 +1,123 @@
+"""How the kernel spreads connections over the workers of ``--workers``, and whether clients that wait keep all of them busy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from tests.benchmarks import repository
+from tests.benchmarks.bench import Part
+from tests.benchmarks.processes import cpu_of, processes_below
+from tests.benchmarks.servers import EveryCoreSimpleindex
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.benchmarks.bench import Bench, Values
+    from tests.benchmarks.servers import Server
+
+_COUNTS: Final = (2, 4)
+_THINK_SECONDS: Final = 0.02
+
+
+class WorkersSimpleindex(EveryCoreSimpleindex):
+    """With several workers over a directory."""
+
+    count: ClassVar[int]
+
+    def command(self) -> list[str]:
+        return [*super().command(), f"--workers={self.count}"]
+
+
+def with_workers(count: int) -> type[WorkersSimpleindex]:
+    """Return the server with so many workers."""
+    name = f"simpleindex --workers {count}"
+    return type(f"Workers{count}", (WorkersSimpleindex,), {"name": name, "count": count})
+
+
+def spread(bench: Bench) -> None:
+    """The share of the busiest worker: of new connections, and of the processor time for clients that wait between requests."""
+    small = repository.repository(bench.workplace.repositories, *bench.sizes.small)
+    page = f"/simple/{next(small.names())}/"
+    with bench.started([with_workers(count) for count in _COUNTS], small) as servers:
+        bench.rounds(
+            Part("workers, new connections", servers, lambda server: asyncio.run(_connected(bench, server))),
+            Part(
+                "workers, clients that wait",
+                servers,
+                lambda server: asyncio.run(_waiting_clients(bench, server, page)),
+            ),
+        )
+
+
+async def _connected(bench: Bench, server: Server) -> Values:
+    """Open connections, and count those of each worker while all are open."""
+    workers = _workers_of(server)
+    before = {pid: _sockets(pid) for pid in workers}
+    async with _connections(server, bench.sizes.connections) as streams:
+        # A connection that is answered has been accepted.
+        await asyncio.gather(*(_get(*each, "/-/health") for each in streams))
+        opened = [_sockets(pid) - before[pid] for pid in workers]
+    return {"largest_share": max(opened) / sum(opened), "connections": sum(opened)}
+
+
+async def _waiting_clients(bench: Bench, server: Server, page: str) -> Values:
+    """Let each client wait before each request; measure how busy each worker is."""
+    workers = _workers_of(server)
+    end = time.monotonic() + bench.sizes.seconds
+
+    async def request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+        count = 0
+        while time.monotonic() < end:
+            await asyncio.sleep(_THINK_SECONDS)
+            await _get(reader, writer, page)
+            count += 1
+        return count
+
+    async with _connections(server, bench.sizes.connections // 4) as streams:
+        before = {pid: cpu_of(pid) for pid in workers}
+        requests = sum(await asyncio.gather(*(request(*each) for each in streams)))
+        used = [cpu_of(pid) - before[pid] for pid in workers]
+    return {
+        "largest_share": max(used) / sum(used),
+        "least_busy_share": min(used) / sum(used),
+        "per_s": requests / bench.sizes.seconds,
+        "cpu_us": sum(used) / requests * 1e6,
+    }
+
+
+def _workers_of(server: Server) -> list[int]:
+    """Return the workers' process numbers, each of which listens; processes that examine files do not."""
+    count = getattr(server, "count", 1)
+    return sorted(processes_below(server.running.pid), key=cpu_of, reverse=True)[:count]
+
+
+def _sockets(pid: int) -> int:
+    found = 0
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            found += os.readlink(f"/proc/{pid}/fd/{descriptor}").startswith("socket:")
+    return found
+
+
+@contextlib.asynccontextmanager
+async def _connections(
+    server: Server, count: int
+) -> AsyncIterator[list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]:
+    streams = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(count)]
+    try:
+        yield streams
+    finally:
+        for _, writer in streams:
+            writer.close()
+
+
+async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> bytes:
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), head
+    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+    return await reader.readexactly(int(fields[b"content-length"]))
