@@ -88,6 +88,10 @@ class Project:
         """The bytes that the files take in memory, about."""
         return len(_packed(self.files).data)
 
+    def file(self, filename: str) -> File | None:
+        """Return the file of this name, without unpacking the others; None if there is none."""
+        return _packed(self.files).named(filename)
+
     @property
     def versions(self) -> tuple[str, ...]:
         """Every version that has a file, once, oldest first (PEP 700)."""

@@ -57,6 +57,11 @@ class PackedFiles(Sequence[File]):
         """Their names, for which no file is unpacked."""
         return [filename for filename, *_ in deserialize(self.data)]
 
+    def named(self, filename: str) -> File | None:
+        """Return the file of this name, for which no other is unpacked; None if there is none."""
+        row = _rows(self.data).get(filename)
+        return None if row is None else _file(row)
+
     def __len__(self) -> int:
         return self._number
 
@@ -106,6 +111,11 @@ def _row(file: File) -> tuple[Any, ...]:
 @lru_cache(maxsize=8)
 def _unpacked(data: bytes) -> tuple[File, ...]:
     return tuple(map(_file, deserialize(data)))
+
+
+@lru_cache(maxsize=8)
+def _rows(data: bytes) -> dict[str, tuple[Any, ...]]:
+    return {row[0]: row for row in reversed(deserialize(data))}
 
 
 def _file(row: tuple[Any, ...]) -> File:

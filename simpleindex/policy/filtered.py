@@ -167,9 +167,7 @@ class FilteredSource:
                     source=item.source,
                     visible_from=item.visible_from,
                 )
-        if self._policy().concerns(name, self._name) and not any(
-            file.filename == distribution for file in project.files
-        ):
+        if self._policy().concerns(name, self._name) and project.file(distribution) is None:
             # The source may have listed it since, and it is not judged yet.
             raise NotHere(f"file {filename}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError
 from simpleindex.core.model import Status
-from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.core.names import METADATA_SUFFIX, Kind
 from simpleindex.core.source import AnswerLifetime, Delivery, FileOrigin
 from simpleindex.system.bodies import FileBody
 from simpleindex.system.log import logger
@@ -30,6 +31,7 @@ from simpleindex.upstreams.single_flight import SingleFlight
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.files import File
     from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
@@ -214,19 +216,28 @@ class CachedSource:
         files, sha256, key = self._context.cache.files, offered.sha256, self._context.key(name, file.filename)
         if sha256 is None or self._fetches.is_under_way(name, file) or not files.may_have(key):
             return None
-        opened = await open_in_thread(lambda: files.open(key, sha256), self._context.threads)
-        if opened is None:
-            return None
-        descriptor, archive = opened
+        needs_facts = offered.size is None or (offered.metadata is None and file.kind is Kind.WHEEL)
+        descriptor = None if needs_facts else files.open_verified(key, sha256)
+        if descriptor is None:
+            opened = await open_in_thread(lambda: files.open(key, sha256), self._context.threads)
+            if opened is None:
+                return None
+            descriptor, archive = opened
+            self._add_facts(name, file, offered, archive, os.fstat(descriptor).st_size)
         body = FileBody(descriptor, file.filename, sha256, self._context.threads.run)
-        if offered.size is None or (archive.sidecar is not None and offered.metadata is None):
-            assert body.size is not None
-            entry = self._store.memory.get(name)
-            before = None if entry is None else entry.listing.file_facts.get(file.filename)
-            facts = facts_of_file(archive, body.size, None if before is None else before.modified_ns)
-            adding = Deferred.fromCoroutine(self._corrections.add_facts(name, file, facts))
-            adding.addErrback(lambda failure: _log.failure("", failure))
         body.modified_ns = offered.uploaded_ns
         body.origin = self._origin
         body.is_immutable = True  # Files of the cache are replaced, and never written into.
         return body
+
+    def _add_facts(
+        self, name: ProjectName, file: File, offered: File, archive: ArchiveInfo, size: int
+    ) -> None:
+        """Add what a cached file showed to its listing, unless that has it."""
+        if offered.size is not None and (archive.sidecar is None or offered.metadata is not None):
+            return
+        entry = self._store.memory.get(name)
+        before = None if entry is None else entry.listing.file_facts.get(file.filename)
+        facts = facts_of_file(archive, size, None if before is None else before.modified_ns)
+        adding = Deferred.fromCoroutine(self._corrections.add_facts(name, file, facts))
+        adding.addErrback(lambda failure: _log.failure("", failure))

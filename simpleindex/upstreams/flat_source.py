@@ -55,7 +55,7 @@ class FlatPageUpstream:
 
     async def _require(self, name: ProjectName, filename: str) -> None:
         distribution = listed_file(filename)
-        if not any(file.filename == distribution for file in (await self.project(name)).files):
+        if (await self.project(name)).file(distribution) is None:
             raise NotHere(f"file {filename}")
 
     def _part(self, name: ProjectName) -> Project:

@@ -85,7 +85,7 @@ class PinnedSource(ForwardingSource):
         """Open a file of the upstream, or a pinned one."""
         own = await self._pinned(name)
         distribution = filename.removesuffix(METADATA_SUFFIX)
-        pinned = None if own is None else _file(own, distribution)
+        pinned = None if own is None else own.file(distribution)
         if pinned is None:
             return await self._source.file(name, filename)
         try:
@@ -94,7 +94,7 @@ class PinnedSource(ForwardingSource):
             project = None
         if project is not None and project.status is Status.QUARANTINED:
             raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
-        listed = None if project is None else _file(project, distribution)
+        listed = None if project is None else project.file(distribution)
         if listed is not None and _digest(listed, filename) != _digest(pinned, filename):
             return await self._source.file(name, filename)
         body = await self._open(name, pinned, filename)
@@ -161,7 +161,3 @@ def _digest(file: File, filename: str) -> str | None:
     if filename == file.filename:
         return file.sha256
     return None if file.metadata is None else file.metadata.sha256
-
-
-def _file(project: Project, filename: str) -> File | None:
-    return next((file for file in project.files if file.filename == filename), None)

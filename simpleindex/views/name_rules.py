@@ -94,7 +94,7 @@ def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was
 def owner_of(filename: str, parts: Sequence[Project]) -> int | None:
     """Return the position of the part that a file comes from: the first one that has its name, if it offers the file."""
     for position, part in enumerate(parts):
-        if any(file.filename == filename for file in part.files):
+        if part.file(filename) is not None:
             return position
         if any(item.filename == filename for item in part.withheld):
             break

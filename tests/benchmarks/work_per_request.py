@@ -29,6 +29,7 @@ from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.views.live_sources_file import LiveSourcesFile
 from simpleindex.views.standing_answers import StandingAnswers
 from simpleindex.views.union import UpstreamMember
+from tests.fixtures.cached_upstream import DATA, WHEEL
 from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.live_directory import LiveDirectoryFixture
@@ -77,7 +78,9 @@ def work_per_request() -> dict[str, Counter[str]]:
         counted = {
             what: _counted(index, raw, 304 if "304" in what else 200) for what, raw in requests.items()
         }
-        counted["page of an upstream"] = _counted(_in_front(Path(directory)), requests["page"], 200)
+        in_front = _in_front(Path(directory))
+        counted["page of an upstream"] = _counted(in_front, requests["page"], 200)
+        counted["file of an upstream"] = _counted(in_front, requests["file of one chunk"], 200)
         return counted
 
 
@@ -85,7 +88,7 @@ def _in_front(directory: Path) -> SiteFixture:
     """An empty directory and an upstream with acme, put together as the composition root does it."""
     own, behind = directory / "own", UpstreamWorld(directory / "cache")
     own.mkdir()
-    behind.upstream.add(_FILE.rpartition("/")[2], b"")
+    behind.upstream.add(WHEEL, DATA)
     local, sources, state = (
         LiveDirectoryFixture(own).begin(),
         directory / "sources.toml",

@@ -49,6 +49,14 @@ def test_what_was_packed_comes_out(some: list[File]) -> None:
     assert packed[1:] == tuple(some[1:])
 
 
+@given(several, texts)
+def test_a_file_is_found_by_its_name(some: list[File], other: str) -> None:
+    """The first of that name, without unpacking the others."""
+    project = Project(ProjectName("acme"), some)
+    for name in (other, *(file.filename for file in some)):
+        assert project.file(name) == next((file for file in some if file.filename == name), None)
+
+
 @given(several)
 def test_files_are_stored_as_plain_values(some: list[File]) -> None:
     """From which a project has the same files again."""

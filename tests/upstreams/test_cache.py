@@ -21,7 +21,7 @@ from simpleindex.core.files import File
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.system.log import PUBLISHER
-from simpleindex.upstreams.cache import cached_files as kept_files
+from simpleindex.upstreams.cache import file_facts
 from simpleindex.upstreams.cache import incoming as incoming_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import CacheSpace, DiskBudget
@@ -177,7 +177,7 @@ def test_what_was_proven_is_not_hashed_again(place: Place, monkeypatch: pytest.M
     monkeypatch.setattr(CachedFiles, "_verify", prove)
     assert place.get(OLD) == OLD
     assert proofs == []
-    monkeypatch.setattr(kept_files, "_BOOT", "another")
+    monkeypatch.setattr(file_facts, "_BOOT", "another")
     assert place.get(OLD) == OLD
     assert len(proofs) == 1
 

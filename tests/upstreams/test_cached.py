@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -272,6 +273,25 @@ def test_a_file_is_fetched_once(world: CachedUpstreamFixture) -> None:
     assert (body.sha256, body.modified_ns) == (hashlib.sha256(DATA).hexdigest(), 1_700_000_000_000_000_000)
     assert result(body.read(5, 10)) == DATA[5:15]
     assert read(body) == DATA
+
+
+def test_a_cached_file_is_opened_without_a_thread(world: CachedUpstreamFixture) -> None:
+    """As one of a directory is; once an hour a thread notes on the disk that it is used, and a change is seen at once."""
+    assert world.bytes() == DATA
+    calls = world.threads.count
+    assert world.bytes() == DATA
+    assert world.threads.count == calls
+    path = world.root / "upstream" / world.context.key(ACME, WHEEL).path
+    facts = path.with_name(f"{path.name}.facts")
+    os.utime(facts, (0, 0))
+    world.clock.advance(3601)
+    world.project()
+    calls = world.threads.count
+    assert world.bytes() == DATA
+    assert (world.threads.count, facts.stat().st_mtime > 0) == (calls + 1, True)
+    path.write_bytes(DATA[:-1] + b"?")
+    world.upstream.error = UpstreamFailed("pypi", "it is down")
+    assert failure(world.open())
 
 
 def test_a_file_is_sent_while_it_is_fetched(world: CachedUpstreamFixture) -> None:

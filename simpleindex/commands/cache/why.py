@@ -50,7 +50,7 @@ def _upstream_lines(
         return
     page = "its page" if upstream.flat else f"the page of {name}"
     yield f"{upstream.name}: {page} was fetched on {minute(listing.fetched_at)}."
-    file = next((file for file in listing.project.files if file.filename == filename), None)
+    file = listing.project.file(filename)
     if file is None:
         yield f"  It did not list {filename} then."
         return

@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from io import FileIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.inspect import ArchiveInfo, MemberSpan, read_sidecar
-from simpleindex.core.files import Sidecar
+from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
 from simpleindex.system.stamp import Stamp, is_young
 from simpleindex.upstreams.cache.cache_space import FACTS
+from simpleindex.upstreams.cache.file_facts import pack_facts, read_facts
 from simpleindex.upstreams.cache.incoming import Incoming
-from simpleindex.upstreams.cache.packed_records import pack, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from simpleindex.upstreams.cache.cache_space import CacheSpace
     from simpleindex.upstreams.cache.file_keys import FileKey
-
-_FORMAT: Final = 3
-"""Raised with every change of the format. The records of older pins have format 2, without owner and digest."""
 
 _TOUCH_EVERY: Final = 3600
 """Seconds: how exactly the time of the last use is written to the disk."""
@@ -61,6 +56,20 @@ class CachedFile:
     is_verified: bool
 
 
+class _Verified(NamedTuple):
+    """A file whose bytes were hashed here.
+
+    Attributes:
+        sha256: Their digest.
+        stamp: The file's state then.
+        until: From when on a use of it must be written to the disk.
+    """
+
+    sha256: str
+    stamp: Stamp
+    until: float
+
+
 class CachedFiles:
     """The files of the cache; usable from any thread.
 
@@ -74,7 +83,7 @@ class CachedFiles:
     def __init__(self, space: CacheSpace) -> None:
         self.listener: Callable[[FileKey], object] = lambda _: None
         self._space = space
-        self._verified: dict[str, tuple[str, Stamp]] = {}
+        self._verified: dict[str, _Verified] = {}
 
     def may_have(self, key: FileKey) -> bool:
         """Return whether a file may be in the cache; without touching the disk."""
@@ -87,7 +96,7 @@ class CachedFiles:
             status = os.stat(path)
         except OSError:
             return None
-        record = _read_facts(key, path)
+        record = read_facts(key, path)
         sha256 = key.computed_sha256 if record is None else record[0].sha256
         if sha256 is None:
             return None
@@ -113,7 +122,7 @@ class CachedFiles:
             A descriptor and the facts of the file; None if it cannot be opened.
         """
         path = self._path(key)
-        record = _read_facts(key, path)
+        record = read_facts(key, path)
         if record is not None and record[0].sha256 != sha256:
             return None
         try:
@@ -139,13 +148,13 @@ class CachedFiles:
         """Open a file that was stored or verified here before, in a moment; None where :meth:`open` may still do it."""
         path = self._path(key)
         verified = self._verified.get(path)
-        if verified is None or verified[0] != sha256:
+        if verified is None or verified.sha256 != sha256 or verified.until < self._space.now():
             return None
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return None
-        if not Stamp.of(os.fstat(descriptor)).may_be(verified[1]):
+        if not Stamp.of(os.fstat(descriptor)).may_be(verified.stamp):
             os.close(descriptor)
             return None
         self._space.use(path)
@@ -239,7 +248,7 @@ class CachedFiles:
                 os.unlink(path + FACTS)
             os.rename(incoming.path, path)
             incoming.path = None
-            self._verified[path] = facts.sha256, Stamp.of(os.fstat(incoming.descriptor))
+            self._remember(path, facts.sha256, Stamp.of(os.fstat(incoming.descriptor)))
             self._note(key, facts, None)
             self._space.add(path, incoming.size)
         except OSError as error:
@@ -264,11 +273,15 @@ class CachedFiles:
 
     def _is_verified(self, path: str, descriptor: int, facts: ArchiveInfo, stamp: Stamp | None) -> bool:
         now = Stamp.of(os.fstat(descriptor))
-        sha256, verified_stamp = self._verified.get(path, (facts.sha256, stamp))
+        verified = self._verified.get(path)
+        sha256, verified_stamp = (facts.sha256, stamp) if verified is None else verified[:2]
         if sha256 != facts.sha256 or verified_stamp is None or not now.may_be(verified_stamp):
             return False
-        self._verified[path] = sha256, verified_stamp
+        self._remember(path, sha256, verified_stamp)
         return True
+
+    def _remember(self, path: str, sha256: str, stamp: Stamp) -> None:
+        self._verified[path] = _Verified(sha256, stamp, self._space.now() + _TOUCH_EVERY)
 
     def _verify(self, key: FileKey, descriptor: int, facts: ArchiveInfo) -> bool:
         before = Stamp.of(os.fstat(descriptor))
@@ -280,13 +293,12 @@ class CachedFiles:
         if digest.hexdigest() != facts.sha256 or not stamp.may_be(before):
             return False
         if not is_young(stamp, time.time_ns()):
-            self._verified[self._path(key)] = facts.sha256, stamp
+            self._remember(self._path(key), facts.sha256, stamp)
             self._note(key, facts, stamp)
         return True
 
     def _note(self, key: FileKey, facts: ArchiveInfo, verified_stamp: Stamp | None) -> None:
-        record = pack((_FORMAT, key.owner, facts.sha256, *_facts_row(facts, verified_stamp)))
-        self._space.write(self._path(key) + FACTS, record, counts=False)
+        self._space.write(self._path(key) + FACTS, pack_facts(key, facts, verified_stamp), counts=False)
 
     def _path(self, key: FileKey) -> str:
         return os.path.join(self._space.root, key.path)
@@ -298,44 +310,3 @@ class CachedFiles:
     def _remove(self, path: str) -> None:
         self._verified.pop(path, None)
         self._space.remove(path)
-
-
-def _facts_row(facts: ArchiveInfo, verified_stamp: Stamp | None) -> tuple[Any, ...]:
-    return (
-        *(facts.version, facts.requires_python),
-        facts.sidecar and astuple(facts.sidecar),
-        facts.place and astuple(facts.place),
-        verified_stamp and (_BOOT, *verified_stamp),
-    )
-
-
-def _read_facts(key: FileKey, path: str) -> tuple[ArchiveInfo, Stamp | None] | None:
-    """Read the record beside a file; None if there is none, or it is that of another file."""
-    record = read_record(path + FACTS)
-    with suppress(ValueError, TypeError):
-        match record:
-            case (3, owner, str(sha256), *row) if owner == key.owner:
-                return _facts(sha256, row)
-            case (2, *row) if key.computed_sha256 is not None:
-                return _facts(key.computed_sha256, row)
-    return None
-
-
-def _facts(sha256: str, row: Iterable[Any]) -> tuple[ArchiveInfo, Stamp | None]:
-    version, requires_python, sidecar, place, verified_stamp = row
-    facts = ArchiveInfo(
-        version, sha256, requires_python, sidecar and Sidecar(*sidecar), place and MemberSpan(*place)
-    )
-    return facts, Stamp(*verified_stamp[1:]) if verified_stamp and verified_stamp[0] == _BOOT else None
-
-
-def _boot() -> str:
-    """Return what identifies the time since the machine started."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return secrets.token_hex(8)
-
-
-_BOOT: Final = _boot()

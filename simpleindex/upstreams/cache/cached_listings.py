@@ -50,7 +50,7 @@ class CachedListing:
 
     def file(self, filename: str) -> File | None:
         """Return a file as the upstream lists it."""
-        return next((file for file in self.project.files if file.filename == filename), None)
+        return self.project.file(filename)
 
 
 def parts_of_listing(upstream: str, listing: CachedListing) -> tuple[Any, ...]:

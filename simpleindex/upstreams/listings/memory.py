@@ -49,7 +49,7 @@ class ListingEntry:
 
     def offered_file(self, filename: str) -> File | None:
         """Return a file as it is offered."""
-        return next((file for file in self.offered.files if file.filename == filename), None)
+        return self.offered.file(filename)
 
     @property
     def weight(self) -> int:

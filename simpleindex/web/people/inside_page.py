@@ -39,7 +39,7 @@ class InsidePage:
         """
         name, filename, member = _subject(request)
         project = await request.source.project(name)
-        file = next((file for file in project.files if file.filename == filename), None)
+        file = project.file(filename)
         if file is None:
             raise NotHere(f"file of {name} with this name")
         try:
