@@ -110,7 +110,7 @@ class RecordsDatabase(Records):
         self._writer: RecordsConnection = RecordsConnection(
             self.path, _WRITE_TIMEOUT, initialized=initialized
         )
-        self.listener = lambda _place, _project: None
+        self.listeners = []
         self._logged: str | None = None
 
     def measure(self, times: OperationTimes) -> None:

@@ -72,12 +72,12 @@ class Records(Protocol):
 
     Attributes:
         path: Where they are, for messages; without a password.
-        listener: Called in a thread with place and project when another node announces a change, and with two empty texts when
-            announcements may have been missed.
+        listeners: Each is called in a thread with place and project when another node announces a change, and with two empty
+            texts when announcements may have been missed.
     """
 
     path: str
-    listener: Callable[[str, str], object]
+    listeners: list[Callable[[str, str], object]]
 
     def measure(self, times: OperationTimes) -> None:
         """Measure reads and writes from now on."""

@@ -39,10 +39,11 @@ def begin_state(index: ComposedIndex, settings: Settings, lock: StateLock) -> No
     # A server that only reads may not write there; it loses nothing but this protection.
     with suppress(OSError):
         lock.share()
-    if not settings.has_logins and settings.sources is None:
-        return
     if settings.records is not None:
+        # Also without logins: other nodes announce changes of a bucket, and new certificates.
         begin_shared_records(index.runtime.records)
+        return
+    if not settings.has_logins and settings.sources is None:
         return
     state = str(settings.state)
     try:

@@ -130,7 +130,7 @@ def test_a_store_that_goes_away_later(fixture: BucketServiceFixture, monkeypatch
 
 def announce(service: IndexService, name: str, place: str = LOCATION) -> None:
     """Report a change of another node, as the database does."""
-    listener = service.index.runtime.records.listener
+    (listener,) = service.index.runtime.records.listeners
     assert listener is not None
     listener(place, name)
     cast("Any", service.index.runtime.reactor).advance(0)

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.commands.main import main
+from simpleindex.config.acme_values import LETS_ENCRYPT
+from simpleindex.records.opening import open_postgresql
+from simpleindex.records.postgresql.acme import SharedAcmeStore
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import CertificateStatus, FailedTries, RenewalStatus
-from tests.fixtures.certificates import issue
+from tests.fixtures.certificates import NOW, issue
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.fixtures.postgresql import PostgreSQL
 
 
 @pytest.fixture
@@ -92,3 +97,24 @@ def test_a_failed_request_is_shown_with_its_next_try(
         "failures": 3,
         "last-error": "ca.test cannot be reached.",
     }
+
+
+def test_nodes_with_a_database(
+    places: Path, postgresql: PostgreSQL, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What any of them remembers; and a sentence where it is away."""
+    url = postgresql.create_database()
+    records = open_postgresql(url)
+    records.prepare()
+    store = SharedAcmeStore(records, url, LETS_ENCRYPT, ["b.example.com"])
+    store.write_status(RenewalStatus(None, FailedTries("x", 3, "It failed.", NOW, NOW, False)))
+    records.close()
+    for database, status, sentence in (
+        (url, 1, "Last request to the authority of --acme: It failed.\n"),
+        ("postgresql://127.0.0.1:1/none", 1, "It is not known: postgresql://127.0.0.1:1/none cannot be read"),
+    ):
+        (places / "c.toml").write_text(
+            f'records = "{database}"\nhttps = ["443"]\nacme = "none"\nacme-name = ["b.example.com"]\n'
+        )
+        assert main(["certificates", "--certs", "certs", "--state", "state", "--config", "c.toml"]) == status
+        assert sentence in capsys.readouterr().out

@@ -20,7 +20,9 @@ import pytest
 from cryptography import x509
 
 from simpleindex.config.acme_values import Identifier
-from simpleindex.tls.acme.issuing import certificate_path, names_of
+from simpleindex.records.opening import open_postgresql
+from simpleindex.records.postgresql.acme import SharedAcmeStore
+from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, names_of
 from simpleindex.tls.acme.settings import AcmeSettings
 from tests.end_to_end.acme_place import Place
 from tests.end_to_end.acme_servers import MISSING, Pebble, free_port
@@ -31,6 +33,8 @@ from tests.fixtures.distributions import add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.fixtures.postgresql import PostgreSQL
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
@@ -128,6 +132,25 @@ def test_one_command_is_enough(
     assert {"authority", "private-ca"} == {each["origin"] for each in report["certificates"]}
     if name == "127.0.0.1":
         install_without_options(server, pebble.root(), tmp_path)
+
+
+def test_another_node_requests(
+    new_client: Callable[..., Server], pebble: Pebble, postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    """Which the authority does not reach: this one answers, and has the certificate at once."""
+    url = postgresql.create_database()
+    settings = AcmeSettings(None, pebble.directory, (Identifier(NAME),), trust=pebble.trust)
+    with closing(open_postgresql(url)) as records:
+        records.prepare()
+        store = SharedAcmeStore(records, url, pebble.directory, [NAME])
+        with store.locked() as is_held:
+            assert is_held
+            server = new_client("--acme-name", NAME, "--records", url)
+            server.launch().await_line("Install with")
+            other = AcmeAuthority(settings, store, tmp_path / "other", lambda: datetime.now(UTC))
+            certificate = other.obtain()
+    server.await_line(ISSUED + NAME)
+    assert shown(server, pebble) == certificate
 
 
 def install_without_options(server: Server, root: Path, directory: Path) -> None:

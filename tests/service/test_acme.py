@@ -13,6 +13,7 @@ import pytest
 from simpleindex.config.acme_values import Identifier
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service.composition import acme as compose_acme
+from simpleindex.service.runtime import create_runtime
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import AcmeAuthority
 from simpleindex.tls.acme.settings import ExternalAccount
@@ -148,8 +149,9 @@ def test_a_later_user_that_cannot_write_there_refuses_the_start(world: ServiceFi
     directory = settings.certs / ACME_DIRECTORY
     directory.mkdir(parents=True)
     directory.chmod(0o700)
+    runtime = create_runtime(settings, lambda: settings, world.reactor, (65534, 65534))
     with pytest.raises(RefusedStart, match="by user id 65534"):
-        compose_acme.compose_acme(settings, world.reactor, (65534, 65534))
+        compose_acme.compose_acme(runtime)
 
 
 def test_a_certificate_is_served_and_names_the_index(

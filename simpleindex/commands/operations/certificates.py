@@ -13,6 +13,7 @@ from cryptography import x509
 from simpleindex.commands.arguments import Parser
 from simpleindex.config.resolution import resolve
 from simpleindex.core.text import plural
+from simpleindex.records.opening import open_postgresql
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import RenewalStatus
 from simpleindex.tls.certificates import (
@@ -82,9 +83,25 @@ def certificate_report(settings: Settings, now: datetime) -> dict[str, Any]:
     """
     ca = _private_ca(settings)
     present = [_describe(place, ca, now) for place in places(settings.certs)]
-    state = AcmeState(settings.state, settings.acme_directory)
-    status = state.read_status()
+    try:
+        status = _status(settings)
+    except OSError as error:
+        unknown = {"renew-at": None, "next-try": None, "failures": 0}
+        sentence = f"It is not known: {settings.records} cannot be read ({error.strerror})."
+        return {"certificates": present, "acme": {**unknown, "last-error": sentence}}
     return {"certificates": present, "acme": None if status == RenewalStatus() else _renewal(status)}
+
+
+def _status(settings: Settings) -> RenewalStatus:
+    if settings.records is None or settings.acme is None:
+        return AcmeState(settings.state, settings.acme_directory).read_status()
+    from simpleindex.service.composition.acme import acme_settings, open_acme_store  # noqa: PLC0415  (few have nodes)
+
+    records = open_postgresql(settings.records)
+    try:
+        return open_acme_store(settings, acme_settings(settings), records).read_status()
+    finally:
+        records.close()
 
 
 def _describe(place: CertificatePlace, ca: x509.Certificate | None, now: datetime) -> dict[str, Any]:

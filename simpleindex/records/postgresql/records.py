@@ -69,7 +69,7 @@ class PostgreSQLRecords(Records):
         self._memory = memory
         self._monotonic = monotonic
         self._heard = -memory
-        self.listener: Callable[[str, str], object] = lambda _place, _project: None
+        self.listeners: list[Callable[[str, str], object]] = []
         self._node = secrets.token_hex(8)
         self._logged: str | None = None
         self._synchronizing = threading.Lock()
@@ -237,7 +237,7 @@ class PostgreSQLRecords(Records):
                 # The server was away at the start.
                 self._server.prepare()
             # What was announced while nobody listened.
-            self.listener("", "")
+            self._tell("", "")
             while not self._is_closed.is_set():
                 self._synchronize()
                 self._await_notification(listening)
@@ -260,4 +260,8 @@ class PostgreSQLRecords(Records):
         except (ValueError, TypeError):
             return  # Not of a node.
         if node != self._node and isinstance(place, str) and isinstance(project, str):
-            self.listener(place, project)
+            self._tell(place, project)
+
+    def _tell(self, place: str, project: str) -> None:
+        for listener in self.listeners:
+            listener(place, project)

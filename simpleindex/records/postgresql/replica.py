@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import sql
 
 from simpleindex.records.database import CREATE_TABLES
-from simpleindex.records.postgresql.schema import REPLICATED
+from simpleindex.records.postgresql.schema import ACME_CHALLENGES, REPLICATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +21,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "owners": ("project",),
     "allowances": ("project", "version"),
     "used_names": ("project",),
+    "acme_challenges": ("kind", "name"),
 }
 
 _BINARY: Final = frozenset({"digest"})
@@ -107,7 +108,7 @@ class RecordsReplica:
     @staticmethod
     def _empty() -> sqlite3.Connection:
         database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        for statement in CREATE_TABLES:
+        for statement in (*CREATE_TABLES, ACME_CHALLENGES):
             database.execute(statement)
         return database
 

@@ -19,11 +19,18 @@ PROJECTS_CHANNEL: Final = "simpleindex_projects"
 WRITE_LOCK: Final = 0x51_4D_50_4C
 """The advisory lock that every change holds until its end, so that the serials of the feed rise in the order of commits."""
 
-REPLICATED: Final = ("tokens", "owners", "allowances", "used_names")
+REPLICATED: Final = ("tokens", "owners", "allowances", "used_names", "acme_challenges")
 """Tables of which every node keeps a copy in memory. The times of first_seen are read where they are, in threads."""
 
 FEED_HOURS: Final = 24
 """How long the feed keeps a change; a node that was away for longer reads everything again."""
+
+ACME_CHALLENGES: Final = """
+    CREATE TABLE acme_challenges (
+        kind TEXT NOT NULL, name TEXT NOT NULL, request TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (kind, name)
+    )
+"""
+"""Answers to challenges of a certificate authority, which every node gives; only in PostgreSQL and its copies."""
 
 _ANY: Final = "INSERT OR UPDATE OR DELETE"
 
@@ -86,6 +93,11 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         END $$
         """,
         *_triggers("tokens", "owners", "allowances", "used_names"),
+    ),
+    (
+        "CREATE TABLE acme_files (path TEXT NOT NULL PRIMARY KEY, content BYTEA NOT NULL)",
+        ACME_CHALLENGES,
+        *_triggers("acme_challenges"),
     ),
 )
 """What each version of the schema adds to the one before; each step is one transaction."""

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from simpleindex.config.acme_values import parse_identifier
@@ -19,6 +19,7 @@ from simpleindex.tls.acme.issuing import AcmeAuthority, names_of, read_certifica
 from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
 from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount, public_identifiers
 from simpleindex.tls.acme.state_files import AcmeState
+from simpleindex.tls.acme.store import ANNOUNCED
 from simpleindex.tls.files import ACME_DIRECTORY, hindrance
 from simpleindex.tls.machine import this_machine
 from simpleindex.tls.serving import AcmeServing
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from simpleindex.config.acme_values import Identifier
     from simpleindex.config.settings import Settings
+    from simpleindex.records.interface import Records
+    from simpleindex.service.runtime import Runtime
+    from simpleindex.tls.acme.store import AcmeStore
     from simpleindex.tls.private_ca import Owner
 
 
@@ -57,20 +61,19 @@ class AcmeParts:
         return f"{line} A certificate is requested now; until it is there, those above are served."
 
 
-def compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts:
+def compose_acme(runtime: Runtime) -> AcmeParts:
     """Create what ``--acme`` needs; nothing is requested yet.
 
     Args:
-        settings: The settings at the start.
-        reactor: The event loop and the clock.
-        owner: The user and group that the service becomes, if it changes them.
+        runtime: What all parts share.
 
     Raises:
         RefusedStart: There is nothing to request a certificate for, or a file of the options cannot be used.
     """
+    settings, reactor = runtime.settings, runtime.reactor
     acme = acme_settings(settings)
-    _prepare_directories(settings, owner)
-    state = AcmeState(settings.state, acme.directory)
+    _prepare_directories(settings, runtime.owner)
+    state = open_acme_store(settings, acme, runtime.records)
     clock = partial(datetime.now, UTC)
     authority = AcmeAuthority(acme, state, settings.certs, clock)
     threads = Threads(reactor, "certificates", 1)
@@ -78,10 +81,23 @@ def compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts:
     renewal = CertificateRenewal(
         CertificateRequests(authority, state, settings.certs, clock), threads, reactor
     )
+    runtime.records.listeners.append(
+        lambda place, _: reactor.callFromThread(renewal.look_soon) if place in ("", ANNOUNCED) else None
+    )
     serving = AcmeServing(
         authority.names, select_protocol(state.read_challenge_certificates), state.read_key_authorization
     )
     return AcmeParts(acme, settings.certs, serving, renewal)
+
+
+def open_acme_store(settings: Settings, acme: AcmeSettings, records: Records) -> AcmeStore:
+    """Return where ACME keeps its account and what it remembers: with the records where nodes share them, else in ``--state``."""
+    if settings.records is None:
+        return AcmeState(settings.state, acme.directory)
+    from simpleindex.records.postgresql.acme import SharedAcmeStore  # noqa: PLC0415  (only with --records)
+
+    names = [each.value for each in acme.identifiers]
+    return SharedAcmeStore(records, settings.records, acme.directory, names)
 
 
 def acme_settings(settings: Settings) -> AcmeSettings:

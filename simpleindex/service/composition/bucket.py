@@ -144,7 +144,7 @@ class ServedBucket(ServedDirectory):
                     self._runtime.reactor.callFromThread(self._look_at, parse_project_name(project))
 
         self.live.announce = announce
-        records.listener = announced
+        records.listeners.append(announced)
 
     def _look_at(self, name: ProjectName) -> None:
         look = Deferred.fromCoroutine(self.live.changed(name))

@@ -87,7 +87,7 @@ def compose(
         RefusedStart: The index cannot start with these settings.
     """
     runtime = create_runtime(settings, current, reactor, owner)
-    acme = _compose_acme(settings, reactor, owner)
+    acme = _compose_acme(runtime)
     security = _security(settings, owner, acme)
     sources = compose_sources(runtime)
     logins = None
@@ -198,14 +198,14 @@ def _packages(runtime: Runtime, used_names: NameRecord | None = None) -> ServedD
     return bucket
 
 
-def _compose_acme(settings: Settings, reactor: Any, owner: Owner) -> AcmeParts | None:
-    if settings.acme is None:
+def _compose_acme(runtime: Runtime) -> AcmeParts | None:
+    if runtime.settings.acme is None:
         return None
     try:
         from simpleindex.service.composition.acme import compose_acme  # noqa: PLC0415  (only with --acme)
     except ModuleNotFoundError as error:
         raise RefusedStart(f"--acme: {missing(error.name, 'acme')}") from None
-    return compose_acme(settings, reactor, owner)
+    return compose_acme(runtime)
 
 
 def _security(settings: Settings, owner: Owner, acme: AcmeParts | None) -> Security | None:

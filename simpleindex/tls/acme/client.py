@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from simpleindex.config.acme_values import Identifier
     from simpleindex.tls.acme.settings import AcmeSettings
-    from simpleindex.tls.acme.state_files import AcmeState
+    from simpleindex.tls.acme.store import AcmeStore
 
 HTTP_01: Final = "http-01"
 
@@ -77,7 +77,7 @@ class AcmeSession:
         AcmeFailed: The directory or the account cannot be used.
     """
 
-    def __init__(self, settings: AcmeSettings, state: AcmeState) -> None:
+    def __init__(self, settings: AcmeSettings, state: AcmeStore) -> None:
         register()
         self._settings = settings
         self._state = state
@@ -260,14 +260,14 @@ class AcmeSession:
         return Sentences(self._settings, self._state, lambda: self._network.retry_after)
 
 
-def _account_key(state: AcmeState) -> ec.EllipticCurvePrivateKey:
+def _account_key(state: AcmeStore) -> ec.EllipticCurvePrivateKey:
     stored = state.read_account("key.pem")
     if stored is not None:
         try:
             key = load_pem_private_key(stored, None)
         except (ValueError, TypeError) as error:
             raise AcmeFailed(
-                f"{state.account_directory / 'key.pem'} is broken: restore it from a backup, or remove {state.account_directory}."
+                f"key.pem in {state.account_place} is broken: restore it from a backup, or remove {state.account_place}."
             ) from error
         if isinstance(key, ec.EllipticCurvePrivateKey):
             return key

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta  # noqa: TC003 (a field's type)
-from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import SimpleIndexError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class AcmeFailed(SimpleIndexError):
@@ -43,7 +39,7 @@ class ChallengeFailed(AcmeFailed, init=False):
         self.kind = kind
 
 
-def cannot_write(error: OSError, directory: Path) -> str:
+def cannot_write(error: OSError, directory: object) -> str:
     """Return the sentence about a file of ACME that cannot be written.
 
     Args:

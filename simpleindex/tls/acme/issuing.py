@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from simpleindex.tls.acme.client import Advice
     from simpleindex.tls.acme.settings import AcmeSettings
-    from simpleindex.tls.acme.state_files import AcmeState
+    from simpleindex.tls.acme.store import AcmeStore
 
 CERTIFICATE_FILE: Final = "certificate.pem"
 """Key and certificate in one file, so that one rename replaces both."""
@@ -39,10 +39,35 @@ def certificate_path(certs: Path) -> Path:
 def read_certificate(certs: Path) -> x509.Certificate | None:
     """Return the certificate of ACME that is there; None if there is none that can be read."""
     try:
-        data = certificate_path(certs).read_bytes()
-        return x509.load_pem_x509_certificate(data[data.index(b"-----BEGIN CERTIFICATE-----") :])
-    except (OSError, ValueError):
+        return parse_certificate(certificate_path(certs).read_bytes())
+    except OSError:
         return None
+
+
+def parse_certificate(data: bytes) -> x509.Certificate | None:
+    """Return the certificate in the text of a key and a certificate; None if there is none that can be read."""
+    try:
+        return x509.load_pem_x509_certificate(data[data.index(b"-----BEGIN CERTIFICATE-----") :])
+    except ValueError:
+        return None
+
+
+def take_shared_certificate(store: AcmeStore, certs: Path, names: frozenset[str]) -> x509.Certificate | None:
+    """Write the certificate that another node obtained below ``--certs``; return it, or None if it is there or there is none.
+
+    Raises:
+        OSError: The store cannot be read, or the file cannot be written.
+    """
+    data = store.read_certificate()
+    certificate = None if data is None else parse_certificate(data)
+    if data is None or certificate is None or names_of(certificate) != names:
+        return None
+    if certificate == read_certificate(certs):
+        return None
+    path = certificate_path(certs)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(path, data)
+    return certificate
 
 
 def names_of(certificate: x509.Certificate) -> frozenset[str]:
@@ -66,7 +91,7 @@ class AcmeAuthority:
     """
 
     def __init__(
-        self, settings: AcmeSettings, state: AcmeState, certs: Path, clock: Callable[[], datetime]
+        self, settings: AcmeSettings, state: AcmeStore, certs: Path, clock: Callable[[], datetime]
     ) -> None:
         self._settings = settings
         self._state = state
@@ -106,7 +131,9 @@ class AcmeAuthority:
         finally:
             session.close()
         certificate = check_issued(pem, key, self._clock())
-        _write(path, private_pem(key) + pem.encode(), replace_file)
+        whole = private_pem(key) + pem.encode()
+        self._state.write_certificate(whole)
+        _write(path, whole, replace_file)
         return certificate
 
     def advise(self, certificate: x509.Certificate) -> Advice:

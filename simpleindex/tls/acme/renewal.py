@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.system.log import logger
 from simpleindex.tls.acme.errors import AcmeFailed, cannot_write
-from simpleindex.tls.acme.issuing import names_of, read_certificate
+from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
 from simpleindex.tls.acme.schedule import (
     Lifetime,
     Plan,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from simpleindex.system.threads import Threads
     from simpleindex.tls.acme.client import Advice
-    from simpleindex.tls.acme.state_files import AcmeState
+    from simpleindex.tls.acme.store import AcmeStore
 
 _log = logger(__name__)
 
@@ -93,7 +93,7 @@ class CertificateRequests:
     def __init__(
         self,
         authority: Authority,
-        state: AcmeState,
+        state: AcmeStore,
         certs: Path,
         clock: Callable[[], datetime],
         draw: Callable[[], float] = random.random,
@@ -117,6 +117,9 @@ class CertificateRequests:
 
     def _look(self, is_for_operator: bool) -> Outcome:
         self._state.prepare()
+        taken = take_shared_certificate(self._state, self._certs, self._authority.names)
+        if taken is not None:
+            return Outcome(self._clock(), certificate=taken)
         step, when = self._next(is_for_operator)
         if step is RenewalStep.WAIT:
             return Outcome(when)
@@ -146,7 +149,11 @@ class CertificateRequests:
     def _certificate(self) -> x509.Certificate | None:
         """Return the certificate that is there, if it is of this authority, for all names and no other."""
         certificate = read_certificate(self._certs)
-        if certificate is None or names_of(certificate) != self._authority.names:
+        if (
+            certificate is None
+            or names_of(certificate) != self._authority.names
+            or not self._state.counts(certificate)
+        ):
             return None
         is_of_another = self._status_of(certificate).directory not in ("", self._authority.directory)
         return None if is_of_another else certificate
@@ -206,8 +213,8 @@ class CertificateRequests:
     def _hindered(self, error: OSError) -> Outcome:
         """Return the outcome of a trouble of this machine, such as a full disk, which may hinder writing a status too."""
         now = self._clock()
-        present = self._certificate()
-        sentence = f"{cannot_write(error, self._state.home)} The next try is in {_AFTER_TROUBLE.seconds // 60} minutes."
+        present = read_certificate(self._certs)
+        sentence = f"{cannot_write(error, self._state.place)} The next try is in {_AFTER_TROUBLE.seconds // 60} minutes."
         is_urgent = present is None or present.not_valid_after_utc <= now
         return Outcome(now + _AFTER_TROUBLE, error=sentence, is_urgent=is_urgent)
 
@@ -249,6 +256,7 @@ class CertificateRenewal:
         self._call: Any = None
         self._is_running = False
         self._is_for_operator = False
+        self._is_news = False
 
     def start(self, use_certificate: Callable[[], None]) -> None:
         """Begin; the first look is made at once.
@@ -274,13 +282,21 @@ class CertificateRenewal:
         if self._call is None or self._call.active():
             self._schedule(0.0)
 
+    def look_soon(self) -> None:
+        """Look at once, or when the present look is over: another node obtained a certificate."""
+        self._is_news = True
+        if self._call is not None and self._call.active():
+            self._schedule(0.0)
+
     def _schedule(self, seconds: float) -> None:
         if self._call is not None and self._call.active():
             self._call.cancel()
         if self._is_running:
-            self._call = self._reactor.callLater(0.0 if self._is_for_operator else seconds, self._look)
+            at_once = self._is_for_operator or self._is_news
+            self._call = self._reactor.callLater(0.0 if at_once else seconds, self._look)
 
     def _look(self) -> None:
+        self._is_news = False
         is_for_operator, self._is_for_operator = self._is_for_operator, False
         looking = self._threads.run(self._requests.look, is_for_operator=is_for_operator)
         looking.addCallback(self._looked).addErrback(self._broken)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from simpleindex.tls.acme.settings import AcmeSettings
-    from simpleindex.tls.acme.state_files import AcmeState
+    from simpleindex.tls.acme.store import AcmeStore
 
 ORDER_SECONDS: Final = 120
 """For the validation and the signing of one order; Let's Encrypt takes a few."""
@@ -30,7 +30,7 @@ class Sentences:
     """Turn what the library raises into :class:`AcmeFailed`, and note an account that the authority does not know."""
 
     def __init__(
-        self, settings: AcmeSettings, state: AcmeState, retry_after: Callable[[], timedelta | None]
+        self, settings: AcmeSettings, state: AcmeStore, retry_after: Callable[[], timedelta | None]
     ) -> None:
         self._settings = settings
         self._state = state
@@ -96,7 +96,7 @@ class Sentences:
                 self._state.forget_account()
             case "unauthorized":
                 raise AcmeFailed(
-                    f"{host} refuses the account: {detail} To register another one, remove {self._state.account_directory}."
+                    f"{host} refuses the account: {detail} To register another one, remove {self._state.account_place}."
                 ) from problem
             case "externalAccountRequired":
                 raise AcmeFailed(

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from simpleindex.tls.acme.status import parse_status, status_json
+from simpleindex.tls.acme.store import AcmeStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from cryptography import x509
 
     from simpleindex.tls.acme.status import RenewalStatus
 
@@ -30,7 +33,7 @@ _LARGEST: Final = 1 << 16
 """Bytes; three challenge certificates with their keys are about 6 KiB."""
 
 
-class AcmeState:
+class AcmeState(AcmeStore):
     """The files of ACME in the state directory.
 
     Args:
@@ -45,6 +48,16 @@ class AcmeState:
         self._account = self.home / "accounts" / re.sub(r"[^a-z0-9.-]+", "-", place).strip("-.")
         self._challenges = self.home / "challenges"
         self._status = self.home / "status.json"
+
+    @property
+    def place(self) -> str:
+        """The directory of all of them."""
+        return str(self.home)
+
+    @property
+    def account_place(self) -> str:
+        """The directory of the account."""
+        return str(self._account)
 
     @property
     def account_directory(self) -> Path:
@@ -111,6 +124,16 @@ class AcmeState:
     def write_status(self, status: RenewalStatus) -> None:
         """Remember a status."""
         replace_file(self._status, status_json(status))
+
+    def read_certificate(self) -> None:
+        """Return None: nothing is shared but the directory of ``--certs``."""
+
+    def write_certificate(self, data: bytes) -> None:
+        """Do nothing, for the same reason."""
+
+    def counts(self, certificate: x509.Certificate) -> bool:  # noqa: ARG002  (the same)
+        """Return True, for the same reason."""
+        return True
 
     def _kind(self, kind: str) -> Path:
         return self._challenges / kind

@@ -1,64 +1,39 @@
-"""Renewal with an authority in memory: what is requested when, what is remembered, and what the operator reads."""
+"""Renewal with an authority in memory, of one server and of nodes with a database: what is requested when, what is remembered, and what the operator reads."""
 
 from __future__ import annotations
 
 import errno
 import os
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 from twisted.internet.task import Clock
 
-from simpleindex.tls.acme.client import Advice
+from simpleindex.records.opening import open_postgresql
+from simpleindex.records.postgresql.acme import SharedAcmeStore
 from simpleindex.tls.acme.errors import AcmeFailed
-from simpleindex.tls.acme.issuing import certificate_path, read_certificate
+from simpleindex.tls.acme.issuing import read_certificate
 from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
 from simpleindex.tls.acme.state_files import AcmeState
-from tests.fixtures.certificates import NOW, issue
+from tests.fixtures.acme import DAY, NAME, FakeAuthority
+from tests.fixtures.certificates import NOW
 from tests.fixtures.faults import Faults
 from tests.fixtures.log import logged_failures
 from tests.fixtures.threads import HeldThreads, InlineThreads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cryptography import x509
 
-NAME = "packages.example.org"
-DIRECTORY = "https://ca.example.org/directory"
-DAY = timedelta(days=1)
+    from simpleindex.records.interface import Records
+    from simpleindex.tls.acme.store import AcmeStore
+    from tests.fixtures.postgresql import PostgreSQL
 
-
-class FakeAuthority:
-    """Issues certificates of 90 days, or fails, or advises.
-
-    Attributes:
-        failure: What the next requests raise; None for success.
-        advice: When the authority suggests to renew; None if it cannot be asked.
-        issued: How many certificates it issued.
-    """
-
-    def __init__(self, world: World, *names: str, directory: str = DIRECTORY) -> None:
-        self.names = frozenset(names)
-        self.directory = directory
-        self.failure: Exception | None = None
-        self.advice: datetime | None = None
-        self.tries = 0
-        self._world = world
-
-    def obtain(self) -> x509.Certificate:
-        self.tries += 1
-        if self.failure is not None:
-            raise self.failure
-        issued = issue(*self.names, now=self._world.now, end=89 * DAY)
-        issued.put(certificate_path(self._world.certs))
-        return issued.certificate
-
-    def advise(self, certificate: x509.Certificate) -> Advice:
-        if self.advice is None:
-            raise AcmeFailed("no advice")
-        return Advice(self.advice, self._world.now + timedelta(hours=6))
+    OpenStore = Callable[[str, frozenset[str]], AcmeStore]
 
 
 class StartedThreads(HeldThreads):
@@ -71,12 +46,16 @@ class StartedThreads(HeldThreads):
 class World:
     """A state directory, certificates and a time."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, open_store: OpenStore) -> None:
         self.now = NOW
-        self.home = home
         self.certs = home / "certs"
-        self.state = AcmeState(home, DIRECTORY)
+        self._open = cache(open_store)
         self.authority = FakeAuthority(self, NAME)
+
+    @property
+    def state(self) -> AcmeStore:
+        """What a server with these options keeps."""
+        return self._open(self.authority.directory, self.authority.names)
 
     @property
     def requests(self) -> CertificateRequests:
@@ -102,8 +81,33 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def files_world(tmp_path: Path) -> World:
+    """A server with files."""
+    return World(tmp_path, lambda directory, _: AcmeState(tmp_path, directory))
+
+
+@pytest.fixture(scope="session")
+def shared_records(postgresql: PostgreSQL) -> Iterator[Records]:
+    """Records in PostgreSQL, for one test after the other."""
+    records = open_postgresql(postgresql.create_database())
+    records.prepare()
+    yield records
+    records.close()
+
+
+@pytest.fixture(params=["files", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    """A server with files, or one of several nodes."""
+    if request.param == "files":
+        made: World = request.getfixturevalue("files_world")
+        return made
+    postgresql: PostgreSQL = request.getfixturevalue("postgresql")
+    records: Records = request.getfixturevalue("shared_records")
+    records.writer.write(lambda transaction: transaction.execute("TRUNCATE acme_files, acme_challenges"))
+    url = postgresql.url(records.path.rpartition("/")[2])
+    return World(
+        tmp_path, lambda directory, names: SharedAcmeStore(records, url, directory, names, lambda _: None)
+    )
 
 
 def test_one_certificate_serves_for_two_thirds_of_its_lifetime(world: World) -> None:
@@ -199,10 +203,10 @@ def test_other_names_are_requested_at_once_and_their_failures_are_not_those_of_t
     world.settle()
     assert world.authority.tries == 1
     assert world.failures == 0
-    # And back to what the present one is not for.
+    # And back to what the present one is not for; a database has the former one.
     world.authority = first
     world.settle()
-    assert world.authority.tries == 2
+    assert world.authority.tries == (2 if isinstance(world.state, AcmeState) else 1)
 
 
 def test_the_former_names_certificate_is_still_good_after_a_failure_of_others(world: World) -> None:
@@ -266,22 +270,22 @@ def test_while_another_server_requests_this_one_waits(world: World) -> None:
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC, errno.EACCES])
-def test_a_state_that_cannot_be_written_is_a_sentence(world: World, error: int) -> None:
+def test_a_state_that_cannot_be_written_is_a_sentence(files_world: World, error: int) -> None:
     """Wherever it begins; the certificate that is there stays."""
-    world.settle()
-    present = read_certificate(world.certs)
-    world.now += 70 * DAY
+    files_world.settle()
+    present = read_certificate(files_world.certs)
+    files_world.now += 70 * DAY
     with Faults().between() as counted:
-        world.fail()
-        world.requests.look()
+        files_world.fail()
+        files_world.requests.look()
     for at in range(1, len(counted.calls) + 1):
-        world.now += DAY
+        files_world.now += DAY
         with Faults(at, error, for_ever=True).between():
-            outcome = world.requests.look()
+            outcome = files_world.requests.look()
         assert os.strerror(error) in outcome.error
-        assert str(world.state.home) in outcome.error
-        assert outcome.look_again == world.now + timedelta(minutes=10)
-        assert read_certificate(world.certs) == present
+        assert files_world.state.place in outcome.error
+        assert outcome.look_again == files_world.now + timedelta(minutes=10)
+        assert read_certificate(files_world.certs) == present
 
 
 class TestTheReactorsHalf:
@@ -353,3 +357,23 @@ class TestTheReactorsHalf:
         renewal.stop()
         renewal.look_now()
         assert not clock.getDelayedCalls()
+
+    def test_news_of_another_node(self, world: World, clock: Clock) -> None:
+        """Are looked at at once, or after the present look."""
+        threads = StartedThreads(held=True)
+        renewal = CertificateRenewal(world.requests, threads, clock)
+        renewal.look_soon()  # before the start
+        renewal.start(lambda: None)
+        clock.advance(0)
+        renewal.look_soon()
+        threads.deliver()
+        clock.advance(0)
+        assert threads.count == 2
+        threads.deliver()
+        clock.advance(1)
+        assert threads.count == 2
+        renewal.look_soon()
+        clock.advance(0)
+        assert threads.count == 3
+        threads.deliver()
+        renewal.stop()
