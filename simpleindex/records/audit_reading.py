@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.records.audit_questions import AuditQuestion, matching_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from simpleindex.core.names import ProjectName
 
@@ -34,15 +35,26 @@ class UploadNote:
     time: str
 
 
-def uploads_of(path: str, name: ProjectName) -> dict[str, UploadNote]:
+def uploads_of(
+    path: str, name: ProjectName, shared: Callable[[AuditQuestion], Iterable[bytes]] | None = None
+) -> dict[str, UploadNote]:
     """Return who uploaded the files of a project, by file name.
 
     Args:
         path: The audit; one that is missing or cannot be read has nothing.
         name: The project.
+        shared: Returns lines of all nodes; used in place of the file where they can be had.
     """
+    question = AuditQuestion(project=name, events=_UPLOADS)
+    if shared is not None:
+        with suppress(OSError):
+            return _upload_notes(matching_entries(shared(question), question))
+    return _upload_notes(_entries(path, question, _MOST))
+
+
+def _upload_notes(entries: Iterable[dict[str, Any]]) -> dict[str, UploadNote]:
     notes: dict[str, UploadNote] = {}
-    for entry in _entries(path, AuditQuestion(project=name, events=_UPLOADS), _MOST):
+    for entry in entries:
         filename, who = entry.get("filename"), entry.get("who") or f"token:{entry.get('token')}"
         if filename is not None:
             notes[filename] = UploadNote(str(who), str(entry.get("time", "")))

@@ -62,10 +62,12 @@ class AuditTail:
     Args:
         path: The current file, which may not be there yet.
         begin: Where to begin. If its file is gone, reading begins with the first line of the current one.
+        whole: Whether it begins with the first line of the oldest one instead.
     """
 
-    def __init__(self, path: str, begin: AuditPosition = AuditPosition()) -> None:
+    def __init__(self, path: str, begin: AuditPosition = AuditPosition(), *, whole: bool = False) -> None:
         self._path = path
+        self._whole = whole
         self._begin: AuditPosition | None = begin
         self._file: BinaryIO | None = None
         self._beginning = ""
@@ -101,11 +103,14 @@ class AuditTail:
         begin, self._begin = self._begin, None
         path = None if begin is None else self._path_of(begin)
         with suppress(FileNotFoundError):
-            self._open(self._path if path is None else path)
+            self._open(self._first_path() if path is None else path)
             if path is not None and begin is not None and self._file is not None:
                 # An older copy of the file is shorter, and all of it was read.
                 end = begin.offset if self._is_compressed else os.fstat(self._file.fileno()).st_size
                 self._file.seek(min(begin.offset, end))
+
+    def _first_path(self) -> str:
+        return next(iter(audit_files(self._path)), self._path) if self._whole else self._path
 
     def _path_of(self, position: AuditPosition) -> str | None:
         """Return where the file of a position is now; None if it is gone."""

@@ -10,6 +10,7 @@ from simpleindex.system.extras import missing
 
 if TYPE_CHECKING:
     from simpleindex.records.interface import Records
+    from simpleindex.records.postgresql.audit import SharedAudit
     from simpleindex.records.postgresql.records import PostgreSQLRecords
 
 TOKEN_MEMORY: Final = 60.0
@@ -33,6 +34,19 @@ def open_records(
     if url is None:
         return RecordsDatabase(state_directory, initialized=initialized)
     return open_postgresql(url, token_memory)
+
+
+def open_shared_audit(url: str) -> SharedAudit:
+    """Return the audit of all nodes in a PostgreSQL server; no connection is made yet.
+
+    Raises:
+        RefusedStart: The extra ``postgresql`` is not installed.
+    """
+    try:
+        from simpleindex.records.postgresql.audit import SharedAudit  # noqa: PLC0415  (only with --records)
+    except ModuleNotFoundError as error:
+        raise RefusedStart(f"--records: {missing(error.name, 'postgresql')}") from None
+    return SharedAudit(url)
 
 
 def open_postgresql(url: str, token_memory: float = TOKEN_MEMORY) -> PostgreSQLRecords:

@@ -30,6 +30,9 @@ PEOPLE_INTERVAL: Final = 2.0
 RETENTION_INTERVAL: Final = 600.0
 """Seconds between two looks whether there are counts of downloads that are kept no longer."""
 
+AUDIT_INTERVAL: Final = 1.0
+"""Seconds between looks for entries of the audit that other nodes have not yet."""
+
 RULES_INTERVAL: Final = 10.0
 """Seconds between looks at advisories, at the sources file while nobody asks for anything, and at the hooks file."""
 
@@ -86,6 +89,9 @@ def work_for_all(
         index.acme.renewal.start(url.use_issued_certificate)
     if settings.downloads:
         work.repeat(lambda: Deferred.fromCoroutine(index.downloads.remove_old()), RETENTION_INTERVAL)
+    if (sharing := index.runtime.audit_sharing) is not None:
+        threads = index.runtime.threads.downloads
+        work.repeat(lambda: threads.run(sharing.share), AUDIT_INTERVAL)
     if index.hooks is not None:
         index.hooks.start()
         work.repeat(index.hooks.follow, RULES_INTERVAL)

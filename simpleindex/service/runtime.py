@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.records.audit import Audit
 from simpleindex.records.downloads.opening import open_downloads
-from simpleindex.records.opening import open_records
+from simpleindex.records.opening import open_records, open_shared_audit
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.places import own_directory
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.examination.pool import ExaminationPool
     from simpleindex.config.settings import Settings
+    from simpleindex.records.audit_sharing import AuditSharing
     from simpleindex.records.downloads.database import DownloadsDatabase
     from simpleindex.records.interface import Records
     from simpleindex.tls.private_ca import Owner
@@ -110,6 +111,7 @@ class Runtime:
         records: The records; their connections open with the first query.
         downloads: The counts of downloads; the same.
         audit: The audit.
+        audit_sharing: Copies it to that of all nodes; None where nodes share nothing.
         owner: The user and group that the service becomes, if it changes them.
     """
 
@@ -122,6 +124,7 @@ class Runtime:
     records: Records
     downloads: DownloadsDatabase
     audit: Audit
+    audit_sharing: AuditSharing | None = None
     owner: Owner = (None, None)
 
 
@@ -149,5 +152,23 @@ def create_runtime(
     audit = Audit(str(settings.state))
     downloads = open_downloads(str(settings.state), settings.records)
     return Runtime(
-        settings, current, reactor, threads, examination, idle_processes, records, downloads, audit, owner
+        settings,
+        current,
+        reactor,
+        threads,
+        examination,
+        idle_processes,
+        records,
+        downloads,
+        audit,
+        _audit_sharing(settings),
+        owner,
     )
+
+
+def _audit_sharing(settings: Settings) -> AuditSharing | None:
+    if settings.records is None or not settings.keeps_state:
+        return None
+    from simpleindex.records.audit_sharing import AuditSharing  # noqa: PLC0415  (only with --records)
+
+    return AuditSharing(str(settings.state), open_shared_audit(settings.records))

@@ -68,6 +68,8 @@ def stop_parts(index: ComposedIndex) -> None:
     if index.search is not None:
         index.search.database.close()
     index.runtime.audit.close()
+    if index.runtime.audit_sharing is not None:
+        index.runtime.audit_sharing.end()
     if index.sources.upstreams is not None:
         index.sources.upstreams.stop()
     index.downloads.close()

@@ -14,9 +14,13 @@ from simpleindex.commands.operations.log import AuditOutput, print_entries
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.records.audit import Audit
 from simpleindex.records.audit_questions import AuditQuestion
+from simpleindex.records.audit_sharing import AuditSharing
+from simpleindex.records.opening import open_shared_audit
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.fixtures.postgresql import PostgreSQL
 
 ENTRIES = (
     AuditEntry(
@@ -180,3 +184,51 @@ def test_following_before_the_first_entry(tmp_path: Path, capsys: pytest.Capture
             interrupt,
         )
     assert capsys.readouterr().out.startswith("TIME (UTC)")
+
+
+def test_all_nodes(
+    state: Path, postgresql: PostgreSQL, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With records in a database the entries of all nodes, and new ones as they come."""
+    url = postgresql.create_database()
+    sharing = AuditSharing(str(state), open_shared_audit(url))
+    sharing.share()
+    assert days(capsys, "--records", url, "--user", "bob") == [4, 6]
+    other = Audit(str(state.parent / "other"))
+    others = AuditSharing(str(state.parent / "other"), sharing.shared)
+
+    def happen() -> None:
+        for name in ("acme", "other"):
+            other.record(AuditEntry("upload", "carol", project=name, filename=f"{name}-3.0.zip"))
+        others.share()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    steps = iter((happen, lambda: None, interrupt))
+    monkeypatch.setattr(time, "sleep", lambda _: next(steps)())
+    lines = run(capsys, "acme", "--follow", "--limit", "1", "--records", url)
+    assert [line.split("  ")[-1].strip() for line in lines[1:]] == [
+        "WHAT",
+        "acme: archived?[2J",
+        "acme-3.0.zip",
+        "",
+    ]
+    other.close()
+    others.end()
+    sharing.end()
+
+    def full(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(module, "_print_entry", full)
+    with pytest.raises(BrokenPipeError):
+        module.log(["--records", url])
+
+
+def test_all_nodes_without_their_database(capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence says where the entries of one node are."""
+    assert main(["log", "--records", "postgresql://127.0.0.1:1/none"]) == 2
+    error = capsys.readouterr().err
+    assert "postgresql://127.0.0.1:1/none cannot be read: the server cannot be reached" in error
+    assert "audit.jsonl" in error

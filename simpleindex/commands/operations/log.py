@@ -20,11 +20,15 @@ from simpleindex.records.audit import AUDIT_FILENAME
 from simpleindex.records.audit_files import audit_files, audit_lines
 from simpleindex.records.audit_questions import AuditQuestion, matching_entries
 from simpleindex.records.audit_tail import AuditTail
+from simpleindex.records.opening import open_shared_audit
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator
+
+    from simpleindex.commands.arguments import CommandPaths
+    from simpleindex.records.postgresql.audit import SharedAudit
 
 _ENTRIES_SHOWN: Final = 50
 
@@ -59,19 +63,40 @@ def log(words: list[str]) -> int:
     arguments = _parser().parse_args(words)
     question = _question(arguments, time.time())
     where = command_paths(arguments)
-    require_readable_state(where.state)
-    path = os.path.join(str(where.state), AUDIT_FILENAME)
     limit = arguments.limit if arguments.limit is not None else 0 if arguments.json else _ENTRIES_SHOWN
     output = AuditOutput(max(limit, 0), arguments.json, arguments.follow)
+    try:
+        if where.records is None:
+            _print_of_this_node(where, question, output)
+        else:
+            _print_of_all_nodes(where.records, question, output)
+    except KeyboardInterrupt:
+        print()
+    return 0
+
+
+def _print_of_this_node(where: CommandPaths, question: AuditQuestion, output: AuditOutput) -> None:
+    require_readable_state(where.state)
+    path = os.path.join(str(where.state), AUDIT_FILENAME)
     try:
         print_entries(path, question, output, lambda: time.sleep(_LOOK_SECONDS))
     except BrokenPipeError:
         raise  # The reader of the output has read enough.
     except OSError as error:
         raise RefusedStart(trouble_of(error, path).for_operator()) from None
-    except KeyboardInterrupt:
-        print()
-    return 0
+
+
+def _print_of_all_nodes(url: str, question: AuditQuestion, output: AuditOutput) -> None:
+    with closing(open_shared_audit(url)) as shared:
+        try:
+            print_shared_entries(shared, question, output, lambda: time.sleep(_LOOK_SECONDS))
+        except BrokenPipeError:
+            raise  # The same.
+        except OSError as error:
+            raise RefusedStart(
+                f"The audit of all nodes in {shared.place} cannot be read: {error.strerror}. That of one node is in audit.jsonl in its "
+                "state directory."
+            ) from None
 
 
 def _parser() -> Parser:
@@ -79,7 +104,7 @@ def _parser() -> Parser:
         prog="simpleindex log",
         description="Show what happened on the index, and who did it: uploads, yanks, deletions, tokens, failed logins.",
         epilog=f"Events: {', '.join(EVENTS)}. The entries are read from audit.jsonl in the state directory, and from the files "
-        "that were rotated away from it.",
+        "that were rotated away from it; with --records in PostgreSQL those of all nodes, from there.",
     )
     parser.add_argument("name", metavar="NAME", nargs="?", help="about this project only")
     parser.add_argument("version", metavar="VERSION", nargs="?", help="about this version of it only")
@@ -171,6 +196,24 @@ def print_entries(
             wait()
             for entry in matching_entries(_lines_so_far(tail), question):
                 _print_entry(entry, output)
+
+
+def print_shared_entries(
+    shared: SharedAudit, question: AuditQuestion, output: AuditOutput, wait: Callable[[], object]
+) -> None:
+    """Print the entries of all nodes that are looked for; arguments as for :func:`print_entries`.
+
+    Raises:
+        OSError: They cannot be read.
+    """
+    last = shared.end()
+    _print_matching(shared.lines(question, last), question, output)
+    while output.follow:
+        wait()
+        lines = shared.lines_after(last)
+        for entry in matching_entries((line for _, line in lines), question):
+            _print_entry(entry, output)
+        last = lines[-1][0] if lines else last
 
 
 def _print_matching(lines: Iterable[bytes], question: AuditQuestion, output: AuditOutput) -> None:

@@ -167,4 +167,6 @@ class _Composition:
         decision = self.admission.decide(request.reader, Action.ADMIN, name, exists=True)
         if self.logins is None or not decision.allowed:
             return {}
-        return await self.runtime.threads.reads.run(uploads_of, self.logins.audit.path, name)
+        sharing = self.runtime.audit_sharing
+        shared = None if sharing is None else sharing.shared.lines
+        return await self.runtime.threads.reads.run(uploads_of, self.logins.audit.path, name, shared)

@@ -1,0 +1,179 @@
+"""The audit of all nodes in PostgreSQL, in a schema beside that of the records. Blocking."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.core.errors import RefusedStart
+from simpleindex.records.audit_questions import read_entry
+from simpleindex.records.audit_tail import AuditPosition
+from simpleindex.records.postgresql.schema import VersionedSchema
+from simpleindex.records.postgresql.server import PostgreSQLServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from simpleindex.records.audit_questions import AuditQuestion
+    from simpleindex.records.audit_tail import AuditLine
+    from simpleindex.records.interface import RecordsTransaction
+
+AUDIT: Final = VersionedSchema(
+    "simpleindex_audit",
+    (
+        (
+            """
+            CREATE TABLE entries (
+                id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, node TEXT NOT NULL, time TIMESTAMPTZ NOT NULL, project TEXT,
+                line TEXT NOT NULL
+            )
+            """,
+            "CREATE INDEX entries_by_time ON entries (time, id)",
+            "CREATE INDEX entries_of_projects ON entries (project, time, id) WHERE project IS NOT NULL",
+            """
+            CREATE TABLE positions (
+                node TEXT NOT NULL PRIMARY KEY, inode BIGINT NOT NULL, bytes BIGINT NOT NULL, beginning TEXT NOT NULL
+            )
+            """,
+        ),
+    ),
+    0x51_4D_50_41,
+)
+"""The lines are those of the files; time and project stand beside them to be found by."""
+
+_LINES_AT_ONCE: Final = 2_000
+_PATIENCE: Final = 10.0
+_BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+
+
+class SharedAudit:
+    """The audit of all nodes; usable from any thread.
+
+    Args:
+        url: The PostgreSQL database.
+
+    Attributes:
+        place: The same, for messages; without a password.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._server = PostgreSQLServer(url, AUDIT)
+        self.place = self._server.place
+        self._preparing = threading.Lock()
+        self._is_prepared = False
+
+    def position(self, node: str) -> AuditPosition:
+        """Return how far the file of a node is here.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        rows = self._read("SELECT inode, bytes, beginning FROM positions WHERE node = ?", node)
+        return AuditPosition(*rows[0]) if rows else AuditPosition()
+
+    def add(self, node: str, lines: Iterable[AuditLine]) -> None:
+        """Add lines of a node, at least one, and how far its file is here then, together; what is no entry is passed over.
+
+        Raises:
+            OSError: The server is away, or refuses; nothing was added.
+        """
+        lines = [*lines]
+        rows = [
+            (node, entry["time"], entry.get("project"), line.text.decode().rstrip("\n"))
+            for line in lines
+            if (entry := read_entry(line.text)) is not None and _is_time(entry["time"])
+        ]
+        end = lines[-1].end
+
+        def write(transaction: RecordsTransaction) -> None:
+            transaction.executemany(
+                "INSERT INTO entries (node, time, project, line) VALUES (?, ?, ?, ?)", rows
+            )
+            transaction.execute(
+                "INSERT INTO positions VALUES (?, ?, ?, ?) ON CONFLICT (node) DO UPDATE"
+                " SET inode = excluded.inode, bytes = excluded.bytes, beginning = excluded.beginning",
+                (node, end.inode, end.offset, end.beginning),
+            )
+
+        self._prepare()
+        self._server.write(write, patience=_PATIENCE)
+
+    def lines(self, question: AuditQuestion, last: int | None = None) -> Iterator[bytes]:
+        """Go through the lines of all nodes that a question may be about, oldest first.
+
+        Args:
+            question: Which entries.
+            last: The number of the last line that there was; None for all.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        conditions: list[str] = ["(time, id) > (?, ?)"]
+        values: list[object] = []
+        for condition, value in (
+            ("time >= ?", _moment(question.since)),
+            ("time < ?", _moment(question.until)),
+            ("project = ?", question.project),
+            ("id <= ?", last),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        statement = (
+            f"SELECT time, id, line FROM entries WHERE {' AND '.join(conditions)} ORDER BY time, id LIMIT ?"  # noqa: S608
+        )
+        place: tuple[object, ...] = (_BEGINNING, 0)
+        while rows := self._read(statement, *place, *values, _LINES_AT_ONCE):
+            yield from (line.encode() for *_, line in rows)
+            place = rows[-1][:2]
+
+    def end(self) -> int:
+        """Return the number of the last line.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        ((end,),) = self._read("SELECT coalesce(max(id), 0) FROM entries")
+        return int(end)
+
+    def lines_after(self, number: int) -> Sequence[tuple[int, bytes]]:
+        """Return lines that came later than one, with their numbers.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        rows = self._read(
+            "SELECT id, line FROM entries WHERE id > ? ORDER BY id LIMIT ?", number, _LINES_AT_ONCE
+        )
+        return [(each, line.encode()) for each, line in rows]
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        self._server.close()
+
+    def _read(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        self._prepare()
+        return self._server.read(statement, values)
+
+    def _prepare(self) -> None:
+        """Make the schema with the first use: the server may be away when the index starts."""
+        with self._preparing:
+            if not self._is_prepared:
+                try:
+                    self._server.prepare()
+                except RefusedStart as error:
+                    raise OSError(errno.EPROTONOSUPPORT, str(error), self.place) from None
+                self._is_prepared = True
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
