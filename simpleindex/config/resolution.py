@@ -50,6 +50,9 @@ BUCKET_POLL_SECONDS: Final = 30.0
 """Between two listings of a bucket; stores charge for them."""
 
 
+CONNECTIONS_PER_ADDRESS: Final = 256
+"""For offices behind one address; uv opens up to 50 at a time."""
+
 METRICS_FOR: Final = (to_network("127.0.0.0/8"), to_network("::1"))
 """The networks whose clients see metrics without a login, if none are given."""
 
@@ -187,7 +190,9 @@ def _settings(
         immutable_files=layers.one("immutable-files", to_flag, False),
         cors=layers.one("cors", to_cors, to_cors("*")),
         trusted_proxy=layers.many("trusted-proxy", to_network),
-        max_connections_per_address=layers.one("max-connections-per-address", to_count, 256),
+        max_connections_per_address=layers.one(
+            "max-connections-per-address", to_count, CONNECTIONS_PER_ADDRESS
+        ),
         page_cache=layers.one("page-cache", to_bytes, to_bytes("64M")),
         bucket_cache=layers.one("bucket-cache", to_bytes, to_bytes("10G")),
         redirect_downloads=layers.one("redirect-downloads", to_lifetime, 0),

@@ -1,4 +1,4 @@
-"""What a project offers, decided from what was found of it in every place where it lies."""
+"""What a project offers, decided from what was found of it in each directory of one `--path` that spells its name."""
 
 from __future__ import annotations
 

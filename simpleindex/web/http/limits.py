@@ -54,6 +54,3 @@ and destroy the answer on its way. As long as the largest upload takes, because 
 connection as no answer but a reason to send all of it again, ten times: with the bound of 16 MiB that was here once, one wrong password
 with a wheel of 100 MiB counted as six, and the user read of a 429. It costs us less than ten connections would. The silence is
 nginx's lingering_timeout."""
-
-CONNECTIONS_PER_ADDRESS: Final = 256
-"""For offices behind one address; uv opens up to 50 at a time."""

@@ -153,7 +153,7 @@ class IndexSite(server.Site):
         *,
         request_over: Callable[[Any], None] | None = None,
         max_body: int = limits.BODY_BYTES,
-        max_connections_per_address: int = limits.CONNECTIONS_PER_ADDRESS,
+        max_connections_per_address: int = 0,
         exempt: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Serve a resource.
