@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.bucket.facts import FACTS, facts_in, text_of
 from simpleindex.core.names import SIDE_FILE_SUFFIXES
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from simpleindex.bucket.package_bucket import PackageBucket
     from simpleindex.directory.layout.listings import DirectoryEntry
     from simpleindex.system.stamp import Stamp
+
+
+SHARED_AT_ONCE: Final = 1000
+"""Rows that a start shares by one statement."""
 
 
 class SharedFacts(Protocol):
@@ -60,6 +64,7 @@ class BucketDigests(DigestCache):
         self._is_starting = True
         self._every: Mapping[str, tuple[str, str]] | None = None
         self._loading = threading.Lock()
+        self._unshared: list[tuple[str, str, str]] = []
 
     def recall(
         self, directory: str, entries: Iterable[DirectoryEntry]
@@ -89,12 +94,27 @@ class BucketDigests(DigestCache):
     def remember(self, learnt: Iterable[tuple[str, Stamp, ArchiveInfo]]) -> None:
         learnt = [*learnt]
         super().remember(learnt)
-        if self._shared is not None and learnt:
-            self._shared.remember((path, state_of(stamp), text_of(info)) for path, stamp, info in learnt)
+        if self._shared is None or not learnt:
+            return
+        rows = [(path, state_of(stamp), text_of(info)) for path, stamp, info in learnt]
+        if rows := self._due(rows):
+            self._shared.remember(rows)
+
+    def _due(self, rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+        """Return the rows to share now: a start finds out about project after project, and shares many by one statement."""
+        with self._loading:
+            self._unshared += rows
+            if self._is_starting and len(self._unshared) < SHARED_AT_ONCE:
+                return []
+            due, self._unshared = self._unshared, []
+            return due
 
     def end_start(self) -> None:
-        """Forget what was loaded for the first reading of the bucket."""
-        self._is_starting, self._every = False, None
+        """Share what was found, and forget what was loaded for the first reading of the bucket; blocking."""
+        with self._loading:
+            self._is_starting, self._every = False, None
+        if self._shared is not None and (rows := self._due([])):
+            self._shared.remember(rows)
 
     def remembers_anything(self) -> bool:
         # Requested to tell an emptied disk from a new one; a bucket that is listed is there.

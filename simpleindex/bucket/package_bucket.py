@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 _PROJECT_FILES: Final = 10_000
 """Project files in memory, by their state; most are a few hundred bytes, and none has more than 64 KiB."""
 
+METADATA_REQUESTS: Final = 16
+"""Requests for metadata of objects at a time, of all projects together."""
+
 _IDENTITY: Final = (0, 0)
 """A bucket does not become another one, as a directory does whose disk was exchanged."""
 
@@ -82,6 +85,7 @@ class PackageBucket(PackageDirectory):
         self._numbers = count(1)
         self._whole_listing = 0
         self._project_listings: dict[str, int] = {}
+        self._metadata_threads = ThreadPoolExecutor(METADATA_REQUESTS, "object-metadata")
         self._project_files: LRUCache[tuple[str, str], bytes] = LRUCache(_PROJECT_FILES)
 
     # -- listing ----------------------------------------------------------------------------------------------------
@@ -280,8 +284,7 @@ class PackageBucket(PackageDirectory):
                 if (listed := self.tree.file(path)) is not None and listed.etag == state.etag:
                     found[path] = metadata
 
-        with ThreadPoolExecutor(8, "object-metadata") as pool:
-            list(pool.map(read, paths))
+        list(self._metadata_threads.map(read, paths))
         return found
 
     def _read_project_file(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.bucket import facts, object_body
+from simpleindex.bucket import digests, facts, object_body
 from simpleindex.bucket.digests import state_of
 from simpleindex.bucket.facts import FACTS, facts_in
 from simpleindex.bucket.store_errors import ConditionFailed
@@ -186,11 +186,12 @@ def test_other_nodes_need_not_read_what_one_has_read(
 
 
 class SharedMemory:
-    """Facts that nodes of one test share, and how often they were loaded."""
+    """Facts that nodes of one test share, how often they were loaded, and how many each statement wrote."""
 
     def __init__(self) -> None:
         self.rows: dict[str, tuple[str, str]] = {}
         self.loads = 0
+        self.written: list[int] = []
 
     def all(self) -> dict[str, tuple[str, str]]:
         self.loads += 1
@@ -200,7 +201,9 @@ class SharedMemory:
         return {path: self.rows[path] for path in paths if path in self.rows}
 
     def remember(self, rows: Iterable[tuple[str, str, str]]) -> None:
-        self.rows.update((path, (state, facts)) for path, state, facts in rows)
+        new = {path: (state, facts) for path, state, facts in rows}
+        self.written.append(len(new))
+        self.rows |= new
 
     def forget(self, paths: Iterable[str]) -> None:
         for path in paths:
@@ -214,10 +217,12 @@ def test_nodes_share_facts(new_node: Callable[..., BucketNode], monkeypatch: pyt
     """By a database: what one has read, another neither downloads nor requests, at its start by one query, later by few."""
     shared = SharedMemory()
     one = new_node("one", shared=shared)
+    monkeypatch.setattr(digests, "SHARED_AT_ONCE", 2)
     one.put(f"acme/{WHEEL}", DATA)
     one.put(f"gone/{wheel_name('gone')}", wheel_bytes("gone"))
     one.put(f"other/{wheel_name('other')}", wheel_bytes("other"))
     one.begin()
+    assert shared.written == [2, 1]
     one.client.delete_object(Bucket="packages", Key=f"py/gone/{wheel_name('gone')}")
     two = new_node("two", shared=shared)
     monkeypatch.setattr(two.store, "state", away)
@@ -232,7 +237,7 @@ def test_nodes_share_facts(new_node: Callable[..., BucketNode], monkeypatch: pyt
     one.list_again()
     two.list_again()
     assert two.files() == one.files()
-    assert shared.loads == 1
+    assert (shared.loads, shared.written) == (1, [2, 1, 1])
 
 
 @pytest.mark.parametrize("facts", ["", "[]"])

@@ -14,6 +14,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -153,7 +154,7 @@ def test_nodes(nodes: Nodes) -> None:
 
 def uploads_under_kills(nodes: Nodes, token: str) -> tuple[list[str], Counter[int]]:
     """Upload while a node, a gateway and the database are killed; return accepted names, and the statuses of a known page."""
-    over = threading.Event()
+    over, are_uploaded = threading.Event(), threading.Event()
     seen: Counter[int] = Counter()
 
     def read() -> None:
@@ -162,17 +163,27 @@ def uploads_under_kills(nodes: Nodes, token: str) -> tuple[list[str], Counter[in
                 seen[nodes.proxy.get("/simple/contested/").status] += 1
 
     def kill() -> None:
+        for turn in count(1):
+            kill_each(turn % NODES)
+            if are_uploaded.wait(0.5):
+                print(f"A node, a gateway and PostgreSQL were killed {turn} times each.")
+                return
+
+    def kill_each(number: int) -> None:
         over.wait(0.5)
-        nodes.nodes[1].kill()
-        nodes.nodes[1].launch()
+        node = nodes.nodes[number]
+        node.kill()
+        node.launch()
         # A start without its store would end with a sentence; systemd would try again.
-        nodes.nodes[1].await_line("Serving .* for http")
+        node.await_line("Serving .* for http")
         nodes.store.kill_gateway(2)
         over.wait(1)
         nodes.store.start_gateway(2)
-        nodes.database.stop()
+        nodes.database.kill()
         over.wait(1)
         nodes.database.start()
+        node.await_listening()
+        node.await_ready()
 
     def send(number: int) -> int:
         # A client tries again for a while, as twine's users and CI do.
@@ -188,9 +199,9 @@ def uploads_under_kills(nodes: Nodes, token: str) -> tuple[list[str], Counter[in
         each.start()
     with ThreadPoolExecutor(6) as pool:
         results = [*pool.map(send, range(UPLOADS))]
+    are_uploaded.set()
+    print(f"{results.count(200)} of {UPLOADS} uploads were accepted; answers for a known page: {dict(seen)}")
     threads[1].join(PATIENCE)
     over.set()
     threads[0].join(PATIENCE)
-    nodes.nodes[1].await_listening()
-    nodes.nodes[1].await_ready()
     return [f"p{number}" for number, status in enumerate(results) if status == 200], seen

@@ -172,7 +172,7 @@ class ServedBucket(ServedDirectory):
             await deferLater(self._runtime.reactor, FIRST_LISTING_SECONDS)
             await self._look_again()
         await self.live.begin(NoWatch())
-        self.digests.end_start()
+        await self._runtime.threads.reads.run(self.digests.end_start)
 
     async def _look_again(self) -> None:
         await self.live.list_again()
