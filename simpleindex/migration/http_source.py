@@ -44,6 +44,9 @@ _LONGEST_WAIT: Final = 120
 _RESUMES: Final = 3
 """How often the rest of a file is requested after the connection broke off."""
 
+_PIECE: Final = 1 << 20
+"""Bytes."""
+
 _SECOND: Final = 1_000_000_000
 
 
@@ -165,6 +168,8 @@ class HttpContent(FileContent):
         self._file = file
         self._offset = 0
         self._resumes = _RESUMES
+        self._has_ended = False
+        self._failure: UpstreamFailed | None = None
         self._stream = self._open(None)
         seconds = http_date(self._stream.validators.last_modified)
         self.modified_ns = seconds * _SECOND if seconds and seconds > 0 else None
@@ -180,7 +185,7 @@ class HttpContent(FileContent):
         """Return the next bytes."""
         while True:
             try:
-                data: bytes = _made(self._run.once, self._stream.read)
+                data: bytes = b"" if self._has_ended else _made(self._run.once, self._read_ahead)
             except NotImported:
                 if not self._offset or not self._resumes:
                     raise
@@ -188,6 +193,28 @@ class HttpContent(FileContent):
             else:
                 self._offset += len(data)
                 return data
+
+    async def _read_ahead(self) -> bytes:
+        """Return what comes next, in large pieces: each call from another thread takes as long as a small file."""
+        pieces: list[bytes] = []
+        size = 0
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        while size < _PIECE:
+            try:
+                data = await self._stream.read()
+            except UpstreamFailed as error:
+                if not pieces:
+                    raise
+                self._failure = error
+                break
+            if not data:
+                self._has_ended = True
+                break
+            pieces.append(data)
+            size += len(data)
+        return b"".join(pieces)
 
     def _resume(self) -> None:
         """Request the rest."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -18,15 +18,17 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import COPIED, PROJECT_FILE, parse_distribution_name
 from simpleindex.core.text import human_size
 from simpleindex.directory.project_file import InvalidProjectFile
+from simpleindex.migration.arrival import Arrival, ArrivedFile, ImportedFile, stated_digest
 from simpleindex.migration.errors import ImportStopped, NotImported
-from simpleindex.migration.plan import FilesHere, plan_project, size_refusal
+from simpleindex.migration.plan import FilesHere, RefusedFile, plan_project
 from simpleindex.publishing.copy_plan import copy_note, noted_urls
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
+from simpleindex.publishing.present_files import MomentaryDirectory, StoredFile
 from simpleindex.publishing.publisher import spare_of
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from threading import Event
 
     from simpleindex.access.identity import UploadRules
@@ -66,25 +68,6 @@ class ImportTarget:
     writer: Writer
     project_files: ProjectFileWriter
     digests: DigestCache
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedFile:
-    """A file that was imported.
-
-    Attributes:
-        project: Its project.
-        filename: Its name.
-        sha256: Its digest.
-        size: Bytes.
-        created: Whether it is new in the directory.
-    """
-
-    project: ProjectName
-    filename: str
-    sha256: str
-    size: int
-    created: bool
 
 
 class Importer:
@@ -134,7 +117,7 @@ class Importer:
             return plan_project(project, self._here(project), self.rules(name))
 
     def _here(self, project: Project) -> FilesHere:
-        name, directory = project.name, self._target.directory
+        name, directory = project.name, MomentaryDirectory(self._target.directory)
         places = directory.places_of(name)
         same: dict[str, bool | None] = {}
         taken: dict[str, str] = {}
@@ -145,10 +128,10 @@ class Importer:
             entries = [] if reason else directory.entries_of(places, file.filename)
             entry = next((each for each in entries if not each.trouble), None)
             if entry is None:
-                if reason := reason or self._taken(name, file.filename):
+                if reason := reason or self._taken(name, file.filename, directory):
                     taken[file.filename] = reason
                 continue
-            stated = _stated(file) or ("sha256", self._source.sha256(name, file))
+            stated = stated_digest(file) or ("sha256", self._source.sha256(name, file))
             if stated[1] is None:
                 urls = self._noted_urls(places[0]) if urls is None else urls
                 sha256 = self._digest(name, entry)
@@ -183,10 +166,10 @@ class Importer:
         except (Changed, OSError):
             raise NotImported(f"{entry.filename} is being changed here; run it again") from None
 
-    def _taken(self, name: ProjectName, filename: str) -> str | None:
+    def _taken(self, name: ProjectName, filename: str, directory: MomentaryDirectory) -> str | None:
         """Return why a name cannot be used here; None if it can."""
         try:
-            self._target.writer.judge_name(name, filename)
+            self._target.writer.judge_name(name, filename, directory)
         except AlreadyExists as error:
             return f"{error.filename} is here, which is the same distribution under another name"
         except NameUsed:
@@ -238,26 +221,44 @@ class Importer:
                 fault=Fault.FULL,
             )
 
-    def bring(self, name: ProjectName, file: File) -> ImportedFile:
-        """Fetch a file, check it, and commit it with its upload time and yank; what lies beside it follows.
+    def bring(self, name: ProjectName, files: Sequence[File]) -> list[ImportedFile | RefusedFile]:
+        """Fetch files of a project, check them, and commit them together, with upload times and yanks; what lies beside them follows.
+
+        Returns:
+            What became of each that arrived, and of each that did not.
 
         Raises:
-            NotImported: It cannot be fetched, is not what the source states, or is no valid distribution.
-            CannotStore: It cannot be written.
+            CannotStore: They cannot be written.
             ImportStopped: The import is to end.
+            SourceLost: The other server no longer answers.
         """
+        self.require_space(sum(file.size or 0 for file in files))
+        outcomes: list[ImportedFile | RefusedFile] = []
+        with ExitStack() as drafts:
+            present = MomentaryDirectory(self._target.directory)
+            arrived = []
+            for file in files:
+                draft = drafts.enter_context(self._target.writer.begin())
+                try:
+                    arrived.append(self._arrived(draft, name, file, present))
+                except NotImported as error:
+                    outcomes.append(RefusedFile(name, file.filename, error.reason))
+            return outcomes + self._commit(name, arrived)
+
+    def _arrived(
+        self, draft: StagedUpload, name: ProjectName, file: File, present: MomentaryDirectory
+    ) -> ArrivedFile:
+        """Fetch and check a file."""
         rules = self.rules(name)
-        self.require_space(file.size or 0)
-        with self._target.writer.begin() as draft:
-            self._fetch(draft, name, file, rules)
-            sha256 = draft.finish().sha256
-            here = self._target.writer.digest_of(name, file.filename)
-            if here is None:
-                with draft.reader() as reader:
-                    self._examine(reader.fileno(), draft.size, name, file, rules)
-            elif here != sha256:
-                raise NotImported("another file of that name is here already, with other bytes")
-            return self._commit(draft, name, file, is_new=here is None)
+        self._fetch(draft, name, file, rules)
+        digests = draft.digests()
+        here = self._target.writer.digest_of(name, file.filename, present)
+        if here is None:
+            with draft.reader() as reader:
+                self._examine(reader.fileno(), draft.size, name, file, rules)
+        elif here != digests.sha256:
+            raise NotImported("another file of that name is here already, with other bytes")
+        return ArrivedFile(file, draft, digests, is_new=here is None)
 
     def check(self, name: ProjectName, file: File) -> None:
         """Check a file of a source on this machine where it lies, as :meth:`bring` would.
@@ -268,7 +269,7 @@ class Importer:
         """
         rules = self.rules(name)
         with closing(self._source.open(name, file)) as content:
-            arrived = _Arrived(file, rules, self._stopping)
+            arrived = Arrival(file, rules, self._stopping)
             while data := content.read():
                 arrived.add(data)
             arrived.end()
@@ -277,7 +278,7 @@ class Importer:
 
     def _fetch(self, draft: StagedUpload, name: ProjectName, file: File, rules: UploadRules) -> None:
         with closing(self._source.open(name, file)) as content:
-            arrived = _Arrived(file, rules, self._stopping)
+            arrived = Arrival(file, rules, self._stopping)
             while data := content.read():
                 arrived.add(data)
                 draft.write(data)
@@ -295,64 +296,49 @@ class Importer:
         except NotExamined as error:
             raise NotImported(f"it cannot be examined now: {error}") from None
 
-    def _commit(self, draft: StagedUpload, name: ProjectName, file: File, *, is_new: bool) -> ImportedFile:
-        digests, writer = draft.finish(), self._target.writer
+    def _commit(self, name: ProjectName, arrived: Sequence[ArrivedFile]) -> list[ImportedFile | RefusedFile]:
+        """Commit files, after the notes about them: neither may be missing when a file is there."""
+        outcomes: list[ImportedFile | RefusedFile] = []
+        ready = []
+        for each in arrived:
+            try:
+                self._yank(name, each)
+                ready.append(each)
+            except NotImported as error:
+                outcomes.append(RefusedFile(name, each.file.filename, error.reason))
+        drafts = [(each.draft, each.file.filename) for each in ready]
+        notes = b"".join(self._note(each) for each in ready if each.is_new)
+        writer = self._target.writer
+        for each, stored in zip(ready, writer.commit_several(name, drafts, notes), strict=True):
+            if not isinstance(stored, StoredFile):
+                outcomes.append(RefusedFile(name, each.file.filename, _refusal(stored)))
+                continue
+            for suffix, data in self._source.beside(name, each.file).items():
+                if writer.digest_of(name, each.file.filename + suffix) is None:
+                    writer.put_beside(name, stored, suffix, data)
+            digests = each.digests
+            outcomes.append(
+                ImportedFile(name, each.file.filename, digests.sha256, digests.size, stored.created)
+            )
+        return outcomes
+
+    def _yank(self, name: ProjectName, arrived: ArrivedFile) -> None:
+        file = arrived.file
+        if not arrived.is_new or file.yanked is None:
+            return
         try:
-            if is_new:
-                # Before the file exists, as for copies: neither may be missing when the file is there.
-                if file.yanked is not None:
-                    self._target.project_files.yank(name, file.filename, file.yanked, anew=True)
-                now, source = time.time(), self._source.label
-                writer.note(
-                    name,
-                    copy_note(
-                        file.filename, digests.sha256, source=source, url=file.url, who=self._who, now=now
-                    ),
-                )
-            committed = writer.commit(draft, name, file.filename, formats_may_differ=True)
-        except (AlreadyExists, NameUsed):
-            raise NotImported("another writer took its name meanwhile") from None
+            self._target.project_files.yank(name, file.filename, file.yanked, anew=True)
         except (InvalidProjectFile, InvalidSetting) as error:
             raise NotImported(f"its yank cannot be written into {PROJECT_FILE}: {error}") from None
-        for suffix, data in self._source.beside(name, file).items():
-            if writer.digest_of(name, file.filename + suffix) is None:
-                writer.put_beside(name, committed, suffix, data)
-        return ImportedFile(name, file.filename, digests.sha256, digests.size, committed.created)
+
+    def _note(self, arrived: ArrivedFile) -> bytes:
+        file, source = arrived.file, self._source.label
+        return copy_note(
+            file.filename, arrived.digests.sha256, source=source, url=file.url, who=self._who, now=time.time()
+        )
 
 
-class _Arrived:
-    """What has arrived of a file, and whether it is what the source states."""
-
-    def __init__(self, file: File, rules: UploadRules, stopping: Event) -> None:
-        stated = _stated(file)
-        self._stated = None if stated is None else stated[1]
-        self._hash = hashlib.new("sha256" if stated is None else stated[0], usedforsecurity=False)
-        self._file = file
-        self._rules = rules
-        self._stopping = stopping
-        self.size = 0
-
-    def add(self, data: bytes) -> None:
-        if self._stopping.is_set():
-            raise ImportStopped
-        self._hash.update(data)
-        self.size += len(data)
-        if excess := size_refusal(self.size, self._rules):
-            raise NotImported(excess)
-        if self._file.size is not None and self.size > self._file.size:
-            raise NotImported(f"more than the {self._file.size:,} bytes arrive that are stated")
-
-    def end(self) -> None:
-        if self._file.size is not None and self.size != self._file.size:
-            raise NotImported(f"{self.size:,} bytes arrived, and {self._file.size:,} are stated")
-        if self._stated is not None and self._hash.hexdigest() != self._stated:
-            raise NotImported(
-                f"its {self._hash.name} is {self._hash.hexdigest()}, and {self._stated} is stated"
-            )
-
-
-def _stated(file: File) -> tuple[str, str] | None:
-    """Return the algorithm and the value of the digest that the source states; None if it states none."""
-    if file.sha256 is not None:
-        return "sha256", file.sha256
-    return file.other_hash
+def _refusal(error: AlreadyExists | NameUsed | CannotStore) -> str:
+    if isinstance(error, CannotStore):
+        return error.reason.rstrip(".")
+    return "another writer took its name meanwhile"

@@ -12,7 +12,7 @@ from simpleindex.migration.importer import INVALID
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from simpleindex.migration.importer import ImportedFile
+    from simpleindex.migration.arrival import ImportedFile
     from simpleindex.migration.plan import ProjectPlan, RefusedFile
 
 

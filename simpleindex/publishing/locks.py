@@ -96,8 +96,12 @@ class LockedProject:
             FileExistsError: The name exists.
             OSError: It cannot be done.
         """
-        self._arrive(source, target, _link)
+        self.link(source, target)
         sync_directory(os.path.dirname(target))
+
+    def link(self, source: str, target: str) -> None:
+        """Link a finished file to its name, as :meth:`add` does, without waiting for the disk."""
+        self._arrive(source, target, _link)
 
     def move(self, source: str, target: str) -> None:
         """Rename a file, in place of one that exists; it is on the disk when this returns. Arguments as for :meth:`add`."""

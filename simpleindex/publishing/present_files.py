@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from simpleindex.core.errors import CannotStore, Changed
 from simpleindex.core.faults import Fault
 from simpleindex.core.identity import same_distribution
+from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.ledger import UNKNOWN_DIGEST
 from simpleindex.directory.ledger_files import used_names_of
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
-    from simpleindex.core.names import DistributionName
+    from simpleindex.core.names import DistributionName, ProjectName
     from simpleindex.directory.layout.listings import DirectoryEntry
-    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.locks import LockedProject
 
 
@@ -36,6 +36,23 @@ class StoredFile:
     path: str
     sha256: str
     created: bool
+
+
+class MomentaryDirectory(PackageDirectory):
+    """A directory whose places of a project are looked up once, for work on many of its files that takes a moment.
+
+    Args:
+        directory: The directory.
+    """
+
+    def __init__(self, directory: PackageDirectory) -> None:
+        self.__dict__.update(directory.__dict__)
+        self._places: dict[ProjectName, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+    def places_of(self, project: ProjectName) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        if project not in self._places:
+            self._places[project] = super().places_of(project)
+        return self._places[project]
 
 
 def served_entries(directory: PackageDirectory, place: LockedProject, filename: str) -> list[DirectoryEntry]:

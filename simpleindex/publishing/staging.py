@@ -197,10 +197,23 @@ class StagedUpload:
             with storing(self.staged.path):
                 os.fchmod(self.staged.descriptor, FILE_MODE)
                 os.fsync(self.staged.descriptor)
-            self._finished = FileDigests(
-                self._sha256.hexdigest(), self._blake2.hexdigest(), self._md5.hexdigest(), self._size
-            )
+            self._finished = self.digests()
         return self._finished
+
+    def digests(self) -> FileDigests:
+        """Return the digests of what was written so far."""
+        return FileDigests(
+            self._sha256.hexdigest(), self._blake2.hexdigest(), self._md5.hexdigest(), self._size
+        )
+
+    def make_readable(self, directory: str) -> None:
+        """Give it the mode of stored files, and the owner of a directory that it is moved into.
+
+        Raises:
+            OSError: It cannot be changed.
+        """
+        os.fchmod(self.staged.descriptor, FILE_MODE)
+        give_to_owner_of(directory, self.staged.descriptor)
 
     def reader(self) -> FileIO:
         """Open the file for reading; the caller closes it.

@@ -16,14 +16,20 @@ from simpleindex.core.errors import CannotStore, Changed, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.publishing.deletions import Deletions
-from simpleindex.publishing.errors import AlreadyExists
+from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.ledger_changes import record_copied
 from simpleindex.publishing.locks import locked_project
-from simpleindex.publishing.present_files import StoredFile, digest_of, require_name, served_entries
+from simpleindex.publishing.present_files import (
+    MomentaryDirectory,
+    StoredFile,
+    digest_of,
+    require_name,
+    served_entries,
+)
 from simpleindex.publishing.recovery import move_note, recover
 from simpleindex.publishing.staging import StagedUpload, Staging
 from simpleindex.publishing.trash import let_side_files_follow, throw_away
-from simpleindex.system.atomic import storing, sync_directory
+from simpleindex.system.atomic import storing, sync_directory, sync_file_system
 from simpleindex.system.descriptors import is_reserved, no_descriptor
 from simpleindex.system.ownership import give_to_owner_of
 
@@ -146,12 +152,71 @@ class Writer:
                     continue
                 draft.discard()
                 return committed
-            raise CannotStore(
-                f"{project}/{filename} is being changed by another writer; try again later.", fault=Fault.BUSY
-            )
+            raise _busy(project, filename)
 
-    def judge_name(self, project: ProjectName, filename: str) -> None:
+    def commit_several(
+        self, project: ProjectName, drafts: Sequence[tuple[StagedUpload, str]], notes: bytes
+    ) -> list[StoredFile | AlreadyExists | NameUsed | CannotStore]:
+        """Move several files to their names in a project, under one lock and with few waits for the disk; none replaces another one.
+
+        Args:
+            project: The project.
+            drafts: The whole files, each with its bare name; releases may have sdists in other formats.
+            notes: Lines for the project's note of copied files, which is written first.
+
+        Returns:
+            What is stored of each, or why it is not.
+
+        Raises:
+            CannotStore: None of them can be written.
+        """
+        outcomes: list[StoredFile | AlreadyExists | NameUsed | CannotStore] = []
+        if not drafts:
+            return outcomes
+        with locked_project(self._directory, self._staging, project) as place, storing(place.path):
+            for draft, _ in drafts:
+                draft.make_readable(place.path)
+            sync_file_system(self._staging.path)
+            if notes:
+                record_copied(place, notes)
+            present = MomentaryDirectory(self._directory)
+            for draft, filename in drafts:
+                try:
+                    outcomes.append(self._committed(place, draft, filename, present))
+                except (AlreadyExists, NameUsed) as error:
+                    outcomes.append(error)
+                except (Changed, FileExistsError):
+                    outcomes.append(_busy(project, filename))
+                except CannotStore as error:
+                    if error.fault is not Fault.MISPLACED:
+                        raise
+                    outcomes.append(error)
+            sync_directory(place.path)
+        return outcomes
+
+    def _committed(
+        self, place: LockedProject, draft: StagedUpload, filename: str, present: MomentaryDirectory
+    ) -> StoredFile:
+        name = parse_distribution_name(filename, place.name)
+        entries = served_entries(present, place, filename)
+        if entries:
+            stored = digest_of(self._directory, entries[0])
+            if stored != draft.digests().sha256:
+                raise AlreadyExists(filename, stored)
+            return StoredFile(entries[0].path, stored, created=False)
+        require_name(present, name, overwrite=False, formats_may_differ=True)
+        place.link(draft.staged.path, os.path.join(place.path, filename))
+        return StoredFile(f"{place.name}/{filename}", draft.digests().sha256, created=True)
+
+    def judge_name(
+        self, project: ProjectName, filename: str, directory: MomentaryDirectory | None = None
+    ) -> None:
         """Check whether a copied file may be added; :meth:`commit` checks once more, under the lock.
+
+        Args:
+            project: The project.
+            filename: Its bare name.
+            directory: As for :meth:`digest_of`.
 
         Raises:
             AlreadyExists: The distribution exists under another name.
@@ -160,7 +225,7 @@ class Writer:
         """
         with storing(os.path.join(self._directory.root, project)):
             name = parse_distribution_name(filename, project)
-            require_name(self._directory, name, overwrite=False, formats_may_differ=True)
+            require_name(directory or self._directory, name, overwrite=False, formats_may_differ=True)
 
     def _try_to_commit(
         self,
@@ -223,23 +288,29 @@ class Writer:
         with locked_project(self._directory, self._staging, project) as place, storing(place.path):
             record_copied(place, line)
 
-    def digest_of(self, project: ProjectName, filename: str) -> str | None:
+    def digest_of(
+        self, project: ProjectName, filename: str, directory: MomentaryDirectory | None = None
+    ) -> str | None:
         """Return the sha256, in lower-case hex, of the stored file of a name; None if there is none that can be served.
+
+        Args:
+            project: The project.
+            filename: Its bare name.
+            directory: Remembers where the project lies, for many files of one; None to look.
 
         Raises:
             CannotStore: The directory cannot be read.
         """
         with storing(os.path.join(self._directory.root, project)):
             for _ in range(_TRIES):
-                entries = self._directory.entries_of(self._directory.places_of(project), filename)
+                look = directory or self._directory
+                entries = look.entries_of(look.places_of(project), filename)
                 entry = next((entry for entry in entries if not entry.trouble), None)
                 try:
                     return None if entry is None else digest_of(self._directory, entry)
                 except (Changed, FileNotFoundError):
                     continue
-        raise CannotStore(
-            f"{project}/{filename} is being changed by another writer; try again later.", fault=Fault.BUSY
-        )
+        raise _busy(project, filename)
 
     def filenames(self, project: ProjectName) -> tuple[str, ...]:
         """Return the names of the stored distribution files, whether or not they can be served.
@@ -254,3 +325,9 @@ class Writer:
         if not any(places):
             raise NotHere(f"project {project}")
         return tuple(sorted({entry.filename for entry in look.entries}))
+
+
+def _busy(project: ProjectName, filename: str) -> CannotStore:
+    return CannotStore(
+        f"{project}/{filename} is being changed by another writer; try again later.", fault=Fault.BUSY
+    )

@@ -288,6 +288,7 @@ def test_too_little_space(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Writer, "space", lambda _: Space("/x", 1100, 20000))
     assert "/x can take 100 bytes more, and 1.9 KiB are to come. Make space, or choose" in move.refused()
     assert move.there() == set()
+    monkeypatch.setattr("simpleindex.commands.operations.import_run._MOST_TOGETHER", 1)
     spaces = [5000, 5000]
     monkeypatch.setattr(Writer, "space", lambda _: Space("/x", spaces.pop() if spaces else 0, 20000))
     out, _ = move.run(status=1)

@@ -21,11 +21,13 @@ from simpleindex.directory.ledger import with_deleted
 from simpleindex.directory.project_file import parse_project_file
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
+from simpleindex.migration.arrival import ImportedFile
 from simpleindex.migration.errors import ImportStopped, NotImported
 from simpleindex.migration.importer import Importer
 from simpleindex.migration.local_files import SourceDirectory
 from simpleindex.migration.package_tree import PackageTree
-from simpleindex.publishing.errors import AlreadyExists
+from simpleindex.migration.plan import RefusedFile
+from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.staging import STAGING
 from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import FailingExaminer, InProcessExaminer
@@ -95,10 +97,13 @@ def test_what_is_here_without_a_note_is_fetched_and_compared(bench: ImportBench)
     add_wheel(bench.root)
     file = bench.source.add(WHEEL, DATA, sha256=None)
     assert bench.importer.plan(ACME).fetched == (file,)
-    assert not bench.importer.bring(ACME, file).created
+    (brought,) = bench.importer.bring(ACME, [file])
+    assert isinstance(brought, ImportedFile)
+    assert not brought.created
     bench.source.content[WHEEL] = [DATA + b"x"]
-    with pytest.raises(NotImported, match="with other bytes"):
-        bench.importer.bring(ACME, replace(file, size=None))
+    (refused,) = bench.importer.bring(ACME, [replace(file, size=None)])
+    assert isinstance(refused, RefusedFile)
+    assert "with other bytes" in refused.reason
 
 
 def test_digests_that_the_server_remembers_are_believed(bench: ImportBench) -> None:
@@ -243,12 +248,45 @@ def test_what_does_not_fit_into_the_project_file(bench: ImportBench) -> None:
 
 
 def test_another_writer_was_quicker(bench: ImportBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def commit(*_: Any, **__: Any) -> None:
-        raise AlreadyExists(WHEEL, "0" * 64)
+    """Others of the project come all the same; a name that is in the way, or changes, is told."""
+    outcomes = [AlreadyExists(WHEEL, "0" * 64), NameUsed(WHEEL), FileExistsError(17, "exists")]
 
-    monkeypatch.setattr(type(bench.target.writer), "commit", commit)
-    bench.source.add(WHEEL, DATA)
-    assert bench.run() == [f"{WHEEL}: another writer took its name meanwhile"]
+    def require_name(*_: Any, **__: Any) -> None:
+        if outcomes:
+            raise outcomes.pop(0)
+
+    monkeypatch.setattr("simpleindex.publishing.writer.require_name", require_name)
+    monkeypatch.setattr(type(bench.target.writer), "judge_name", lambda *_: None)
+    for version in ("1.0", "2.0", "3.0", "4.0"):
+        bench.source.add(wheel_name("acme", version), wheel_bytes("acme", version))
+    assert [line.partition(": ")[2] for line in bench.run()] == [
+        "another writer took its name meanwhile",
+        "another writer took its name meanwhile",
+        "acme/acme-3.0-py3-none-any.whl is being changed by another writer; try again later",
+    ]
+    assert [*bench.there()] == [f"acme/{wheel_name('acme', '4.0')}"]
+
+
+def test_what_comes_meanwhile(bench: ImportBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the lock it is looked at once more: the same bytes are no news, others are refused, a directory in the way is named."""
+    examine = bench.importer._examine
+    contents = {wheel_name("acme", "1.0"): DATA, wheel_name("acme", "2.0"): b"other"}
+
+    def examined(*arguments: Any) -> None:
+        examine(*arguments)
+        for filename, data in contents.items():
+            put(bench.root / "acme" / filename, data)
+        (bench.root / "acme" / wheel_name("acme", "3.0")).mkdir(exist_ok=True)
+
+    monkeypatch.setattr(bench.importer, "_examine", examined)
+    files = [bench.source.add(wheel_name("acme", f"{n}.0"), wheel_bytes("acme", f"{n}.0")) for n in (3, 2, 1)]
+    outcomes = bench.importer.bring(ACME, files)
+    assert [getattr(each, "reason", getattr(each, "created", None)) for each in outcomes] == [
+        "acme/acme-3.0-py3-none-any.whl is in the way: it is not a regular file",
+        "another writer took its name meanwhile",
+        False,
+    ]
+    assert bench.importer.bring(ACME, []) == []
 
 
 def test_checking_where_it_lies(tmp_path: Path) -> None:
@@ -272,7 +310,7 @@ def test_stopping(bench: ImportBench) -> None:
     file = bench.source.add(WHEEL, DATA)
     bench.stopping.set()
     with pytest.raises(ImportStopped):
-        bench.importer.bring(ACME, file)
+        bench.importer.bring(ACME, [file])
     with pytest.raises(ImportStopped):
         bench.importer.plan(ACME)
     assert left(bench) == []

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.migration.importer import ImportedFile, Importer
+    from simpleindex.migration.arrival import ImportedFile
+    from simpleindex.migration.importer import Importer
     from simpleindex.migration.plan import ProjectPlan
     from simpleindex.records.audit import Audit
 
@@ -30,6 +31,14 @@ Value = TypeVar("Value")
 
 _AT_ONCE: Final = 4
 """Files, and pages of projects, that are fetched at the same time."""
+
+_MOST_TOGETHER: Final = 32
+"""Files of a project that are written together; while they come each of them is open."""
+
+_LARGEST_BATCH: Final = 8_000_000
+"""Bytes of such files; a larger file is written alone."""
+
+_UNKNOWN_SIZE: Final = 1_000_000
 
 _OF_ONE_PROJECT: Final = frozenset({None, Fault.BUSY, Fault.MISPLACED})
 """Faults of a name or a project's directory; after others no file can be written."""
@@ -56,6 +65,7 @@ class ImportRun:
         self._stopping = stopping
         self._audit = audit
         self._to = to
+        self._who = who()
         self.imported: list[ImportedFile] = []
         self.refused: list[RefusedFile] = []
         self.notes: list[str] = []
@@ -81,14 +91,25 @@ class ImportRun:
 
     def bring(self, plans: Sequence[ProjectPlan]) -> None:
         """Fetch the files of plans."""
-        work = self._each(
-            lambda each: self._tried(self._importer.bring, *each), _files(self._marked(plans)), "files"
-        )
-        for imported in work:
-            if imported is not None:
-                self.imported.append(imported)
-                if imported.created:
-                    self._record(imported)
+        batches = _batches(self._marked(plans))
+        work = self._each(lambda each: self._brought(*each), batches, "files", lambda each: len(each[1]))
+        for outcomes in work:
+            for each in outcomes:
+                if isinstance(each, RefusedFile):
+                    self.refused.append(each)
+                    continue
+                self.imported.append(each)
+                if each.created:
+                    self._record(each)
+
+    def _brought(self, name: ProjectName, files: Sequence[File]) -> list[ImportedFile | RefusedFile]:
+        """Bring files of a project; if none of them can be written because of the project, all of them are refused."""
+        try:
+            return self._importer.bring(name, files)
+        except CannotStore as error:
+            if error.fault not in _OF_ONE_PROJECT:
+                raise
+            return [RefusedFile(name, file.filename, error.reason.rstrip(".")) for file in files]
 
     def _marked(self, plans: Sequence[ProjectPlan]) -> list[ProjectPlan]:
         """Set the statuses of projects; return the plans of those that may come."""
@@ -118,18 +139,24 @@ class ImportRun:
 
     def _record(self, file: ImportedFile) -> None:
         facts = {"project": file.project, "filename": file.filename, "digest": file.sha256}
-        self._audit.record(AuditEntry("import", who=who(), detail=f"to {self._to}", **facts))
+        self._audit.record(AuditEntry("import", who=self._who, detail=f"to {self._to}", **facts))
 
-    def _each(self, work: Callable[[Item], Value], items: Iterable[Item], unit: str) -> Iterator[Value]:
+    def _each(
+        self,
+        work: Callable[[Item], Value],
+        items: Iterable[Item],
+        unit: str,
+        count: Callable[[Item], int] = lambda _: 1,
+    ) -> Iterator[Value]:
         """Do work for several items at a time; yield the results in order until the end, ^C, a full disk or a lost server."""
         items = list(items)
         try:
-            with Progress(sys.stderr, unit, len(items)) as progress:
+            with Progress(sys.stderr, unit, sum(map(count, items))) as progress:
                 pool = ThreadPoolExecutor(_AT_ONCE)
                 try:
-                    for future in [pool.submit(work, item) for item in items]:
+                    for item, future in [(item, pool.submit(work, item)) for item in items]:
                         value = future.result()
-                        progress.advance()
+                        progress.advance(count(item))
                         yield value
                 except BaseException:
                     self._stopping.set()
@@ -146,6 +173,20 @@ class ImportRun:
 
 def _files(plans: Sequence[ProjectPlan]) -> list[tuple[ProjectName, File]]:
     return [(plan.project.name, file) for plan in plans for file in plan.fetched]
+
+
+def _batches(plans: Sequence[ProjectPlan]) -> list[tuple[ProjectName, list[File]]]:
+    """Return the files of plans in pieces: small files of a project are written together, large ones come at the same time."""
+    batches: list[tuple[ProjectName, list[File]]] = []
+    for plan in plans:
+        size = _LARGEST_BATCH
+        for file in plan.fetched:
+            size += file.size or _UNKNOWN_SIZE
+            if size > _LARGEST_BATCH or len(batches[-1][1]) == _MOST_TOGETHER:
+                batches.append((plan.project.name, []))
+                size = file.size or _UNKNOWN_SIZE
+            batches[-1][1].append(file)
+    return batches
 
 
 def _without(plan: ProjectPlan, refused: set[tuple[str, str]]) -> ProjectPlan:
