@@ -294,12 +294,17 @@ def _made(run: Run, request: Request) -> Any:
     except NotHere:
         raise NotImported("the other server does not have it, although it lists it") from None
     except UpstreamFailed as error:
-        raise NotImported(error.reason.rstrip(".")) from None
+        raise NotImported(_in_words_of_import(error.reason)) from None
+
+
+def _in_words_of_import(reason: str) -> str:
+    """Return a reason of an upstream without its end, with the option in place of the key of a sources file."""
+    return reason.rstrip(".").replace("is not in its `hosts`", "is not named by --hosts")
 
 
 def unreadable(label: str, error: UpstreamFailed) -> InvalidImportSource:
     """Return the error for a server that does not list its projects."""
-    reason, advice = error.reason.rstrip("."), ""
+    reason, advice = _in_words_of_import(error.reason), ""
     if "credentials" in reason:
         advice = " Name a file that holds user:password with --login-file."
     elif "TLS" in reason:

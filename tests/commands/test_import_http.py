@@ -159,9 +159,9 @@ def test_credentials_are_for_the_server_alone() -> None:
     first, private, moved = source.project(ACME).files
     assert source.open(ACME, first).read() == b"1"
     assert source.open(ACME, moved).read() == b"3"
-    with pytest.raises(NotImported, match="private address"):
+    with pytest.raises(NotImported, match="private address and is not named by --hosts"):
         source.open(ACME, private)
-    with pytest.raises(NotImported, match=r"redirects to other\.example"):
+    with pytest.raises(NotImported, match=r"redirects to other\.example, which is not named by --hosts"):
         source.project(ProjectName("other"))
     assert web.logins() == {
         "up.example/simple/acme/": True,
