@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
     from simpleindex.service.composition.index import ComposedIndex
     from simpleindex.service.index_url import IndexUrl
+    from simpleindex.service.shared_pins import PinSharing
+    from simpleindex.service.upstreams import Upstreams
 
 _log: Final = logger(__name__)
 
@@ -89,12 +91,15 @@ def work_for_all(
         index.acme.renewal.start(url.use_issued_certificate)
     if settings.downloads:
         work.repeat(lambda: Deferred.fromCoroutine(index.downloads.remove_old()), RETENTION_INTERVAL)
-    if (sharing := index.runtime.audit_sharing) is not None:
+    if (audit := index.runtime.audit_sharing) is not None:
         threads = index.runtime.threads.downloads
-        work.repeat(lambda: threads.run(sharing.share), AUDIT_INTERVAL)
+        work.repeat(lambda: threads.run(audit.share), AUDIT_INTERVAL)
     if index.hooks is not None:
         index.hooks.start()
         work.repeat(index.hooks.follow, RULES_INTERVAL)
+    if settings.records is not None and index.sources.upstreams is not None:
+        pins = _pin_sharing(index, index.sources.upstreams)
+        work.repeat(lambda: Deferred.fromCoroutine(pins.follow()), RULES_INTERVAL)
     if index.hand_changes is not None:
         for directory in index.sources.directories:
             directory.live.files_listener = partial(index.hand_changes.note, directory.name)
@@ -104,6 +109,22 @@ def work_for_all(
     if index.logins is not None or index.sources.upstreams is not None:
         work.repeat(changes.record, PEOPLE_INTERVAL)
     return changes
+
+
+def _pin_sharing(index: ComposedIndex, upstreams: Upstreams) -> PinSharing:
+    from simpleindex.records.pins import PinTable  # noqa: PLC0415  (only with --records and upstreams)
+    from simpleindex.service.shared_pins import PinSharing  # noqa: PLC0415  (the same)
+    from simpleindex.upstreams.cache.pins import Pins  # noqa: PLC0415  (the same)
+
+    runtime = index.runtime
+    return PinSharing(
+        PinTable(runtime.records),
+        Pins(str(runtime.settings.state)),
+        upstreams.cache,
+        upstreams.connected,
+        runtime.threads.reads,
+        runtime.reactor.seconds,
+    )
 
 
 def log_failure(failure: Failure) -> None:

@@ -19,6 +19,8 @@ from simpleindex.commands.progress import Progress
 from simpleindex.commands.remote import TOKEN_VARIABLE, Remote
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
+from simpleindex.records.opening import open_postgresql
+from simpleindex.records.pins import PinTable
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.listings.changes import ListingChange
 from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
@@ -28,6 +30,8 @@ from tests.fixtures.distributions import sdist_name, wheel_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.fixtures.postgresql import PostgreSQL
 
     Captured = pytest.CaptureFixture[str]
 
@@ -197,6 +201,24 @@ def test_a_damaged_listing_is_passed_over(place: Place) -> None:
     path.write_bytes(b"damaged")
     assert WHEEL not in place.run("ls")
     assert place.run("why", WHEEL) == "pypi: the cache has no page of acme.\n"
+
+
+def test_pin_for_all_nodes(place: Place, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With records in a database; while it is away nothing is unpinned, for other nodes would bring it back."""
+    url = postgresql.create_database()
+    records = open_postgresql(url)
+    records.prepare()
+    monkeypatch.setenv("SIMPLEINDEX_RECORDS", url)
+    assert place.run("pin", "acme==1.0") == f"Pinned {WHEEL} of pypi.\n"
+    (pin,) = PinTable(records).of("https://pypi.example.org/simple/")
+    assert (pin.filename, pin.is_pinned) == (WHEEL, True)
+    monkeypatch.setenv("SIMPLEINDEX_RECORDS", "postgresql://127.0.0.1:1/none")
+    assert "it stays pinned, because other nodes cannot be told" in place.run("unpin", "acme", status=2)
+    monkeypatch.setenv("SIMPLEINDEX_RECORDS", url)
+    assert place.run("unpin", "acme") == f"{WHEEL} of pypi is no longer pinned.\n"
+    (pin,) = PinTable(records).of("https://pypi.example.org/simple/")
+    assert not pin.is_pinned
+    records.close()
 
 
 def test_pin(place: Place) -> None:

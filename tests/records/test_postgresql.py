@@ -310,7 +310,7 @@ def test_steps() -> None:
     """Each is made once."""
     assert RECORDS.steps_from(0, "x") == STEPS
     assert RECORDS.steps_from(len(STEPS), "x") == ()
-    assert set(REPLICATED) <= {"tokens", "owners", "allowances", "used_names", "acme_challenges"}
+    assert set(REPLICATED) <= {"tokens", "owners", "allowances", "used_names", "acme_challenges", "pins"}
 
 
 @pytest.mark.parametrize(

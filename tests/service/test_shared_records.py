@@ -11,7 +11,7 @@ pytest.importorskip("psycopg")
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import ProjectName
 from simpleindex.records.audit_questions import AuditQuestion
-from simpleindex.service.regular_work import AUDIT_INTERVAL
+from simpleindex.service.regular_work import AUDIT_INTERVAL, RULES_INTERVAL
 from tests.fixtures.service import ServiceFixture, service_fixture
 
 if TYPE_CHECKING:
@@ -42,6 +42,18 @@ def test_the_audit_is_copied(world: ServiceFixture, postgresql: PostgreSQL) -> N
     service.stopService()
     assert len([*shared.lines(AuditQuestion())]) == 2
     shared.close()
+    assert not world.failures
+
+
+def test_pins_are_followed(world: ServiceFixture, postgresql: PostgreSQL) -> None:
+    """Also where nothing is pinned."""
+    sources = world.place / "sources.toml"
+    sources.write_text('[[upstream]]\nname = "behind"\nurl = "https://index.example/simple"\n')
+    service = world.start(records=postgresql.create_database(), sources=str(sources))
+    upstreams = service.index.sources.upstreams
+    assert upstreams is not None
+    assert upstreams.pins._others is not None
+    world.reactor.advance(RULES_INTERVAL)
     assert not world.failures
 
 

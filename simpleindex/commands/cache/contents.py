@@ -14,6 +14,8 @@ from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.core.patterns import ALL, InvalidPattern, matcher, parse_pattern
 from simpleindex.records.audit import Audit
+from simpleindex.records.opening import open_postgresql
+from simpleindex.records.pins import PinTable
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
@@ -85,8 +87,14 @@ class CacheContents:
             raise RefusedStart(f"{settings.sources}: {error}") from None
         self.directory = settings.cache
         self.cache = UpstreamCache(str(settings.cache))
-        self.pins = Pins(str(settings.state))
+        self._records = None if settings.records is None else open_postgresql(settings.records)
+        self.pins = Pins(str(settings.state), None if self._records is None else PinTable(self._records))
         self.audit = Audit(str(settings.state))
+
+    def close(self) -> None:
+        """Close the connections of the records."""
+        if self._records is not None:
+            self._records.close()
 
     def entries(self, pattern: str = ALL) -> Iterator[CachedEntry]:
         """Yield the files in the cache, by upstream, project and version.

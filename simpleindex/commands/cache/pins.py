@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from simpleindex.core.errors import InvalidProjectName, RefusedStart
+from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.pages.flat import page_name, project_of
 
@@ -26,7 +27,12 @@ def pin(arguments: argparse.Namespace) -> int:
     Raises:
         RefusedStart: They cannot be kept.
     """
-    contents, (name, is_selected) = CacheContents(arguments), _release(arguments.release)
+    with closing(CacheContents(arguments)) as contents:
+        return _pin(contents, arguments.release)
+
+
+def _pin(contents: CacheContents, release: str) -> int:
+    name, is_selected = _release(release)
     status = 1
     for upstream in contents.upstreams:
         listing = contents.cache.listing(upstream.identity, page_name(name, is_flat=upstream.flat))
@@ -48,7 +54,7 @@ def pin(arguments: argparse.Namespace) -> int:
         status = 0 if pinned else status
     if status:
         print(
-            f"No file of {arguments.release} is in the cache ({contents.directory}); simpleindex cache warm, or an installation, fetches it."
+            f"No file of {release} is in the cache ({contents.directory}); simpleindex cache warm, or an installation, fetches it."
         )
     return status
 
@@ -59,16 +65,24 @@ def unpin(arguments: argparse.Namespace) -> int:
     Raises:
         RefusedStart: The sources file cannot be read.
     """
-    contents, (name, is_selected) = CacheContents(arguments), _release(arguments.release)
+    with closing(CacheContents(arguments)) as contents:
+        return _unpin(contents, arguments.release)
+
+
+def _unpin(contents: CacheContents, release: str) -> int:
+    name, is_selected = _release(release)
     status = 1
     for upstream in contents.upstreams:
-        filenames = contents.pins.unpin(upstream.identity, name, is_selected)
+        try:
+            filenames = contents.pins.unpin(upstream.identity, name, is_selected)
+        except Unavailable as error:
+            raise RefusedStart(f"it stays pinned, because other nodes cannot be told: {error}") from None
         contents.record("unpinned", name, filenames, upstream.name)
         for filename in filenames:
             print(f"{filename} of {upstream.name} is no longer pinned.")
             status = 0
     if status:
-        print(f"No file of {arguments.release} was pinned.")
+        print(f"No file of {release} was pinned.")
     return status
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import sql
 
 from simpleindex.records.database import CREATE_TABLES
-from simpleindex.records.postgresql.schema import ACME_CHALLENGES, REPLICATED
+from simpleindex.records.postgresql.schema import ONLY_SHARED, REPLICATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +22,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "allowances": ("project", "version"),
     "used_names": ("project",),
     "acme_challenges": ("kind", "name"),
+    "pins": ("upstream", "project", "filename"),
 }
 
 _BINARY: Final = frozenset({"digest"})
@@ -108,7 +109,7 @@ class RecordsReplica:
     @staticmethod
     def _empty() -> sqlite3.Connection:
         database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        for statement in (*CREATE_TABLES, ACME_CHALLENGES):
+        for statement in (*CREATE_TABLES, *ONLY_SHARED):
             database.execute(statement)
         return database
 

@@ -19,7 +19,7 @@ PROJECTS_CHANNEL: Final = "simpleindex_projects"
 WRITE_LOCK: Final = 0x51_4D_50_4C
 """The advisory lock that every change holds until its end, so that the serials of the feed rise in the order of commits."""
 
-REPLICATED: Final = ("tokens", "owners", "allowances", "used_names", "acme_challenges")
+REPLICATED: Final = ("tokens", "owners", "allowances", "used_names", "acme_challenges", "pins")
 """Tables of which every node keeps a copy in memory. The times of first_seen are read where they are, in threads."""
 
 FEED_HOURS: Final = 24
@@ -30,7 +30,18 @@ ACME_CHALLENGES: Final = """
         kind TEXT NOT NULL, name TEXT NOT NULL, request TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (kind, name)
     )
 """
-"""Answers to challenges of a certificate authority, which every node gives; only in PostgreSQL and its copies."""
+"""Answers to challenges of a certificate authority, which every node gives."""
+
+PINS: Final = """
+    CREATE TABLE pins (
+        upstream TEXT NOT NULL, project TEXT NOT NULL, filename TEXT NOT NULL, sha256 TEXT NOT NULL, pinned INTEGER NOT NULL,
+        PRIMARY KEY (upstream, project, filename)
+    )
+"""
+"""Files of upstreams that every node pins."""
+
+ONLY_SHARED: Final = (ACME_CHALLENGES, PINS)
+"""Make the tables that are only in PostgreSQL and its copies."""
 
 _ANY: Final = "INSERT OR UPDATE OR DELETE"
 
@@ -99,6 +110,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         ACME_CHALLENGES,
         *_triggers("acme_challenges"),
     ),
+    (PINS, *_triggers("pins")),
 )
 """What each version of the schema adds to the one before; each step is one transaction."""
 

@@ -14,6 +14,7 @@ from simpleindex.policy.lists import NameLists
 from simpleindex.records.allowances import AllowanceTable
 from simpleindex.records.first_seen import FirstSeen
 from simpleindex.records.owners import CachedOwners, OwnerTable
+from simpleindex.records.pins import PinTable
 from simpleindex.service.composition.directory import ServedDirectory, refuse_overlap
 from simpleindex.service.composition.sources import ComposedSources
 from simpleindex.service.composition.upstream_secrets import Secrets
@@ -84,7 +85,8 @@ def compose_upstreams(runtime: Runtime, first: ServedDirectory, used_names: Used
     refuse_overlap(directories, str(settings.sources))
     files = FollowedFiles(file, lists, Secrets(str(place), threads), used_names, threads)
     budget = DiskBudget(start.cache.size, start.cache.free, start.cache.largest_file)
-    cache, pins = UpstreamCache(str(settings.cache), budget), Pins(str(settings.state))
+    cache = UpstreamCache(str(settings.cache), budget)
+    pins = Pins(str(settings.state), None if settings.records is None else PinTable(runtime.records))
     changes = UpstreamChanges(runtime.audit, cache, [each.live.has_file for each in directories])
     connector = _Connector(runtime, files, cache, pins, changes)
     connected = tuple(connector.connect(each) for each in start.upstreams)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
+from simpleindex.core.errors import Unavailable
 from simpleindex.core.files import file_order
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.system.log import logger
@@ -23,7 +25,7 @@ from simpleindex.upstreams.pages.enrich import FileFacts, enriched
 from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME, project_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.files import File
@@ -38,14 +40,28 @@ _CHUNK: Final = 1 << 20
 _NO_BOUND: Final = DiskBudget(budget=1 << 62, floor=0, largest=1 << 62)
 
 
+class OtherNodes(Protocol):
+    """Those who are told what is pinned here; both methods raise Unavailable if they cannot be."""
+
+    def pin(self, index: str, name: ProjectName, digests: Mapping[str, str]) -> None:
+        """Note that files of a project are pinned, with their digests."""
+        ...
+
+    def unpin(self, index: str, name: ProjectName, filenames: Iterable[str]) -> None:
+        """Note that files of a project are pinned no longer."""
+        ...
+
+
 class Pins:
     """Pinned files with the listings that had them; usable from any thread.
 
     Args:
         state_directory: The state directory.
+        others: Other nodes, which pin the same; None without any.
     """
 
-    def __init__(self, state_directory: str) -> None:
+    def __init__(self, state_directory: str, others: OtherNodes | None = None) -> None:
+        self._others = others
         self._directory = os.path.join(state_directory, "pinned")
         self._store = UpstreamCache(self._directory, _NO_BOUND, is_cache=False)
 
@@ -102,6 +118,12 @@ class Pins:
                 DigestKey(file_facts.sha256, filename), file_facts.sha256, sha256
             )
         return data
+
+    def digests(self, index: str, name: ProjectName) -> dict[str, str]:
+        """Return the digests of the pinned files of a project, by name."""
+        listing = self.listing(index, name)
+        facts = {} if listing is None else listing.file_facts
+        return {filename: each.sha256 for filename, each in facts.items() if each.sha256 is not None}
 
     def _facts(self, index: str, name: ProjectName, filename: str) -> FileFacts | None:
         listing = self.listing(index, name)
@@ -187,6 +209,10 @@ class Pins:
             # Their bytes first: what is listed must exist.
             os.sync()
             self._write(index, listing, pinned.values(), file_facts)
+            if self._others is not None:
+                # Where that fails now, the server does it later.
+                with suppress(Unavailable):
+                    self._others.pin(index, listing.project.name, self.digests(index, listing.project.name))
         return tuple(done)
 
     def keep_removed(self, cache: UpstreamCache) -> Callable[[str, CachedListing, ListingChange], None]:
@@ -211,11 +237,17 @@ class Pins:
         return changed
 
     def unpin(self, index: str, name: ProjectName, matches: Callable[[File], bool]) -> tuple[str, ...]:
-        """Unpin files of a project; return their names."""
+        """Unpin files of a project; return their names.
+
+        Raises:
+            Unavailable: Other nodes cannot be told, so the files stay pinned.
+        """
         listing = self.listing(index, name)
         if listing is None:
             return ()
         gone = [file for file in listing.project.files if matches(file)]
+        if gone and self._others is not None:
+            self._others.unpin(index, name, [file.filename for file in gone])
         left = [file for file in listing.project.files if not matches(file)]
         if left:
             file_facts = {
