@@ -20,6 +20,7 @@ from simpleindex.backup.manifest import ItemKind
 from simpleindex.backup.places import HOOKS, SOURCES, STATE, is_of_packages
 from simpleindex.backup.tree import REPLACED, RESTORING
 from simpleindex.core.text import printable
+from simpleindex.publishing.staging import STAGING
 from simpleindex.records.state_lock import STATE_LOCK
 from simpleindex.system.errors import trouble_of
 
@@ -73,7 +74,7 @@ def _in_the_way(plan: RestorePlan, root: RestoreRoot) -> Iterator[str]:
         raise CannotRestore(f"{printable(root.path)} is no directory; move it away.") from None
     items = {step.path: step.item for step in plan.steps if step.root == root.path} if root.is_shared else {}
     for name in sorted(names):
-        is_own = name in {RESTORING, STATE_LOCK} or name.startswith(REPLACED)
+        is_own = name in {RESTORING, STATE_LOCK, STAGING} or name.startswith(REPLACED)
         if is_own or (root.is_shared and name not in root.names):
             continue
         if name not in items or not _is_unchanged(os.path.join(root.path, name), items[name]):

@@ -59,15 +59,16 @@ def test_everything_is_as_it_was(world: BackupWorld) -> None:
 
 
 def test_into_empty_directories(world: BackupWorld) -> None:
-    """A mount point cannot be replaced, so everything is moved into it."""
+    """A mount point cannot be replaced, so everything is moved into it; uploads that a server receives meanwhile stay where they are."""
     report = world.back_up()
     lost(world)
-    (world.home / "srv").mkdir(parents=True)
+    put(world.home / "srv" / ".simpleindex-uploads" / "arriving", b"half")
     put(world.home / "etc" / "unrelated", b"stays")
     put(world.home / "var" / "server.lock", b"")
     inode = (world.home / "srv").stat().st_ino
     world.restore(report.path)
     assert (world.home / "srv").stat().st_ino == inode
+    assert (world.home / "srv" / ".simpleindex-uploads" / "arriving").read_bytes() == b"half"
     assert (world.home / "etc" / "unrelated").read_bytes() == b"stays"
 
 
