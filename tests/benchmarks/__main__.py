@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from tests.benchmarks import (
     caches,
     clients,
+    large,
     lifetimes,
     measures,
     nodes,
@@ -45,7 +46,11 @@ MEASURES: Final[dict[str, Callable[[Bench], None]]] = {
     "search": searching.search,
     "nodes": nodes.nodes,
     "workers": workers.spread,
+    "large": large.large,
 }
+
+_LONG: Final = ("uv", "nodes", "workers", "large")
+"""What takes long also over tiny sizes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,13 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if given.smoke:
         with tempfile.TemporaryDirectory() as directory:
-            # Nodes need three engines, which take half a minute to come up: they are measured when they are named.
-            unless_named = {"nodes", "workers"}
-            chosen = [
-                name
-                for name in given.only
-                if name != "uv" and (name not in unless_named or given.only == [name])
-            ]
+            # Nodes need three engines, and workers as many processes: they are measured when they are named.
+            chosen = (
+                given.only if len(given.only) == 1 else [name for name in given.only if name not in _LONG]
+            )
             bench = Bench(Workplace(Path(directory)), SMOKE, NEED_NO_SETUP, given.before)
             _run(bench, chosen, given.output)
         return
@@ -71,7 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sizes = replace(Sizes(), rounds=given.rounds, seconds=given.seconds)
     if given.large:
         sizes = replace(
-            sizes, roots=(*sizes.roots, 100_000), growing=(*sizes.growing, (100_000, 2)), objects=(20_000, 5)
+            sizes,
+            roots=(*sizes.roots, 100_000),
+            growing=(*sizes.growing, (100_000, 2)),
+            many=(*sizes.many, (700_000, 1)),
+            objects=(20_000, 5),
         )
     kinds = [kind for kind in PEERS if not given.servers or kind.name in given.servers]
     _run(Bench(workplace, sizes, kinds, given.before), given.only, given.output)
@@ -88,7 +94,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--smoke", action="store_true", help="only see that everything works, in under a minute"
     )
-    parser.add_argument("--large", action="store_true", help="also with 100,000 projects")
+    parser.add_argument("--large", action="store_true", help="also with 100,000 and 700,000 projects")
     parser.add_argument("--only", type=_measures, default=list(MEASURES), metavar="NAME,...", help=names)
     parser.add_argument("--servers", type=_words, default=[], metavar="NAME,...", help="only these servers")
     parser.add_argument(

@@ -35,6 +35,8 @@ class Sizes:
         roots: Numbers of projects for the root listing, with one file each.
         growing: Projects and files each that a start is measured with.
         wide: Projects and files each for random pages and changes.
+        many: Projects and files each of directories that are very large.
+        one: The same of one project with very many files.
         medium_file: Bytes.
         large_file: Bytes.
         readers: That read slowly.
@@ -54,6 +56,8 @@ class Sizes:
     roots: tuple[int, ...] = (1_000, 10_000)
     growing: tuple[tuple[int, int], ...] = ((1_000, 5), (10_000, 5))
     wide: tuple[int, int] = (10_000, 5)
+    many: tuple[tuple[int, int], ...] = ((100_000, 2),)
+    one: tuple[int, int] = (1, 20_000)
     medium_file: int = 1_000_000
     large_file: int = 300_000_000
     readers: int = 200
@@ -74,6 +78,8 @@ SMOKE = Sizes(
     roots=(3,),
     growing=((3, 2),),
     wide=(3, 2),
+    many=((3, 2),),
+    one=(1, 400),
     medium_file=10_000,
     large_file=1_000_000,
     readers=5,

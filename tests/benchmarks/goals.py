@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 _OURS: Final = "simpleindex"
 _MEMORY_AT: Final = 50_000
 """Files with which memory and starts are judged."""
+_MANY: Final = 200_000
+"""Files of 100,000 projects."""
+_ALL_OF_PYPI: Final = 700_000
+"""Files of as many projects as PyPI has."""
 
 
 class Table:
@@ -98,6 +102,15 @@ def _immutable(table: Table) -> float | None:
     return _ratio(ours, table("file 300 MB", "mb_per_s", "nginx static"))
 
 
+def _further_worker(table: Table) -> float | None:
+    first = table("large, workers", "first_mb", "simpleindex, 4 workers", _MANY)
+    return _ratio(table("large, workers", "further_mb", "simpleindex, 4 workers", _MANY), first)
+
+
+def _large(warmth: str, key: str, size: int) -> Callable[[Table], float | None]:
+    return lambda table: table(f"large, {warmth}", key, "simpleindex, every core", size)
+
+
 _SEARCHES: Final = ("name", "beginning of a name", "words", "common letters", "phrase", "filters", "nothing")
 
 
@@ -146,6 +159,23 @@ GOALS: Final = (
     Goal("warm start, 10,000 x 5, complete, s", 3, True, _value("start, warm", "complete_s", _MEMORY_AT)),
     Goal("cold start, 10,000 x 5, first answer, s", 1, True, _value("start, cold", "first_s", _MEMORY_AT)),
     Goal("cold start, 10,000 x 5: x as fast on every core as on one", 1.6, False, _every_core),
+    Goal("warm start, 100,000 x 2, complete, s", 6, True, _large("warm", "complete_s", _MANY)),
+    Goal("cold start, 100,000 x 2, complete, s", 60, True, _large("cold", "complete_s", _MANY)),
+    Goal("memory, 100,000 x 2, MB", 250, True, _large("warm", "memory_mb", _MANY)),
+    Goal("memory of each further worker, 100,000 x 2: x the first", 0.4, True, _further_worker),
+    Goal("memory, 700,000 x 1, MB", 1_000, True, _large("warm", "memory_mb", _ALL_OF_PYPI)),
+    Goal(
+        "slowest page while the root of 700,000 is made, ms",
+        50,
+        True,
+        _large("warm", "page_during_root_max_ms", _ALL_OF_PYPI),
+    ),
+    Goal(
+        "page of 20,000 files, CPU per byte: x a small one",
+        1.3,
+        True,
+        lambda table: table("large, page of one project", "ratio", "simpleindex, every core"),
+    ),
     Goal("change to listing, p99, ms", 100, True, _value("change to listing", "p99_ms")),
     Goal(
         "slowest page while files arrive, ms", 50, True, _value("answers while files arrive", "page_max_ms")

@@ -87,6 +87,15 @@ class Running:
                 resident += int(status.get("VmRSS", "0 kB").split()[0]) * 1024
         return Weight(cpu, peak, resident)
 
+    def shares(self) -> list[int]:
+        """Return the memory of each process in bytes; what several share counts in parts (proc(5), Pss)."""
+        found = []
+        for pid in _tree(self._process.pid):
+            with contextlib.suppress(OSError):
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")]
+        return found
+
     def forget_peak(self) -> None:
         """Let the peak begin anew (proc(5), clear_refs)."""
         for pid in processes_of(self._process.pid):

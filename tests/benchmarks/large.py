@@ -1,0 +1,158 @@
+"""Very many projects, and very many files of one: starts, memory, what answers take meanwhile, and the large pages."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from tests.benchmarks import repository
+from tests.benchmarks.bench import Row
+from tests.benchmarks.load import Asker, percentile
+from tests.benchmarks.processes import wait_until
+from tests.benchmarks.servers import EveryCoreSimpleindex, Simpleindex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.benchmarks.bench import Bench, Values
+    from tests.benchmarks.repository import Repository
+    from tests.benchmarks.servers import Server
+
+_LONGEST_START = 1_800.0
+_HEALTH = "/-/health"
+
+
+class FourWorkersSimpleindex(EveryCoreSimpleindex):
+    """With four workers over a directory."""
+
+    name = "simpleindex, 4 workers"
+    count: ClassVar[int] = 4
+
+    def command(self) -> list[str]:
+        return [*super().command(), f"--workers={self.count}"]
+
+
+def large(bench: Bench) -> None:
+    """Starts over very many projects with their memory, workers, and pages of one project with very many files."""
+    for projects, files_each in bench.sizes.many:
+        served = repository.repository(bench.workplace.repositories, projects, files_each)
+        kinds = bench.further(EveryCoreSimpleindex)
+        rows: dict[tuple[str, str], Row] = {}
+        for _ in range(bench.sizes.rounds):
+            for kind in kinds:
+                for warmth in ("cold", "warm"):
+                    print(f"large, {warmth} [{served.files}] {kind.name}", file=sys.stderr)
+                    row = rows.setdefault(
+                        (warmth, kind.name), Row(f"large, {warmth}", kind.name, served.files)
+                    )
+                    row.samples.append(_started(kind(bench.workplace, served), is_cold=warmth == "cold"))
+        bench.rows += rows.values()
+        _measure_workers(bench, served)
+    for kind in bench.further(EveryCoreSimpleindex):
+        _measure_page(bench, kind)
+
+
+def _started(server: Server, *, is_cold: bool) -> Values:
+    """Start a server, and request its list of projects once it is complete; others keep requesting meanwhile."""
+    assert isinstance(server, Simpleindex)
+    if is_cold:
+        shutil.rmtree(server.cache, ignore_errors=True)
+    begin = time.monotonic()
+    server.launch()
+    try:
+        wait_until(lambda: server.get(_HEALTH)[0] == 200, _LONGEST_START, "the first answer")
+        health = _latencies(
+            server, _HEALTH, lambda: wait_until(server.is_complete, _LONGEST_START, "the start", every=0.2)
+        )
+        complete, weight = time.monotonic() - begin, server.running.weigh()
+        # The examining processes of a cold start have ended by then, and what is done once after it is over.
+        time.sleep(5)
+        share = max(server.running.shares())
+        page = server.page(next(server.repository.names()))
+        root = _latencies(server, page, lambda: server.get(server.root()))
+        return {
+            "complete_s": complete,
+            "cpu_s": weight.cpu,
+            "memory_mb": share / 1e6,
+            "health_p99_ms": percentile(health, 99) * 1e3,
+            "health_max_ms": max(health) * 1e3,
+            "page_during_root_max_ms": max(root) * 1e3,
+        }
+    finally:
+        server.stop()
+
+
+def _latencies(server: Server, path: str, work: Callable[[], object]) -> list[float]:
+    """Do something, and meanwhile request a path every few milliseconds; return the seconds of each answer."""
+    asker, times, is_over = Asker(server), [0.0], threading.Event()
+
+    def ask() -> None:
+        while not is_over.is_set():
+            times.append(asker.ask(path)[0])
+            time.sleep(0.003)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        work()
+    finally:
+        is_over.set()
+        asking.join()
+        asker.close()
+    return times
+
+
+def _measure_workers(bench: Bench, served: Repository) -> None:
+    """Measure the memory that each further worker takes, of that of the first."""
+    for kind in bench.further(FourWorkersSimpleindex):
+        print(f"large, workers [{served.files}] {kind.name}", file=sys.stderr)
+        server = kind(bench.workplace, served)
+        log = server.place / "log"
+        log.unlink(missing_ok=True)
+        server.launch()
+        try:
+            wait_until(partial(_is_logged, log, "workers serve"), _LONGEST_START, "the start", every=0.5)
+            time.sleep(10)
+            # The supervisor has no catalogue.
+            first, *others = sorted(server.running.shares(), reverse=True)[: FourWorkersSimpleindex.count]
+        finally:
+            server.stop()
+        further = max(others)
+        sample = {
+            "first_mb": first / 1e6,
+            "further_mb": further / 1e6,
+            "all_mb": (first + sum(others)) / 1e6,
+        }
+        bench.rows.append(Row("large, workers", kind.name, served.files, [sample]))
+
+
+def _is_logged(log: Path, words: str) -> bool:
+    return log.exists() and words in log.read_text()
+
+
+def _measure_page(bench: Bench, kind: type[Server]) -> None:
+    """Measure the processor time for each byte of a page that is rendered, of a large project and of small ones."""
+    values: Values = {}
+    for size, (projects, files_each) in (("small", bench.sizes.growing[0]), ("large", bench.sizes.one)):
+        served = repository.repository(bench.workplace.repositories, projects, files_each)
+        server = kind(bench.workplace, served)
+        server.start()
+        try:
+            time.sleep(1)
+            before = server.running.weigh().cpu
+            # In the forms that clients want; none was rendered before.
+            got = [
+                len(server.get(server.page(name), {"Accept": accept})[2])
+                for accept in ("application/vnd.pypi.simple.v1+json", "text/html")
+                for name in served.names()
+            ]
+            values[f"{size}_ns_per_byte"] = (server.running.weigh().cpu - before) * 1e9 / sum(got)
+        finally:
+            server.stop()
+    values["ratio"] = values["large_ns_per_byte"] / max(values["small_ns_per_byte"], 1)
+    bench.rows.append(Row("large, page of one project", kind.name, bench.sizes.one[1], [values]))
