@@ -102,7 +102,9 @@ def distribution_suffix(filename: str) -> str | None:
     """Return the suffix that makes this a distribution's name, or None for every other file."""
     if filename.endswith(WHEEL_SUFFIX):
         return WHEEL_SUFFIX
-    return next((suffix for suffix in SDIST_SUFFIXES if filename.endswith(suffix)), None)
+    if not filename.endswith(SDIST_SUFFIXES):
+        return None  # Nearly all that is judged and is no wheel: names of directories.
+    return next(suffix for suffix in SDIST_SUFFIXES if filename.endswith(suffix))
 
 
 def parse_distribution_name(filename: str, project: ProjectName | None = None) -> DistributionName:

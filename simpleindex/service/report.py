@@ -97,14 +97,13 @@ def taken_line(names: Sequence[str], allow_upstream: Sequence[str]) -> str | Non
 
 def live_report(live: LiveDirectory, watch: str) -> StatusReport:
     """Return the state of a live directory."""
-    projects = [snapshot.project for snapshot in live.snapshots.values() if snapshot.project]
     strays = tuple(("", name, "name", reason) for name, reason in live.strays.items())
     return StatusReport(
         ready=live.complete and live.suspended is None,
         suspended=live.suspended,
-        projects=len(projects),
-        files=sum(len(project.files) for project in projects),
-        size=sum(project.size for project in projects),
+        projects=live.snapshots.projects,
+        files=live.snapshots.files,
+        size=live.snapshots.size,
         withheld=strays
         + tuple((name, item.filename, item.rule, item.reason) for name, item in live.withheld()),
         watch="poll" if live.polling else watch,
@@ -130,14 +129,17 @@ def report_of(directories: Sequence[ServedDirectory]) -> StatusReport:
     """Return the state of all served directories together."""
     reports = [live_report(each.live, each.choice.method) for each in directories]
     readiness = readiness_of(directories)
-    names = {
-        name for each in directories for name, snapshot in each.live.snapshots.items() if snapshot.project
-    }
+    # Several directories may have the same project.
+    names = (
+        {name for each in directories for name in each.live.snapshots.listed()}
+        if len(directories) > 1
+        else set()
+    )
     return replace(
         reports[0],
         ready=readiness.is_complete and readiness.suspended is None,
         suspended=readiness.suspended,
-        projects=len(names),
+        projects=len(names) if len(directories) > 1 else reports[0].projects,
         files=sum(report.files for report in reports),
         size=sum(report.size for report in reports),
         withheld=tuple(item for report in reports for item in report.withheld),

@@ -176,14 +176,7 @@ class Upstreams:
 
     def follow(self) -> Awaitable[None]:
         """Read the followed files again if they changed, and store the names of the index's own projects."""
-        return self.files.follow(
-            {
-                name
-                for each in self.directories
-                for name, snapshot in each.live.snapshots.items()
-                if snapshot.project
-            }
-        )
+        return self.files.follow({name for each in self.directories for name in each.live.snapshots.listed()})
 
     def reload(self) -> None:
         """Read the followed files again because of SIGHUP."""

@@ -90,7 +90,7 @@ class Running:
     def shares(self) -> list[int]:
         """Return the memory of each process in bytes; what several share counts in parts (proc(5), Pss)."""
         found = []
-        for pid in _tree(self._process.pid):
+        for pid in processes_of(self._process.pid):
             with contextlib.suppress(OSError):
                 lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
                 found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")]

@@ -70,7 +70,7 @@ class PackageDirectory(ServedRoot):
         """
         inodes = self.follow()
         status = os.stat(self.root)
-        directories: dict[ProjectName, list[str]] = {}
+        directories: dict[ProjectName, tuple[str, ...]] = {}
         loose: dict[ProjectName, list[str]] = {}
         strays: dict[str, str] = {}
         others = OtherEntries()
@@ -88,7 +88,8 @@ class PackageDirectory(ServedRoot):
                         others.take_file(entry.name)
                 elif name := self._project_of(entry, inodes):
                     # One text for both, where they are equal: it is kept for as long as the project is.
-                    directories.setdefault(name, []).append(name if entry.name == name else entry.name)
+                    raw = name if entry.name == name else entry.name
+                    directories[name] = (*directories.get(name, ()), raw)
                 else:
                     self._take_other(entry, others)
         others.passed_over.look_into(self.root, others.unnamed, UnservedCause.NO_NAME)
@@ -96,7 +97,7 @@ class PackageDirectory(ServedRoot):
             identity=(status.st_dev, status.st_ino),
             stamp=Stamp.of(status),
             directories={
-                name: tuple(sorted(raw, key=lambda item: (item != name, item)))
+                name: raw if len(raw) == 1 else _normalized_first(name, raw)
                 for name, raw in directories.items()
             },
             loose={name: tuple(sorted(raw)) for name, raw in loose.items()},
@@ -158,7 +159,7 @@ class PackageDirectory(ServedRoot):
                         loose.append(entry.name)
                 elif match.end() == len(entry.name) and self._project_of(entry, inodes):
                     directories.append(entry.name)
-        return tuple(sorted(directories, key=lambda item: (item != project, item))), tuple(sorted(loose))
+        return _normalized_first(project, directories), tuple(sorted(loose))
 
     def entries_of(
         self, places: tuple[tuple[str, ...], tuple[str, ...]], filename: str
@@ -275,7 +276,7 @@ class PackageDirectory(ServedRoot):
         return None
 
     def _list(self, directory: str, stamps: dict[str, Stamp]) -> list[str]:
-        full = os.path.join(self.root, directory)
+        full = f"{self.root}/{directory}"  # As in _entry.
         status = os.lstat(full)
         if stat.S_ISLNK(status.st_mode) or (status.st_dev, status.st_ino) in self.excluded:
             if not self.is_inside(os.path.realpath(full)):
@@ -371,6 +372,10 @@ class PackageDirectory(ServedRoot):
             return None, f"cannot be read: {error.strerror}"
         finally:
             os.close(descriptor)
+
+
+def _normalized_first(project: ProjectName, directories: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(directories, key=lambda raw: (raw != project, raw)))
 
 
 def _states(filename: str, project: ProjectName) -> bool:

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 
     from twisted.python.failure import Failure
 
@@ -46,6 +46,9 @@ class Coalescer(Generic[Key]):
         self._batch = batch
         self._waiting: OrderedDict[Key, list[Deferred[None]]] = OrderedDict()
         self._running: dict[Key, list[Deferred[None]]] = {}
+        self._later: set[Key] = set()
+        self._in_turn: Iterator[Key] = iter(())
+        self._later_since = 0.0
         self._since: dict[Key, float] = {}
         self._seconds = seconds
         self._batches = 0
@@ -53,25 +56,26 @@ class Coalescer(Generic[Key]):
 
     def is_busy(self, key: Key) -> bool:
         """Whether this key is being run, or will be."""
-        return key in self._waiting or key in self._running
+        return key in self._waiting or key in self._running or key in self._later
 
     def busy(self) -> tuple[Key, ...]:
         """Every key that is being run, or will be."""
-        return (*self._running, *(key for key in self._waiting if key not in self._running))
+        return tuple(dict.fromkeys((*self._running, *self._waiting, *self._later)))
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is run or waits."""
-        return not self._waiting and not self._running
+        return not self._waiting and not self._running and not self._later
 
     def __len__(self) -> int:
         """Return how many keys are run or wait."""
-        return len(self._running) + sum(key not in self._running for key in self._waiting)
+        return len(self._running) + len(self._later) + sum(key not in self._running for key in self._waiting)
 
     @property
     def longest_wait(self) -> float:
         """For how many seconds the oldest key has been run or waiting; 0 if there is none."""
-        return self._seconds() - min(self._since.values()) if self._since else 0.0
+        since = (*self._since.values(), self._later_since) if self._later else self._since.values()
+        return self._seconds() - min(since) if since else 0.0
 
     def ask(self, key: Key, *, first: bool = False) -> Deferred[None]:
         """Have this key run once more.
@@ -84,6 +88,7 @@ class Coalescer(Generic[Key]):
             A Deferred that fires after a run which began after this call.
         """
         waiter: Deferred[None] = Deferred()
+        self._later.discard(key)
         self._waiting.setdefault(key, []).append(waiter)
         self._since.setdefault(key, self._seconds())
         if first and key not in self._running:
@@ -95,8 +100,19 @@ class Coalescer(Generic[Key]):
         """Have these run once more, as :meth:`ask` does, while nobody waits for it: many at once cost little."""
         now = self._seconds()
         for key in keys:
+            self._later.discard(key)
             self._waiting.setdefault(key, [])
             self._since.setdefault(key, now)
+        self._start()
+
+    def note_all(self, keys: Sequence[Key]) -> None:
+        """Have very many run once more, in this order and after all others; until its turn a key takes next to no memory."""
+        self.note([key for key in keys if key in self._running])
+        later = [key for key in keys if key not in self._waiting]
+        if not self._later:
+            self._later_since = self._seconds()
+        self._later = {*self._later, *later}
+        self._in_turn = iter([*self._in_turn, *later])
         self._start()
 
     def join(self, key: Key, *, first: bool = False) -> Deferred[None]:
@@ -106,7 +122,7 @@ class Coalescer(Generic[Key]):
             key: Which.
             first: Start it now, as in :meth:`ask`.
         """
-        if key in self._waiting:
+        if key in self._waiting or key in self._later:
             return self.ask(key, first=first)
         waiter: Deferred[None] = Deferred()
         self._running[key].append(waiter)
@@ -128,7 +144,15 @@ class Coalescer(Generic[Key]):
             self._starting = False
 
     def _next(self) -> list[Key]:
-        return list(islice((key for key in self._waiting if key not in self._running), self._batch))
+        keys = list(islice((key for key in self._waiting if key not in self._running), self._batch))
+        while self._later and len(keys) < self._batch:
+            key = next(self._in_turn)
+            if key in self._later:
+                self._later.remove(key)
+                self._waiting[key] = []
+                self._since[key] = self._later_since
+                keys.append(key)
+        return keys
 
     def _run(self, keys: Sequence[Key]) -> None:
         self._batches += 1

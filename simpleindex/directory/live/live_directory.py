@@ -90,14 +90,14 @@ class LiveDirectory(SnapshotUpdates):
 
     def note_whole_project_file(self, name: ProjectName) -> None:
         """Take the project's file as it now lies there for whole: the caller has written it, or removed it. Blocking."""
-        directories, _ = self._places.get(name, ((name,), ()))
+        directories = self._places.of(name).directories
         self._reader.note_whole(directories)
 
     def accept(self) -> None:
         """Scan everything again, and accept a suspicious root as it is: an operator has looked (SIGHUP)."""
         if self.suspended:
-            self._guard.accept()
             self._forget_all()
+            self._guard.accept()
             self.complete = self._surveyed = False
             self._renew_watch()
         self.everything_changed()
@@ -141,7 +141,7 @@ class LiveDirectory(SnapshotUpdates):
             if self.suspended or identity != self._guard.identity:
                 await self._surveys.ask(ROOT)
             # No event tells that a disk or a descriptor is to be had again.
-            for name in [name for name, snapshot in self.snapshots.items() if snapshot.trouble]:
+            for name in [name for name, snapshot in self.snapshots.in_flux() if snapshot.trouble]:
                 self._looks.ask(name)
             # Nor of a disk mounted over a directory, or of a write through another name of a file.
             if not self.suspended and count % _EVENTLESS_EVERY == 0:
@@ -158,10 +158,18 @@ class LiveDirectory(SnapshotUpdates):
         await self._sweep(thorough=count % _THOROUGH_EVERY == 0)
 
     async def _sweep(self, *, thorough: bool) -> None:
-        snapshots = list(self.snapshots.items())
-        names = await self._in_read_thread(sweep, self._reader.directory, snapshots, thorough=thorough)
-        for name in names:
+        for name in await self._in_read_thread(self._outdated, thorough=thorough):
             self._looks.ask(name)
+
+    def _outdated(self, *, thorough: bool) -> list[ProjectName]:
+        """Return the projects that must be looked at again; blocking."""
+        directory, snapshots = self._reader.directory, self.snapshots
+        if thorough:
+            return sweep(directory, snapshots.items(), thorough=True)
+        changed = [
+            name for name, raw, stamp in snapshots.directories_at_rest() if directory.stamp(raw) != stamp
+        ]
+        return [*changed, *sweep(directory, snapshots.in_flux(), thorough=False)]
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
@@ -172,26 +180,32 @@ class LiveDirectory(SnapshotUpdates):
             Unavailable: It is not known now.
         """
         self._watch.drain()
-        snapshot = self.snapshots.get(name, NO_SNAPSHOT)
+        snapshots = self.snapshots
+        # Most that are requested were requested before.
+        snapshot = snapshots.unpacked.get(name)
+        if snapshot is None:
+            snapshot = snapshots[name] if name in snapshots.at_rest else NO_SNAPSHOT
         in_time = True
         if self.polling or self._looks.is_busy(name) or self._surveys.is_busy(ROOT) or is_unread(snapshot):
             in_time = await self._bounded(Deferred.fromCoroutine(self._bring_up_to_date(name)))
+            snapshot = self.snapshots.get(name, NO_SNAPSHOT)
         elif snapshot.project is not None and not (
             snapshot.trouble or snapshot.partial or self._guard.suspended
         ):
             return snapshot  # Nearly always it is this, and with every page.
-        answer = self._answer(name, in_time=in_time)
-        if answer is None and not self.polling and self._has_appeared(name):
+        answer = self._answer(name, snapshot, in_time=in_time)
+        if answer is None and not self.polling and self._has_appeared(name, snapshot):
             return await self.rescanned(name)
         return answer
 
-    def _has_appeared(self, name: ProjectName) -> bool:
+    def _has_appeared(self, name: ProjectName, snapshot: ProjectSnapshot) -> bool:
         """Whether there is something after all where a project would lie: "not here" must be known, not believed."""
         if name in self.private_names.reserved:
             return False  # What lies there is known, and leads elsewhere.
-        known = self.snapshots.get(name, NO_SNAPSHOT).stamps
-        directories, _ = self._places.get(name, ((name,), ()))
+        known = snapshot.stamps
         stamp = self._reader.directory.stamp
+        others = self._places.others
+        directories = others[name].directories if name in others else (name,)
         for raw in directories:  # noqa: SIM110  (with each page of an upstream: a generator costs more than the rest)
             if stamp(raw) != known.get(raw):
                 return True
@@ -200,7 +214,7 @@ class LiveDirectory(SnapshotUpdates):
     async def rescanned(self, name: ProjectName) -> ProjectSnapshot | None:
         """As :meth:`up_to_date`, after a look that begins now: for a caller that found the disk ahead of the snapshot."""
         in_time = await self._bounded(Deferred.fromCoroutine(self.changed(name)))
-        return self._answer(name, in_time=in_time)
+        return self._answer(name, self.snapshots.get(name, NO_SNAPSHOT), in_time=in_time)
 
     def why_own(self, name: ProjectName) -> str | None:
         """Return why a name without a project is the index's own, as the end of a sentence; None if it is not.
@@ -214,14 +228,16 @@ class LiveDirectory(SnapshotUpdates):
 
     def claims(self, name: ProjectName) -> bool:
         """Return whether a name is this directory's, or may be, by what is in memory."""
-        snapshot = self.snapshots.get(name, NO_SNAPSHOT)
+        snapshot = self.snapshots.unpacked.get(name, NO_SNAPSHOT)
         is_unsure = bool(snapshot.trouble or self.suspended) or not self.complete
-        return snapshot.project is not None or is_unsure or self.why_own(name) is not None
+        is_listed = name in self.snapshots.at_rest or snapshot.project is not None
+        return is_listed or is_unsure or self.why_own(name) is not None
 
     def names_by_entries(self) -> tuple[ProjectName, ...]:
         """Return the names that are the index's own by entries of the root of which nothing is served, sorted."""
-        served = (name for name, snapshot in self.snapshots.items() if exists(snapshot))
-        return tuple(sorted({*self._places, *self.private_names.reserved}.difference(served)))
+        names = {*self._places, *self.private_names.reserved}.difference(self.snapshots.at_rest)
+        served = (name for name, snapshot in self.snapshots.in_flux() if exists(snapshot))
+        return tuple(sorted(names.difference(served)))
 
     def lacks(self, name: ProjectName) -> bool:
         """Return whether there surely is no such project, and its name is not taken; False where only waiting would tell.
@@ -243,12 +259,13 @@ class LiveDirectory(SnapshotUpdates):
         return sum_up(
             (
                 *self._passed_over,
-                *(item for snapshot in self.snapshots.values() for item in snapshot.unserved),
+                *(item for _, snapshot in self.snapshots.in_flux() for item in snapshot.unserved),
             )
         )
 
-    def _answer(self, name: ProjectName, *, in_time: bool) -> ProjectSnapshot | None:
-        snapshot = self.snapshots.get(name, NO_SNAPSHOT)
+    def _answer(
+        self, name: ProjectName, snapshot: ProjectSnapshot, *, in_time: bool
+    ) -> ProjectSnapshot | None:
         # What has been found in a root that was emptied is true; of the rest nothing is known.
         if self.suspended and not (self._guard.is_emptied and snapshot.project is not None):
             raise Unavailable(self.suspended, retry_after=30)
@@ -287,11 +304,13 @@ class LiveDirectory(SnapshotUpdates):
         if not self.complete:
             raise Unavailable("The index is still being read for the first time.", retry_after=2)
         if self._names is None:
-            names = sorted(name for name, snapshot in self.snapshots.items() if is_offered(snapshot))
+            if self._offered is None:
+                offered = (name for name, snapshot in self.snapshots.in_flux() if is_offered(snapshot))
+                self._offered = sorted([*self.snapshots.at_rest, *offered])
             self._names = ProjectList(
-                tuple(names),
+                tuple(self._offered),
                 self.generation,
-                serials=self._serials.of(names) if self.announce is None else None,
+                serials=self._serials.now() if self.announce is None else None,
             )
         return self._names
 
@@ -299,17 +318,18 @@ class LiveDirectory(SnapshotUpdates):
         """Return the serial of a project as the list of projects has it; None where it has none."""
         if self.announce is not None or name not in self.snapshots:
             return None
-        return self._serials.of((name,))[name]
+        return self._serials.of(name)
 
     def withheld(self) -> Iterator[tuple[ProjectName, Withheld]]:
         """Everything that is there and not offered, by project."""
-        for name, snapshot in self.snapshots.items():
+        for name, snapshot in self.snapshots.in_flux():
             for item in snapshot.project.withheld if snapshot.project else ():
                 yield name, item
 
     def has_file(self, name: ProjectName, filename: str) -> bool:
         """Return whether a project has a file of this name; usable from any thread."""
-        return filename in self.snapshots.get(name, NO_SNAPSHOT).chosen
+        snapshot = self.snapshots.peek(name)
+        return snapshot is not None and filename in snapshot.chosen
 
     async def _bring_up_to_date(self, name: ProjectName) -> None:
         if self.polling and not self._surveyed:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from twisted.logger import Logger
 
     from simpleindex.core.names import ProjectName
@@ -37,7 +39,7 @@ class RootGuard:
         is_accepted: Whether an operator accepted the root as it is.
         epoch: Rises when the root is lost, back or accepted: what was read across that is not believed.
         existing: Number of projects that exist now.
-        ever: Every name that existed since the start, or since an operator accepted the root.
+        vanished: Every name that existed since the start, or since an operator accepted the root, and does not now.
     """
 
     def __init__(self, log: Logger) -> None:
@@ -48,7 +50,7 @@ class RootGuard:
         self.is_accepted = False
         self.epoch = 0
         self.existing = 0
-        self.ever: set[ProjectName] = set()
+        self.vanished: set[ProjectName] = set()
 
     def suspend(self, reason: str, until: str = _UNTIL_BACK) -> bool:
         """Answer nothing from now on; return whether that is new.
@@ -79,10 +81,16 @@ class RootGuard:
         self.suspended = self.identity = None
         self.is_emptied = False
         self.is_accepted = True
-        self.ever = set()
+        self.vanished = set()
 
-    def forget_projects(self) -> None:
-        """Believe nothing that is known of projects."""
+    @property
+    def ever(self) -> int:
+        """How many projects existed since the start, or since an operator accepted the root."""
+        return self.existing + len(self.vanished)
+
+    def forget_projects(self, names: Iterable[ProjectName]) -> None:
+        """Believe nothing that is known of projects; these existed."""
+        self.vanished.update(names)
         self.existing = 0
         self.epoch += 1
 
@@ -90,4 +98,6 @@ class RootGuard:
         """Take note of whether a project exists now, and whether it did before."""
         self.existing += now - before
         if now:
-            self.ever.add(name)
+            self.vanished.discard(name)
+        elif before:
+            self.vanished.add(name)

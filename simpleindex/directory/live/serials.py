@@ -10,10 +10,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+from simpleindex.core.names import ProjectName
 
-    from simpleindex.core.names import ProjectName
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class ListedSerials(dict[ProjectName, int]):
+    """The serials of a list of projects: those that changed, and of every other one the first."""
+
+    def __init__(self, changed: Mapping[ProjectName, int], first: int) -> None:
+        super().__init__(changed)
+        self._first = first
+
+    def __missing__(self, name: ProjectName) -> int:
+        return self._first
 
 
 class Serials:
@@ -34,6 +45,10 @@ class Serials:
         self._last = max(self._now_ns() // 1000, self._last + 1)
         self._changed[name] = self._last
 
-    def of(self, names: Iterable[ProjectName]) -> Mapping[ProjectName, int]:
-        """Return the serial of each of these projects."""
-        return {name: self._changed.get(name, self._first) for name in names}
+    def now(self) -> Mapping[ProjectName, int]:
+        """Return the serial of every project as it is now, by its name."""
+        return ListedSerials(self._changed, self._first)
+
+    def of(self, name: ProjectName) -> int:
+        """Return the serial of a project."""
+        return self._changed.get(name, self._first)

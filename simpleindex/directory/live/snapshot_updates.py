@@ -5,6 +5,9 @@ Each kind has its queue. Everything here runs in the reactor's thread, except th
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_left
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,10 +16,13 @@ from twisted.python.failure import Failure
 from simpleindex.directory.live.coalescer import Coalescer
 from simpleindex.directory.live.listing_changes import file_changes
 from simpleindex.directory.live.private_names import NoRecord, PrivateNames
+from simpleindex.directory.live.project_places import ProjectPlaces
 from simpleindex.directory.live.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
 from simpleindex.directory.live.serials import Serials
+from simpleindex.directory.live.snapshot_table import SnapshotTable
 from simpleindex.directory.live.withheld_log import WithheldLog
 from simpleindex.directory.scan.batches import BatchReader
+from simpleindex.directory.scan.resting import PackedSnapshot, unpacked
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob, exists, is_offered
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.system.errors import own_trouble
@@ -41,8 +47,6 @@ if TYPE_CHECKING:
     from simpleindex.directory.scan.snapshot import ProjectSnapshot
     from simpleindex.directory.watch.interface import Watch
     from simpleindex.system.stamp import Stamp
-
-    Places = tuple[tuple[str, ...], tuple[str, ...]]
 
 _log = logger(__name__)
 
@@ -72,7 +76,7 @@ class SnapshotUpdates:
         complete: Whether every project has been read once.
         generation: Rises with every change.
         changed_ns: When a project was last listed anew, nanoseconds since 1970; 0 before.
-        snapshots: What is known, by project.
+        snapshots: What is known of each project.
         strays: Files directly in the root that are withheld, with the reason.
         follows_root: Whether another directory in the root's place is served at once, if it is on the same file system and has most
             of the same projects.
@@ -98,11 +102,13 @@ class SnapshotUpdates:
         self.changed_ns = 0
         self.listener: Callable[[ProjectName], object] = lambda _: None
         self.files_listener: Callable[[ProjectName, FileChanges], object] = lambda *_: None
-        self.snapshots: dict[ProjectName, ProjectSnapshot] = {}
+        self.snapshots = SnapshotTable()
         self.strays: Mapping[str, str] = {}
         self._reader = reader
         self.private_names = PrivateNames(record or NoRecord())
-        self._batches = BatchReader(reader, self.private_names)
+        self._batches = BatchReader(
+            reader, self.private_names, nullcontext() if threads.lists_at_once else threading.Lock()
+        )
         self._guard = RootGuard(log)
         self._clock = clock
         self._in_read_thread = threads.reads
@@ -111,12 +117,14 @@ class SnapshotUpdates:
         self._log = log
         self._watch: Watch = NoWatch()
         self._lost_watch: Watch | None = None
-        self._places: dict[ProjectName, Places] = {}
+        self._places = ProjectPlaces()
         self._passed_over: tuple[Unserved, ...] = ()
         self._root_stamp: Stamp | None = None
         self._surveyed = False
         self._first_reads: set[ProjectName] = set()
         self._names: ProjectList | None = None
+        # All names that are offered, in their order: to sort very many takes longer than a client should wait.
+        self._offered: list[ProjectName] | None = None
         self._serials = Serials(reader.now_ns)
         self._second_looks: dict[ProjectName, IDelayedCall] = {}
         self._root_look: IDelayedCall | None = None
@@ -149,8 +157,15 @@ class SnapshotUpdates:
     def everything_changed(self) -> None:
         """Scan everything again: changes were missed."""
         self._surveys.ask(ROOT)
-        for name in tuple(self.snapshots):
-            self._looks.ask(name)
+        self._look_at(tuple(self.snapshots))
+
+    def _look_at(self, names: Sequence[ProjectName]) -> None:
+        """Have projects read: a few each on its own, so that none waits for its neighbours."""
+        if len(names) > _BATCH:
+            self._looks.note_all(names)
+        else:
+            for name in names:
+                self._looks.ask(name)
 
     def _renew_watch(self) -> None:
         """Watch the directory that lies there now: the watch may be of the one that lay there before."""
@@ -172,16 +187,17 @@ class SnapshotUpdates:
 
     def _forget_all(self) -> None:
         """Drop all snapshots; the digest cache makes it quick to read them again."""
-        self.snapshots, self._places, self._names = {}, {}, None
-        self._guard.forget_projects()
+        self._guard.forget_projects(self._existing_names())
+        self.snapshots, self._places, self._names = SnapshotTable(), ProjectPlaces(), None
+        self._offered = None
         self.generation += 1
 
     # -- the rounds -------------------------------------------------------------------------------------------------
 
     async def _survey(self, _: Sequence[str]) -> None:
         try:
-            survey: RootListing = await self._in_read_thread(
-                self._survey_now, self.private_names.begin_survey()
+            survey, places = await self._in_read_thread(
+                self._survey_now, self.private_names.begin_survey(), self._places
             )
         except (OSError, MemoryError) as error:
             self._could_not_survey(error)
@@ -193,10 +209,6 @@ class SnapshotUpdates:
                 self._suspend(REPLACED)
                 return
             self._follow_root()
-        places = {
-            name: (survey.directories.get(name, ()), survey.loose.get(name, ()))
-            for name in {*survey.directories, *survey.loose}
-        }
         if not places and await self._is_suspiciously_empty():
             self._suspend(EMPTIED)
             return
@@ -204,7 +216,7 @@ class SnapshotUpdates:
         # What comes within the same tick of the clock leaves the same stamp, so a young one proves nothing.
         self._root_stamp = None if is_young(survey.stamp, self._reader.now_ns()) else survey.stamp
         self._take_strays(survey.strays)
-        if self.private_names.end_survey(survey.reserved) or places.keys() != self._places.keys():
+        if self.private_names.end_survey(survey.reserved) or not places.has_names_of(self._places):
             self._names = None  # Upstreams' names that are taken here are not listed either.
         self._tell_unserved(self._passed_over, survey.unserved)
         self._passed_over = survey.unserved
@@ -214,27 +226,32 @@ class SnapshotUpdates:
             self._surveyed = True
             self._first_reads = set(places)
             self._finish_first_reads(())
-        for name in sorted({*places, *self.snapshots} if self.suspended or is_successor else changed):
-            self._looks.ask(name)
+        due = {*places, *self.snapshots} if self.suspended or is_successor else changed
+        self._look_at(sorted(due))
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
         if self.suspended and not self._guard.is_emptied:
             self._resume()
 
-    def _changed_projects(self, places: Mapping[ProjectName, Places]) -> set[ProjectName]:
+    def _changed_projects(self, places: ProjectPlaces) -> set[ProjectName]:
         """Return the projects that must be read because of a survey."""
-        # A loose file may have been overwritten under its name.
-        changed = {name for name in {*places, *self._places} if places.get(name) != self._places.get(name)}
-        changed |= {name for name, (_, loose) in places.items() if loose}
-        # A directory may have been away just when it was looked at, and be back as if it had never been.
-        changed |= {name for name, (raw, _) in places.items() if not self._has_seen(name, raw)}
+        changed = places.changed(self._places)
+        # A directory may have been away just when it was looked at, and be back as if it had never been. What is at rest was
+        # read in these very places.
+        at_rest = self.snapshots.at_rest
+        unsure = (name for name in places if name not in at_rest and name not in changed)
+        changed |= {name for name in unsure if not self._has_seen(name, places.of(name).directories)}
         return changed
 
     def _is_successor(self, survey: RootListing) -> bool:
         """Whether a root of another identity is like the one that was read."""
-        before = {name for name, snapshot in self.snapshots.items() if exists(snapshot)}
+        before = self._existing_names()
         now = {*survey.directories, *survey.loose}
         on_same_disk = self._guard.identity is not None and self._guard.identity[0] == survey.identity[0]
         return on_same_disk and not self._guard.is_emptied and 2 * len(before & now) > len(before)
+
+    def _existing_names(self) -> set[ProjectName]:
+        in_flux = (name for name, snapshot in self.snapshots.in_flux() if exists(snapshot))
+        return {*self.snapshots.at_rest, *in_flux}
 
     def _follow_root(self) -> None:
         """Take another directory for the root. What was read in the one before is compared with it, project by project."""
@@ -261,13 +278,15 @@ class SnapshotUpdates:
         self._root_look = None
         self._surveys.ask(ROOT)
 
-    def _survey_now(self, appeared: Sequence[str]) -> RootListing:
+    def _survey_now(
+        self, appeared: Sequence[str], before: ProjectPlaces
+    ) -> tuple[RootListing, ProjectPlaces]:
         """Survey the root, and remember names that it takes; blocking."""
         directory = self._reader.directory
         survey = directory.survey()
         if self._guard.identity in (None, survey.identity):
             self.private_names.remember_surveyed(directory.vanished(appeared), survey.traced)
-        return survey
+        return survey, ProjectPlaces.listed(survey, before)
 
     def _has_seen(self, name: ProjectName, directories: Iterable[str]) -> bool:
         snapshot = self.snapshots.get(name, NO_SNAPSHOT)
@@ -300,11 +319,13 @@ class SnapshotUpdates:
         self.generation += 1
         epoch = self._guard.epoch
         # Before they are listed, and a few at a time: to watch ten thousand at once takes a while without any answer.
-        self._watch.watch(raw for name in names if name in self._places for raw in self._places[name][0])
+        self._watch.watch(
+            raw for name in names if name in self._places for raw in self._places.of(name).directories
+        )
         jobs = [
             ScanJob(
                 name,
-                *self._places.get(name, ((name,), ())),
+                *self._places.of(name),
                 self.snapshots.get(name, NO_SNAPSHOT),
                 is_surveyed=name in self._places,
                 is_traced=self.private_names.is_traced(name),
@@ -327,12 +348,20 @@ class SnapshotUpdates:
             for job, snapshot in zip(jobs, snapshots, strict=True)
             if not self._publish(job.name, job.before, snapshot)
         ]
-        self._judge_emptiness(existed, found=any(snapshot.project is not None for snapshot in snapshots))
+        found = any(isinstance(each, PackedSnapshot) or each.project is not None for each in snapshots)
+        self._judge_emptiness(existed, found=found)
         self._finish_first_reads({*names}.difference(overtaken))
         return overtaken
 
-    def _publish(self, name: ProjectName, before: ProjectSnapshot, snapshot: ProjectSnapshot) -> bool:
+    def _publish(
+        self, name: ProjectName, before: ProjectSnapshot, snapshot: ProjectSnapshot | PackedSnapshot
+    ) -> bool:
         """Replace a snapshot; return whether what was read is still newer than it."""
+        if isinstance(snapshot, PackedSnapshot):
+            if not self.complete and name not in self.snapshots:
+                self._add_packed(name, snapshot)
+                return True
+            snapshot = unpacked(name, snapshot.data)
         current = self.snapshots.get(name, NO_SNAPSHOT)
         if current is not before:
             # Another round was quicker and may have seen later: only what was learnt is kept.
@@ -343,9 +372,10 @@ class SnapshotUpdates:
             self.changed_ns = self._reader.now_ns()
         if is_offered(snapshot) != is_offered(before):
             self._names = None
+            self._note_offer(name, is_offered=is_offered(snapshot))
         self._guard.note_existence(name, before=exists(before), now=exists(snapshot))
         if snapshot == NO_SNAPSHOT and name not in self._places:
-            self.snapshots.pop(name, None)
+            self.snapshots.remove(name)
         else:
             self.snapshots[name] = snapshot
         self._withheld_log.tell(name, snapshot)
@@ -366,6 +396,26 @@ class SnapshotUpdates:
             self._second_looks[name] = self._clock.callLater(_SECOND_LOOK, self._look_again, name)
         return True
 
+    def _note_offer(self, name: ProjectName, *, is_offered: bool) -> None:
+        """Add a name to those that are offered, or remove it."""
+        if self._offered is None:
+            return
+        place = bisect_left(self._offered, name)
+        is_there = self._offered[place : place + 1] == [name]
+        if is_offered and not is_there:
+            self._offered.insert(place, name)
+        elif is_there and not is_offered:
+            del self._offered[place]
+
+    def _add_packed(self, name: ProjectName, snapshot: PackedSnapshot) -> None:
+        """Add a project of the first reading, as :meth:`_publish` does; most of a start is this."""
+        self.generation += 1
+        self.changed_ns = self._reader.now_ns()
+        self._names = self._offered = None
+        self._guard.note_existence(name, before=False, now=True)
+        self.snapshots.add_packed(name, snapshot)
+        self._withheld_log.forget(name)
+
     def _look_again(self, name: ProjectName) -> None:
         del self._second_looks[name]
         self._looks.ask(name)
@@ -373,13 +423,9 @@ class SnapshotUpdates:
     def _judge_emptiness(self, existed: int, *, found: bool) -> None:
         guard = self._guard
         # An only project can lose its last file in good order; that its directory goes too is the survey's to judge.
-        if self.complete and existed and not guard.existing and len(guard.ever) > 1:
+        if self.complete and existed and not guard.existing and guard.ever > 1:
             self._suspend(EMPTIED)
-        elif (
-            guard.is_emptied
-            and found
-            and all(exists(self.snapshots.get(name, NO_SNAPSHOT)) for name in guard.ever)
-        ):
+        elif guard.is_emptied and found and not guard.vanished:
             self._resume()
 
     def _suspend(self, reason: str, *until: str) -> None:

@@ -24,6 +24,10 @@ class WithheldLog:
         self._log = log
         self._logged: dict[ProjectName, frozenset[str]] = {}
 
+    def forget(self, name: ProjectName) -> None:
+        """Forget what was logged of a project of which everything is offered."""
+        self._logged.pop(name, None)
+
     def tell(self, name: ProjectName, snapshot: ProjectSnapshot) -> None:
         """Say what is new among what a project does not offer."""
         reasons = {item.reason for item in snapshot.project.withheld} if snapshot.project else set()

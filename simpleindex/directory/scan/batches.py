@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.names import PROJECT_FILE
+from simpleindex.directory.scan.resting import PackedSnapshot
 from simpleindex.directory.scan.snapshot import ProjectSnapshot, StartedScan
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.private_names import PrivateNames
@@ -44,11 +46,14 @@ class ScanThreads:
         reads: For short calls.
         digests: For reading whole files.
         examinations: For waiting until small files are examined.
+        lists_at_once: Whether several threads list directories at once, because listing waits for a network. On a local disk
+            they would hand the interpreter to each other with each system call, which takes longer than the calls.
     """
 
     reads: RunInThread
     digests: RunInThread
     examinations: RunInThread
+    lists_at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,16 @@ class BatchReader:
     Args:
         reader: Reads one.
         private_names: Remembers the names of what is found, before anybody hears of it.
+        listing: Held while directories are listed; see :class:`ScanThreads`.
     """
 
     reader: Scanner
     private_names: PrivateNames
+    listing: AbstractContextManager[object]
 
     def read(
         self, jobs: Sequence[ScanJob], identity: Identity | None, generation: int, *, verify: bool
-    ) -> list[ProjectSnapshot] | None:
+    ) -> list[ProjectSnapshot | PackedSnapshot] | None:
         """Read projects; None if the root is no longer the one they lay in. Blocking.
 
         Args:
@@ -74,27 +81,19 @@ class BatchReader:
             generation: The number of this change.
             verify: Whether to read again what is only unverified.
         """
-        snapshots: dict[ProjectName, ProjectSnapshot] = {}
+        snapshots: dict[ProjectName, ProjectSnapshot | PackedSnapshot] = {}
         befores = {job.name: job.before for job in jobs}
 
-        def begun() -> Iterator[StartedScan]:
-            for job in jobs:
-                project = self._guarded(
-                    job.name,
-                    job.before,
-                    self.reader.begin,
-                    job,
-                    budget=_BUDGET,
-                    generation=generation,
-                    verify=verify,
-                )
-                if isinstance(project, StartedScan):
-                    yield project
-                else:
-                    snapshots[job.name] = project
-
         with self.reader.digests.together():
-            for project, read in self.reader.entries.read(begun()):
+            begun = []
+            with self.listing:
+                for job in jobs:
+                    project = self._begun(job, generation, verify=verify)
+                    if isinstance(project, StartedScan):
+                        begun.append(project)
+                    else:
+                        snapshots[job.name] = project
+            for project, read in self.reader.entries.read(begun):
                 name = project.name
                 snapshots[name] = self._guarded(name, befores[name], self.reader.finish, project, read)
         # An unmounted disk is often an empty directory: a project is only gone if its root is still there.
@@ -104,6 +103,17 @@ class BatchReader:
             job.name for job in jobs if _is_to_be_remembered(job, snapshots[job.name])
         )
         return [snapshots[job.name] for job in jobs]
+
+    def _begun(
+        self, job: ScanJob, generation: int, *, verify: bool
+    ) -> StartedScan | ProjectSnapshot | PackedSnapshot:
+        begun: StartedScan | ProjectSnapshot | PackedSnapshot = self._guarded(
+            *(job.name, job.before, self.reader.begin, job),
+            budget=_BUDGET,
+            generation=generation,
+            verify=verify,
+        )
+        return begun
 
     def _guarded(
         self,
@@ -132,9 +142,9 @@ class BatchReader:
             return None
 
 
-def _is_to_be_remembered(job: ScanJob, snapshot: ProjectSnapshot) -> bool:
+def _is_to_be_remembered(job: ScanJob, snapshot: ProjectSnapshot | PackedSnapshot) -> bool:
     """Whether anything like a distribution lies in a project's places, or may have lain there before it was gone."""
-    if snapshot.has_traces or job.is_traced:
+    if isinstance(snapshot, PackedSnapshot) or snapshot.has_traces or job.is_traced:
         return True
     if snapshot.trouble is not None:
         return False  # It was not looked at, and will be.

@@ -9,16 +9,15 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from simpleindex.core.files import StoredFiles
-from simpleindex.core.model import restored_files, stored_files
+from simpleindex.core.model import stored_files
 from simpleindex.core.serialization import serialize
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.scan.digest_cache import CachedProject
-from simpleindex.directory.scan.scanned_files import ScannedFiles
 
 if TYPE_CHECKING:
     from simpleindex.directory.layout.listings import ProjectListing
     from simpleindex.directory.scan.digest_cache import DigestCache
+    from simpleindex.directory.scan.scanned_files import ScannedFiles
 
 
 def state_of(look: ProjectListing, source: str = LOCAL) -> bytes | None:
@@ -36,14 +35,6 @@ def state_of(look: ProjectListing, source: str = LOCAL) -> bytes | None:
             return None
         rows.append((entry.path, *entry.stamp))
     return blake2b(serialize(sorted(rows)), digest_size=16).digest()
-
-
-def recall(digests: DigestCache, directory: str, state: bytes) -> ScannedFiles | None:
-    """Return the cached files of a project in this state; None if there are none."""
-    kept = digests.recall_resting(directory, state)
-    if kept is None:
-        return None
-    return ScannedFiles.restored(kept.known, restored_files(StoredFiles(kept.files, kept.number, kept.size)))
 
 
 def keep(digests: DigestCache, directory: str, state: bytes, known: ScannedFiles) -> None:

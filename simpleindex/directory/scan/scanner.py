@@ -12,7 +12,8 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.core.model import Project, Withheld
+from simpleindex.core.files import StoredFiles
+from simpleindex.core.model import Project, Withheld, restored_files
 from simpleindex.core.names import (
     PROJECT_FILE,
 )
@@ -30,6 +31,7 @@ from simpleindex.directory.scan.assemble import assemble
 from simpleindex.directory.scan.file_reader import EntryReader
 from simpleindex.directory.scan.listed_files import files_in_place, with_source, with_withheld
 from simpleindex.directory.scan.project_file_in_force import loses_rules, project_file_in_force
+from simpleindex.directory.scan.resting import PackedSnapshot, Resting, packed, unpacked
 from simpleindex.directory.scan.scanned_files import ScannedFile, ScannedFiles
 from simpleindex.directory.scan.snapshot import ProjectSnapshot, ScanJob, StartedScan, is_settled
 from simpleindex.system.stamp import Stamp, is_young
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing
     from simpleindex.directory.layout.package_directory import PackageDirectory
-    from simpleindex.directory.scan.digest_cache import DigestCache
+    from simpleindex.directory.scan.digest_cache import CachedProject, DigestCache
 
 
 _MOST_WHOLE: Final = 1000
@@ -96,6 +98,8 @@ class Scanner:
             OSError: This process is short of descriptors or memory, so that nothing is known of the project now.
         """
         begun = self.begin(job, budget=budget, generation=generation, verify=verify)
+        if isinstance(begun, PackedSnapshot):
+            return unpacked(job.name, begun.data)
         if isinstance(begun, ProjectSnapshot):
             return begun
         ((_, read),) = self.entries.read([begun])
@@ -103,7 +107,7 @@ class Scanner:
 
     def begin(
         self, job: ScanJob, *, budget: int, generation: int, verify: bool
-    ) -> StartedScan | ProjectSnapshot:
+    ) -> StartedScan | ProjectSnapshot | PackedSnapshot:
         """Look at a project as :meth:`read_project` does, and leave it to the caller to have files read.
 
         Returns:
@@ -125,19 +129,30 @@ class Scanner:
         if (
             state is not None
             and is_first
-            and (known := project_cache.recall(self.digests, directories[0], state)) is not None
+            and (kept := self.digests.recall_resting(directories[0], state)) is not None
         ):
-            project = Project(name, known.files, generation=generation)
-            stamps = dict(look.stamps or {})
-            return ProjectSnapshot(
-                *(project, None, known, stamps),
-                young=self._any_young(stamps),
-                has_traces=look.has_traces,
-                unserved=look.unserved,
-            )
+            return self._recalled(name, look, kept, generation)
         begun = StartedScan(name, directories, look, previous, generation, state)
         self._know(begun, budget, verify=verify)
         return begun if begun.unread else self.finish(begun, {})
+
+    def _recalled(
+        self, name: ProjectName, look: ProjectListing, kept: CachedProject, generation: int
+    ) -> ProjectSnapshot | PackedSnapshot:
+        """Return the snapshot of a project that is as it was when it was cached."""
+        stamps = dict(look.stamps or {})
+        young = self._any_young(stamps)
+        if len(stamps) == 1 and not young and not look.unserved:
+            ((directory, stamp),) = stamps.items()
+            return packed(Resting(*kept, generation, directory, tuple(stamp)))
+        files = restored_files(StoredFiles(kept.files, kept.number, kept.size))
+        return ProjectSnapshot(
+            *(Project(name, files, generation=generation), None),
+            *(ScannedFiles.restored(kept.known, files), stamps),
+            young=young,
+            has_traces=look.has_traces,
+            unserved=look.unserved,
+        )
 
     def finish(self, begun: StartedScan, read: Mapping[str, ScannedFile | OSError]) -> ProjectSnapshot:
         """Put a project together.

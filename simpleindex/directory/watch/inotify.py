@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -77,7 +76,7 @@ class _Instance:
         if name in self._watched.wds:
             return False
         try:
-            wd = self._inotify.add_watch(os.path.join(self._root, name), MASK)
+            wd = self._inotify.add_watch(f"{self._root}/{name}", MASK)
         except OSError as error:
             if error.errno in _UNREACHABLE:
                 return False

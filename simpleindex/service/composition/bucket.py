@@ -99,6 +99,7 @@ class ServedBucket(ServedDirectory):
         interval = duration(settings.poll_interval)
         self.choice = WatchMethod("bucket", f"Listing {self.directory.root} every {interval}.")
         self.digests = BucketDigests(str(settings.cache), self.directory, _shared_facts(settings, location))
+        self._is_remote = True
         self.live = self._live(LiveBucket, lambda: time.time_ns() + _AHEAD_NS, used_names)
         self.live.bucket, self.live.reads = self.directory, runtime.threads.reads
         self._file_cache = (
@@ -205,7 +206,7 @@ class ServedBucket(ServedDirectory):
     def forget_others(self) -> None:
         """Delete cached digests of files that are gone; blocking."""
         self.digests.forget_others(
-            path for snapshot in tuple(self.live.snapshots.values()) for path in snapshot.known
+            path for _, snapshot in self.live.snapshots.items() for path in snapshot.known
         )
 
     def measure(self, times: OperationTimes) -> None:

@@ -67,6 +67,7 @@ class ServedDirectory:
         self._watch: InotifyWatch | None = None
         self.directory = PackageDirectory(path, excluded_paths(settings))
         filesystem = network_filesystem(self.directory.root, mountinfo())
+        self._is_remote = filesystem is not None
         self.choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
         self.digests = DigestCache(str(settings.cache), self.directory.root, self.log)
         self.live = self._live(LiveDirectory, time.time_ns, used_names)
@@ -75,7 +76,7 @@ class ServedDirectory:
             self.live,
             self.directory,
             runtime.threads.reads.run,
-            slow_opens=filesystem is not None,
+            slow_opens=self._is_remote,
             name=name,
         )
 
@@ -94,7 +95,10 @@ class ServedDirectory:
         return kind(
             scanner,
             self._runtime.reactor,
-            threads=ScanThreads(threads.reads.run, threads.digests.run, threads.examinations.run),
+            threads=ScanThreads(
+                *(threads.reads.run, threads.digests.run, threads.examinations.run),
+                lists_at_once=self._is_remote,
+            ),
             log=self.log,
             # One more, for what lies between two visits to a process.
             workers=core_count() + 1,
@@ -137,7 +141,7 @@ class ServedDirectory:
     def forget_others(self) -> None:
         """Delete cached digests of files that are gone; blocking."""
         self.digests.forget_others(
-            path for snapshot in tuple(self.live.snapshots.values()) for path in snapshot.known
+            path for _, snapshot in self.live.snapshots.items() for path in snapshot.known
         )
 
     def measure(self, times: OperationTimes) -> None:

@@ -68,13 +68,18 @@ def root_json(projects: ProjectList) -> bytes:
 
     Serials are written as PyPI does, in keys that PEP 691 leaves to servers ("_" first); bandersnatch reads them.
     """
-    serials = projects.serials
+    serials, names = projects.serials, projects.names
+    # Piece by piece, since the names need no escaping: json.dumps lets nothing else run until all of a large list is written.
     if serials is None:
-        listed: list[dict[str, Any]] = [{"name": name} for name in projects.names]
-        return _json({"meta": {"api-version": _API_VERSION}, "projects": listed})
-    listed = [{"name": name, "_last-serial": serials[name]} for name in projects.names]
-    last = max((each["_last-serial"] for each in listed), default=0)
-    return _json({"meta": {"api-version": _API_VERSION, "_last-serial": last}, "projects": listed})
+        meta: dict[str, Any] = {"api-version": _API_VERSION}
+        listed = ",".join([f'{{"name":"{name}"}}' for name in names])
+    else:
+        meta = {
+            "api-version": _API_VERSION,
+            "_last-serial": max((serials[name] for name in names), default=0),
+        }
+        listed = ",".join([f'{{"name":"{name}","_last-serial":{serials[name]}}}' for name in names])
+    return b'{"meta":%b,"projects":[%b]}' % (_json(meta), listed.encode())
 
 
 def project_json(project: Project, base_url: str | None, files_url: str | None = None) -> bytes:

@@ -317,3 +317,24 @@ class AnyInterleaving(RuleBasedStateMachine):
 
 TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleaving.settings = settings(max_examples=number_of(150), stateful_step_count=40, deadline=None)
+
+
+def test_very_many_wait_their_turn() -> None:
+    """After all that is requested one by one, in their order; one that is requested meanwhile runs at once, and once."""
+    now = [0.0]
+    shop = CoalescerFixture(batch=2, seconds=lambda: now[0])
+    shop.rounds.note(["now"])
+    shop.rounds.note_all(["now", "a", "b", "c", "d"])
+    shop.rounds.note_all(["d", "e"])
+    now[0] = 2.0
+    assert (len(shop.rounds), shop.rounds.longest_wait) == (6, 2.0)
+    assert shop.rounds.is_busy("e")
+    assert set(shop.rounds.busy()) == {"now", "a", "b", "c", "d", "e"}
+    shop.rounds.ask("d", first=True)
+    joined = shop.rounds.join("e", first=True)
+    shop.finish(1)
+    while shop.open:
+        shop.finish()
+    assert joined.called
+    assert shop.begun == [("now",), ("d",), ("e",), ("now", "a"), ("b", "c")]
+    assert shop.rounds.is_idle

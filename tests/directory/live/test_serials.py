@@ -56,7 +56,9 @@ def test_a_mirror_misses_no_change(sequence: list[tuple[str, ProjectName | int |
                 clock[0] += 10**9
                 serials = Serials(now)
             case "mirror", _:
-                listed = serials.of(NAMES)
+                every = serials.now()
+                listed = {name: every[name] for name in NAMES}
+                assert listed == {name: serials.of(name) for name in NAMES}
                 assert {name for name, serial in listed.items() if serial > largest} >= changed
                 largest = max(largest, *listed.values())
                 changed.clear()

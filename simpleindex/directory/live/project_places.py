@@ -1,0 +1,86 @@
+"""Where each project of a directory lies, in little memory for the many that lie in the one directory of their name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.directory.layout.listings import RootListing
+
+
+class Places(NamedTuple):
+    """Where one project lies.
+
+    Attributes:
+        directories: Raw names of its directories, the normalized one first.
+        loose: Names of its files directly in the root.
+    """
+
+    directories: tuple[str, ...]
+    loose: tuple[str, ...] = ()
+
+
+class ProjectPlaces:
+    """The places of all projects; never changed, only replaced.
+
+    Args:
+        plain: The projects that lie in one directory, which has the normalized name.
+        others: The places of the others.
+
+    Attributes:
+        others: See above.
+    """
+
+    def __init__(
+        self, plain: frozenset[ProjectName] = frozenset(), others: Mapping[ProjectName, Places] | None = None
+    ) -> None:
+        self._plain = plain
+        self.others = others or {}
+
+    @classmethod
+    def listed(cls, survey: RootListing, before: ProjectPlaces) -> ProjectPlaces:
+        """Return the places that a survey found.
+
+        Args:
+            survey: What lies in the root.
+            before: The places so far; of a name that is in both, the text of these is kept, for others keep it too.
+        """
+        directories, loose = survey.directories, survey.loose
+        plain = {name for name, raw in directories.items() if raw == (name,) and name not in loose}
+        kept = {name for name in before._plain if name in plain}
+        others = {
+            name: Places(directories.get(name, ()), loose.get(name, ()))
+            for name in (*directories, *(name for name in loose if name not in directories))
+            if name not in plain
+        }
+        return cls(frozenset(kept.union(plain)), others)
+
+    def of(self, name: ProjectName) -> Places:
+        """Return the places of a project; of one that is not there, the place where it would be."""
+        return self.others.get(name) or Places((name,))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._plain or name in self.others
+
+    def __iter__(self) -> Iterator[ProjectName]:
+        yield from self._plain
+        yield from self.others
+
+    def __len__(self) -> int:
+        return len(self._plain) + len(self.others)
+
+    def has_names_of(self, before: ProjectPlaces) -> bool:
+        """Return whether these are the places of the same projects, and the plain ones the same."""
+        return self._plain == before._plain and self.others.keys() == before.others.keys()
+
+    def changed(self, before: ProjectPlaces) -> set[ProjectName]:
+        """Return the projects that lie elsewhere than before, and those of which files lie in the root, which may have changed."""
+        others = {*self.others, *before.others}
+        return {
+            *(self._plain ^ before._plain),
+            *(name for name in others if self.others.get(name) != before.others.get(name)),
+            *(name for name, places in self.others.items() if places.loose),
+        }
