@@ -1,4 +1,4 @@
-"""Locks of projects: one writer at a time, in any process, by ``flock`` on the project's normalized directory.
+"""Locked projects: one writer at a time, by ``flock`` on the project's directory; what it links, renames and makes durable there.
 
 A lock covers all places of the project. A directory that was made only for the lock is removed with it. Blocking.
 """
