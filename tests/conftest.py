@@ -38,13 +38,13 @@ settings.load_profile("simpleindex")
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Return the number of workers of ``-n auto``.
 
-    Half as many more than processors: tests with real servers and clients wait half of their time (339 of 670 seconds of two
+    Twice as many as processors: tests with real servers and clients wait half of their time (339 of 670 seconds of two
     processors were used).
     """
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return processors if "not slow" in config.option.markexpr else processors + processors // 2
+    return processors if "not slow" in config.option.markexpr else 2 * processors
 
 
 @pytest.fixture(autouse=True)
