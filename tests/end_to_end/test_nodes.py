@@ -67,10 +67,10 @@ class Nodes:
     proxy: Proxy
     records: str
 
-    def upload(self, token: str, name: str, data: bytes) -> int:
+    def upload(self, token: str, name: str, data: bytes, version: str = "1.0") -> int:
         """Upload a wheel by the proxy; 0 if the connection broke."""
         try:
-            return upload(self.proxy, token, name, "1.0", data).status  # type: ignore[arg-type]
+            return upload(self.proxy, token, name, version, data).status  # type: ignore[arg-type]
         except (OSError, http.client.HTTPException):
             return 0
 
@@ -123,20 +123,28 @@ def wait_for_files(server: Server, expected: dict[str, str]) -> None:
 def test_nodes(nodes: Nodes) -> None:
     """One winner of a name; what was answered 200 is on every node, whole; a known name never vanishes; a revoked token counts nowhere."""
     token = nodes.publishing.token("--records", nodes.records)
+    # Under two spellings, which the store does not know to be one distribution.
+    versions = ["1.0" if number % 2 else "1.0.0" for number in range(WRITERS)]
     contents = [
-        wheel_bytes("contested", files={"which.py": str(number).encode()}) for number in range(WRITERS)
+        wheel_bytes("contested", version, files={"which.py": str(number).encode()})
+        for number, version in enumerate(versions)
     ]
     with ThreadPoolExecutor(16) as pool:
-        statuses = [*pool.map(lambda data: nodes.upload(token, "contested", data), contents)]
+        statuses = [
+            *pool.map(
+                lambda data, version: nodes.upload(token, "contested", data, version), contents, versions
+            )
+        ]
     assert Counter(statuses) == {200: 1, 409: WRITERS - 1}
-    winner = hashlib.sha256(contents[statuses.index(200)]).hexdigest()
+    first = statuses.index(200)
+    contested, winner = wheel_name("contested", versions[first]), hashlib.sha256(contents[first]).hexdigest()
     for each in nodes.nodes:
-        wait_for_files(each, {wheel_name("contested"): winner})
+        wait_for_files(each, {contested: winner})
     accepted, seen = uploads_under_kills(nodes, token)
     assert set(seen) <= {200, 503}, seen
     assert len(accepted) > UPLOADS // 3, len(accepted)
     expected = {wheel_name(name): hashlib.sha256(wheel_bytes(name)).hexdigest() for name in accepted}
-    expected[wheel_name("contested")] = winner
+    expected[contested] = winner
     possible = {
         wheel_name(f"p{number}"): hashlib.sha256(wheel_bytes(f"p{number}")).hexdigest()
         for number in range(UPLOADS)
