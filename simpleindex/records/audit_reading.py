@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
 
+    SharedLines = Callable[[AuditQuestion], Iterable[bytes]]
+
 _MOST: Final = 64 * 1024 * 1024
 """Bytes that are read from the end of the audit: some 200,000 lines, in a tenth of a second."""
 
@@ -35,9 +37,7 @@ class UploadNote:
     time: str
 
 
-def uploads_of(
-    path: str, name: ProjectName, shared: Callable[[AuditQuestion], Iterable[bytes]] | None = None
-) -> dict[str, UploadNote]:
+def uploads_of(path: str, name: ProjectName, shared: SharedLines | None = None) -> dict[str, UploadNote]:
     """Return who uploaded the files of a project, by file name.
 
     Args:
@@ -61,15 +61,22 @@ def _upload_notes(entries: Iterable[dict[str, Any]]) -> dict[str, UploadNote]:
     return notes
 
 
-def recent_entries(path: str, name: ProjectName, since: float) -> Iterator[dict[str, Any]]:
-    """Go through the latest entries about a project, as far as they are in the last MiB of the current file.
+def recent_entries(
+    path: str, name: ProjectName, since: float, shared: SharedLines | None = None
+) -> Iterator[dict[str, Any]]:
+    """Go through the latest entries about a project: those of all nodes, and those in the last MiB of the current file.
 
     Args:
         path: The audit; one that is missing or cannot be read has nothing.
         name: The project.
         since: The time, seconds since 1970.
+        shared: Returns lines of all nodes, as far as they can be had.
     """
-    return _entries(path, AuditQuestion(since=since, project=name), _RECENT)
+    question = AuditQuestion(since=since, project=name)
+    if shared is not None:
+        with suppress(OSError):
+            yield from matching_entries(shared(question), question)
+    yield from _entries(path, question, _RECENT)
 
 
 def latest_entries(path: str, since: float, events: frozenset[str]) -> Iterator[dict[str, Any]]:

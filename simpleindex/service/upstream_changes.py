@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.records.audit import Audit
+    from simpleindex.records.audit_reading import SharedLines
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.cached_listings import CachedListing
     from simpleindex.upstreams.listings.changes import ListingChange
@@ -41,6 +42,7 @@ class UpstreamChanges:
         cache: The cache of upstreams.
         directories: Return, for each local directory, whether it has a file of a project.
         now: The time, seconds since 1970.
+        shared: Returns lines of the audit of all nodes, which see the same changes; None without any.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class UpstreamChanges:
         cache: UpstreamCache,
         directories: Sequence[Callable[[ProjectName, str], bool]],
         now: Callable[[], float] = time.time,
+        shared: SharedLines | None = None,
     ) -> None:
+        self._shared = shared
         self._audit = audit
         self._cache = cache
         self._directories = directories
@@ -102,7 +106,7 @@ class UpstreamChanges:
         project, version = release
         return any(
             (each["event"], each.get("version")) == (event, version)
-            for each in recent_entries(self._audit.path, project, self._now() - _ONCE_SECONDS)
+            for each in recent_entries(self._audit.path, project, self._now() - _ONCE_SECONDS, self._shared)
         )
 
     def _record(self, event: str, upstream: str, release: Release, files: list[File]) -> None:

@@ -156,7 +156,11 @@ def test_a_database_that_is_away(tmp_path: Path) -> None:
     node = Node("postgresql://127.0.0.1:1/none", tmp_path)
     issue(NAME, now=NOW, end=89 * DAY).put(certificate_path(node.certs))
     outcome = node.look()
-    assert "postgresql://127.0.0.1:1/none" in outcome.error
+    assert (
+        "in postgresql://127.0.0.1:1/none, which cannot be used now (the server cannot be reached); see that"
+        in outcome.error
+    )
+    assert "certs cannot be written" in node.state.sentence_about(OSError(28, "No space", "certs"))
     assert not outcome.is_urgent
     assert outcome.look_again == NOW + timedelta(minutes=10)
     assert read_certificate(node.certs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +19,8 @@ from tests.fixtures.cached_upstream import ACME, CachedUpstreamFixture
 from tests.fixtures.deferreds import error
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from simpleindex.core.names import ProjectName
+    from simpleindex.records.audit_questions import AuditQuestion
 
 
 FIRST, SECOND, THIRD = "acme-1.0.zip", "acme-1.0.tar.gz", "acme-2.0.zip"
@@ -148,6 +148,38 @@ def test_flat_pages(world: World) -> None:
     changes = UpstreamChanges(world.audit, world.cache, [lambda *file: file in world.local])
     changes.of("wheels", None)("https://flat.example/", replace(listing, project=before), change)
     assert [(each["project"], each["version"]) for each in world.entries] == [("acme", "1.0")]
+
+
+def test_another_node_has_recorded_it(world: World) -> None:
+    """It is not recorded again; while the database is away, each node records what it sees."""
+    listing, lines = world.cache.listing(world.context.identity, ACME), list[bytes]()
+    assert listing is not None
+    change = listing_change(replace(listing.project, files=listing.project.files[:1]), None)
+    assert change is not None
+    world.local = {(ACME, file.filename) for file in listing.project.files}
+    is_away = False
+
+    def shared(_: AuditQuestion) -> list[bytes]:
+        if is_away:
+            raise OSError(112, "the server cannot be reached")
+        return lines
+
+    changes = UpstreamChanges(
+        world.audit,
+        world.cache,
+        [lambda *file: file in world.local],
+        world.clock.seconds,
+        shared,
+    )
+    changes.record("pypi", world.context.identity, listing, change)
+    assert len(world.entries) == 1
+    lines[:] = [json.dumps(entry).encode() for entry in world.entries]
+    Path(world.audit.path).unlink()
+    changes.record("pypi", world.context.identity, listing, change)
+    assert world.entries == []
+    is_away = True
+    changes.record("pypi", world.context.identity, listing, change)
+    assert len(world.entries) == 1
 
 
 def test_changes_that_take_nothing_away(world: World) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from simpleindex.core.errors import CannotStore, Unavailable
 from simpleindex.records.postgresql.locks import AdvisoryLocks
+from simpleindex.tls.acme.errors import cannot_write
 from simpleindex.tls.acme.issuing import parse_certificate
 from simpleindex.tls.acme.status import parse_status, request_text, status_json
 from simpleindex.tls.acme.store import ANNOUNCED, AcmeStore
@@ -66,14 +67,15 @@ class SharedAcmeStore(AcmeStore):
         self._sleep = sleep
 
     @property
-    def place(self) -> str:
-        """The database."""
-        return self._records.path
-
-    @property
     def account_place(self) -> str:
         """The rows of the account."""
         return f"{self._account} of the table simpleindex.acme_files in {self._records.path}"
+
+    def sentence_about(self, error: OSError) -> str:
+        """Return what is wrong and what to do: the database is away, or a file below ``--certs`` cannot be written."""
+        if error.filename != self._records.path:
+            return cannot_write(error, self._records.path)
+        return f"Nodes share certificates in {self._records.path}, which cannot be used now ({error.strerror}); see that it runs."
 
     def prepare(self) -> None:
         """Do nothing: the tables are made with those of the records."""
@@ -88,7 +90,7 @@ class SharedAcmeStore(AcmeStore):
             except CannotStore:
                 is_held = False
             except Unavailable:
-                raise OSError(errno.EHOSTDOWN, "the server cannot be reached", self.place) from None
+                raise OSError(errno.EHOSTDOWN, "the server cannot be reached", self._records.path) from None
             yield is_held
 
     def read_account(self, name: str) -> bytes | None:

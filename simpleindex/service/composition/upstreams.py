@@ -87,7 +87,13 @@ def compose_upstreams(runtime: Runtime, first: ServedDirectory, used_names: Used
     budget = DiskBudget(start.cache.size, start.cache.free, start.cache.largest_file)
     cache = UpstreamCache(str(settings.cache), budget)
     pins = Pins(str(settings.state), None if settings.records is None else PinTable(runtime.records))
-    changes = UpstreamChanges(runtime.audit, cache, [each.live.has_file for each in directories])
+    sharing = runtime.audit_sharing
+    changes = UpstreamChanges(
+        runtime.audit,
+        cache,
+        [each.live.has_file for each in directories],
+        shared=None if sharing is None else sharing.shared.lines,
+    )
     connector = _Connector(runtime, files, cache, pins, changes)
     connected = tuple(connector.connect(each) for each in start.upstreams)
     upstreams = Upstreams(connected, files, cache, pins, start, directories)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta  # noqa: TC003 (a field's type)
+from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import SimpleIndexError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class AcmeFailed(SimpleIndexError):
@@ -39,7 +43,7 @@ class ChallengeFailed(AcmeFailed, init=False):
         self.kind = kind
 
 
-def cannot_write(error: OSError, directory: object) -> str:
+def cannot_write(error: OSError, directory: str | Path) -> str:
     """Return the sentence about a file of ACME that cannot be written.
 
     Args:

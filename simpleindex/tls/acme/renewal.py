@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.system.log import logger
-from simpleindex.tls.acme.errors import AcmeFailed, cannot_write
+from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
 from simpleindex.tls.acme.schedule import (
     Lifetime,
@@ -214,7 +214,9 @@ class CertificateRequests:
         """Return the outcome of a trouble of this machine, such as a full disk, which may hinder writing a status too."""
         now = self._clock()
         present = read_certificate(self._certs)
-        sentence = f"{cannot_write(error, self._state.place)} The next try is in {_AFTER_TROUBLE.seconds // 60} minutes."
+        sentence = (
+            f"{self._state.sentence_about(error)} The next try is in {_AFTER_TROUBLE.seconds // 60} minutes."
+        )
         is_urgent = present is None or present.not_valid_after_utc <= now
         return Outcome(now + _AFTER_TROUBLE, error=sentence, is_urgent=is_urgent)
 

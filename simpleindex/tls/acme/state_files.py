@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from simpleindex.tls.acme.errors import cannot_write
 from simpleindex.tls.acme.status import parse_status, status_json
 from simpleindex.tls.acme.store import AcmeStore
 
@@ -50,11 +51,6 @@ class AcmeState(AcmeStore):
         self._status = self.home / "status.json"
 
     @property
-    def place(self) -> str:
-        """The directory of all of them."""
-        return str(self.home)
-
-    @property
     def account_place(self) -> str:
         """The directory of the account."""
         return str(self._account)
@@ -63,6 +59,10 @@ class AcmeState(AcmeStore):
     def account_directory(self) -> Path:
         """Where the account's key and URL lie."""
         return self._account
+
+    def sentence_about(self, error: OSError) -> str:
+        """Return what is wrong and what to do: a disk that is full, or a directory that is another user's."""
+        return cannot_write(error, self.home)
 
     def prepare(self) -> None:
         """Make the directories, readable by the server's user only."""

@@ -23,13 +23,12 @@ class AcmeStore(Protocol):
     """
 
     @property
-    def place(self) -> str:
-        """Where it is, for messages."""
-        ...
-
-    @property
     def account_place(self) -> str:
         """Where the account is, for messages."""
+        ...
+
+    def sentence_about(self, error: OSError) -> str:
+        """Return what is wrong and what to do, for the operator."""
         ...
 
     def prepare(self) -> None:

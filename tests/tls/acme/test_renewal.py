@@ -283,7 +283,7 @@ def test_a_state_that_cannot_be_written_is_a_sentence(files_world: World, error:
         with Faults(at, error, for_ever=True).between():
             outcome = files_world.requests.look()
         assert os.strerror(error) in outcome.error
-        assert files_world.state.place in outcome.error
+        assert str(files_world.certs.parent / "acme") in outcome.error
         assert outcome.look_again == files_world.now + timedelta(minutes=10)
         assert read_certificate(files_world.certs) == present
 
