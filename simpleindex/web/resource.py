@@ -243,25 +243,28 @@ class IndexResource(Resource):
                 return moved(301, relative_location(request.target, location))
             case UploadRoute():
                 return upload_refused(("OPTIONS",) if self._changing is None else ("POST", "OPTIONS"))
-            case OwnPageRoute(page):
-                if self._people is not None and first_segment(target) in self._people.own:
-                    return await self._people.answer(target, reader, request)
-                if page.startswith(API_PREFIX) and self._changing is not None:
-                    return await self._changing.answer(request)
-                if page.startswith(WHY_PREFIX):
-                    return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, request)
-                if self._downloads is not None and first_segment(target) in DOWNLOAD_PAGES:
-                    return await self._downloads().answer(page, reader, request)
-                if page == "metrics":
-                    if self.metrics is None:
-                        raise NotHere(
-                            "page of metrics (it needs the extra metrics, and no --metrics-for off)"
-                        )
-                    return await self.metrics.answer_reader(reader)
-                if page == "docs" or page.startswith(DOCS_PREFIX):
-                    return document_response(page[len(DOCS_PREFIX) :], request)
-                return await self._status.answer(page, request)
+            case OwnPageRoute():
+                return await self._read_own_page(target, reader, request)
         raise NotHere("page")
+
+    async def _read_own_page(self, target: OwnPageRoute, reader: Identity, request: RequestInfo) -> Response:
+        """Answer a page below ``/-/`` that only those may read who may enter."""
+        page, segment = target.name, first_segment(target)
+        if self._people is not None and segment in self._people.own:
+            return await self._people.answer(target, reader, request)
+        if page.startswith(API_PREFIX) and self._changing is not None:
+            return await self._changing.answer(request)
+        if page.startswith(WHY_PREFIX):
+            return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, request)
+        if self._downloads is not None and segment in DOWNLOAD_PAGES:
+            return await self._downloads().answer(page, reader, request)
+        if page == "metrics":
+            if self.metrics is None:
+                raise NotHere("page of metrics (it needs the extra metrics, and no --metrics-for off)")
+            return await self.metrics.answer_reader(reader)
+        if page == "docs" or page.startswith(DOCS_PREFIX):
+            return document_response(page[len(DOCS_PREFIX) :], request)
+        return await self._status.answer(page, request)
 
     async def _trial(self, target: FileRoute, reader: Identity, request: RequestInfo) -> Response:
         """Answer the request of a trial on this machine: a file as everywhere, which is not counted as a download."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 IN_ATTRIB = 0x4
 IN_CLOSE_WRITE = 0x8
@@ -68,6 +68,25 @@ class Changes:
     ended: tuple[int, ...] = ()
 
 
+@dataclass(slots=True)
+class _Batch:
+    """What the events read so far come to; as in :class:`Changes`, and the names that each watch has named since it was added."""
+
+    root: bool = False
+    root_gone: bool = False
+    directories: set[str] = field(default_factory=set)
+    entries: dict[str, bool] = field(default_factory=dict)
+    files: dict[str, set[bytes]] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
+    named: dict[int, set[bytes]] = field(default_factory=dict)
+
+    def changes(self) -> Changes:
+        directories = frozenset(self.directories)
+        return Changes(
+            self.root, self.root_gone, False, directories, self.entries, self.files, tuple(self.ended)
+        )
+
+
 class WatchedNames:
     """Which first-level directories are watched, by the numbers of their watches.
 
@@ -96,12 +115,7 @@ class WatchedNames:
 
     def sum_up(self, data: bytes) -> Changes:
         """Sum up events, and forget the names that mean another directory now, or none."""
-        root = root_gone = False
-        directories: set[str] = set()
-        entries: dict[str, bool] = {}
-        named: dict[int, set[bytes]] = {}
-        files: dict[str, set[bytes]] = {}
-        ended: list[int] = []
+        batch = _Batch()
         end = 0
         # Not by inotify_simple's parse_events, which takes as long as all the rest when thousands of files arrive: the names
         # of what lies in a project's directory are not decoded here.
@@ -111,38 +125,47 @@ class WatchedNames:
             if mask & IN_Q_OVERFLOW:
                 return Changes(overflow=True)
             # Temporary names make noise, but what is written under one may have a second name by the time it is complete.
-            is_hidden = length and data[begin] == _DOT
-            if wd != self.root_wd:
-                if mask & _NAMED:
-                    named.setdefault(wd, set()).add(data[begin:end])
-                if is_hidden and not mask & IN_CLOSE_WRITE:
-                    continue
-                directories.update(self._names.get(wd, ()))
-                if mask & _SELF_GONE:
-                    _add_names(files, self._names.get(wd, ()), named.pop(wd, set()))
-                    if self._drop(wd, ended):
-                        root = True
+            is_noise = bool(length) and data[begin] == _DOT and not mask & IN_CLOSE_WRITE
+            if wd == self.root_wd:
+                self._sum_up_root(os.fsdecode(data[begin:end].rstrip(b"\0")), mask, batch, is_noise=is_noise)
                 continue
-            name = os.fsdecode(data[begin:end].rstrip(b"\0"))
-            if name and mask & _APPEARED:
-                entries[name] = bool(mask & IN_ISDIR)
-            if is_hidden and not mask & IN_CLOSE_WRITE:
+            if mask & _NAMED:
+                batch.named.setdefault(wd, set()).add(data[begin:end])
+            if is_noise:
                 continue
-            if name and mask & _RENAMED:
-                root = True
-                wd = self.wds.get(name, -1)
-                _add_names(files, self._names.get(wd, ()), named.pop(wd, set()))
-                directories.update(self._drop(wd, ended))
-                if mask & IN_ISDIR:
-                    directories.add(name)
-            elif name and mask & IN_ISDIR:
-                directories.add(name)
-            else:
-                root = True
-                root_gone = root_gone or bool(mask & _SELF_GONE)
-        for wd, raw_names in named.items():
-            _add_names(files, self._names.get(wd, ()), raw_names)
-        return Changes(root, root_gone, False, frozenset(directories), entries, files, tuple(ended))
+            batch.directories.update(self._names.get(wd, ()))
+            if mask & _SELF_GONE:
+                self._name_files(wd, batch)
+                batch.root = bool(self._drop(wd, batch.ended)) or batch.root
+        for wd in tuple(batch.named):
+            self._name_files(wd, batch)
+        return batch.changes()
+
+    def _sum_up_root(self, name: str, mask: int, batch: _Batch, *, is_noise: bool) -> None:
+        """Add an event of the root: of an entry, or of itself where there is no name."""
+        if name and mask & _APPEARED:
+            batch.entries[name] = bool(mask & IN_ISDIR)
+        if is_noise:
+            return
+        if name and mask & _RENAMED:
+            batch.root = True
+            wd = self.wds.get(name, -1)
+            self._name_files(wd, batch)
+            batch.directories.update(self._drop(wd, batch.ended))
+            if mask & IN_ISDIR:
+                batch.directories.add(name)
+        elif name and mask & IN_ISDIR:
+            batch.directories.add(name)
+        else:
+            batch.root = True
+            batch.root_gone = batch.root_gone or bool(mask & _SELF_GONE)
+
+    def _name_files(self, wd: int, batch: _Batch) -> None:
+        """Add the files that a watch has named so far to those of each name that its directory has now."""
+        padded_names = batch.named.pop(wd, ())
+        for directory in self._names.get(wd, ()):
+            files = batch.files.setdefault(directory, set())
+            files.update(name.rstrip(b"\0") for name in padded_names)
 
     def _drop(self, wd: int, ended: list[int]) -> tuple[str, ...]:
         """Forget a watch, since it would follow its directory to another name; return the names it had here."""
@@ -152,11 +175,3 @@ class WatchedNames:
         if names:
             ended.append(wd)
         return names
-
-
-def _add_names(
-    files: dict[str, set[bytes]], directories: Iterable[str], padded_names: Iterable[bytes]
-) -> None:
-    """Add names from events, which zeros may follow, to those of each directory."""
-    for directory in directories:
-        files.setdefault(directory, set()).update(name.rstrip(b"\0") for name in padded_names)
