@@ -76,6 +76,7 @@ class NodeSimpleindex(EveryCoreSimpleindex):
     """One node over the bucket."""
 
     engines: ClassVar[Engines]
+    further: ClassVar[tuple[str, ...]] = ()
 
     @property
     def cache(self) -> Path:
@@ -84,7 +85,14 @@ class NodeSimpleindex(EveryCoreSimpleindex):
     def command(self) -> list[str]:
         command = super().command()
         command[command.index("--path") + 1] = self.engines.location
-        return [*command, "--records", self.engines.records, "--access", str(self.engines.access)]
+        return [
+            *command,
+            "--records",
+            self.engines.records,
+            "--access",
+            str(self.engines.access),
+            *self.further,
+        ]
 
     def environment(self) -> dict[str, str]:
         return {**self.engines.store.environment()}
@@ -97,7 +105,7 @@ class NodesSimpleindex(NodeSimpleindex):
 
     def command(self) -> list[str]:
         nodes = [
-            _node(f"{self.name} {number}", self.engines)(self.workplace, self.repository)
+            _node(f"{self.name} {number}", self.engines, *self.further)(self.workplace, self.repository)
             for number in range(self.count)
         ]
         config = configuration(self.place, self.port, [node.port for node in nodes])
@@ -192,8 +200,8 @@ def _engines(bench: Bench) -> Iterator[Engines]:
         yield Engines(store.start(), database.create_database(), f"s3://{BUCKET}/python", access)
 
 
-def _node(name: str, engines: Engines) -> type[NodeSimpleindex]:
-    return type("Node", (NodeSimpleindex,), {"name": name, "engines": engines})
+def _node(name: str, engines: Engines, *further: str) -> type[NodeSimpleindex]:
+    return type("Node", (NodeSimpleindex,), {"name": name, "engines": engines, "further": further})
 
 
 def _fill(engines: Engines, served: Repository) -> None:
@@ -225,13 +233,17 @@ def _fill(engines: Engines, served: Repository) -> None:
 def _measure_nodes(bench: Bench, engines: Engines) -> None:
     small = repository.repository(bench.workplace.repositories, *bench.sizes.small)
     _fill(engines, small)
+    variants = [(f"simpleindex, {count} nodes", count, ()) for count in _NODES]
     kinds: list[type[Server]] = [
         type(
-            f"Nodes{count}",
+            "Nodes",
             (NodesSimpleindex,),
-            {"name": f"simpleindex, {count} nodes", "count": count, "engines": engines},
+            {"name": name, "count": count, "engines": engines, "further": further},
         )
-        for count in _NODES
+        for name, count, further in (
+            *variants,
+            ("simpleindex, 1 node, --bucket-cache 0", 1, ("--bucket-cache=0",)),
+        )
     ]
     kinds += bench.further(type("Peer", (BucketPypiron,), {"engines": engines}))
     with bench.started(kinds, small) as servers:
@@ -239,13 +251,14 @@ def _measure_nodes(bench: Bench, engines: Engines) -> None:
 
 
 def _measure_fresh_start(bench: Bench, engines: Engines) -> None:
-    """The first node takes facts from the objects' metadata, others from the database."""
+    """The first node takes facts from the objects' metadata, others from the database, one that was there before from its cache."""
     served = repository.repository(bench.workplace.repositories, *bench.sizes.objects)
     place = Engines(engines.store, engines.records, f"s3://{BUCKET}/many", engines.access)
     _fill(place, served)
-    for name in ("first node", "fresh node"):
-        server = _node(name, place)(bench.workplace, served)
-        shutil.rmtree(server.cache, ignore_errors=True)
+    for name in ("first node", "fresh node", "restarted node"):
+        server = _node("starting node", place)(bench.workplace, served)
+        if name != "restarted node":
+            shutil.rmtree(server.cache, ignore_errors=True)
         print(f"nodes, start [{served.files}] {name}", file=sys.stderr)
         begin = time.monotonic()
         server.launch()

@@ -106,7 +106,8 @@ class SeaweedFS(ObjectStoreServer):
             "actions": ["Admin", "Read", "Write", "List"],
         }
         (home / "ids.json").write_text(json.dumps({"identities": [identity]}))
-        self._filer = free_port()
+        # weed would listen for its own calls 10,000 ports above each of these, where others may be.
+        self._filer, self._filer_calls = free_port(), free_port()
         self._gateways = gateways
 
     def start(self) -> Self:
@@ -114,8 +115,16 @@ class SeaweedFS(ObjectStoreServer):
         gateway, master, volume = free_port(), free_port(), free_port()
         self._launch(
             *("weed", "server", f"-dir={self._home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
-            *(f"-master.port={master}", f"-volume.port={volume}", "-filer", f"-filer.port={self._filer}"),
-            *("-s3", f"-s3.port={gateway}", f"-s3.config={self._home}/ids.json", "-s3.port.iceberg=0"),
+            *(f"-master.port={master}", f"-master.port.grpc={free_port()}"),
+            *(f"-volume.port={volume}", f"-volume.port.grpc={free_port()}"),
+            *("-filer", f"-filer.port={self._filer}", f"-filer.port.grpc={self._filer_calls}"),
+            *(
+                "-s3",
+                f"-s3.port={gateway}",
+                f"-s3.port.grpc={free_port()}",
+                f"-s3.config={self._home}/ids.json",
+                "-s3.port.iceberg=0",
+            ),
             *(
                 "-s3.port.lance=0",
                 "-master.telemetry=false",
@@ -140,7 +149,8 @@ class SeaweedFS(ObjectStoreServer):
                 "weed",
                 "s3",
                 f"-port={self.ports[gateway]}",
-                f"-filer=127.0.0.1:{self._filer}",
+                f"-port.grpc={free_port()}",
+                f"-filer=127.0.0.1:{self._filer}.{self._filer_calls}",
                 "-ip.bind=127.0.0.1",
             ),
             *(f"-config={self._home}/ids.json", "-port.iceberg=0", "-port.lance=0"),
