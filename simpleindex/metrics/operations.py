@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from simpleindex.system.operation_times import OperationTimes
     from simpleindex.upstreams.cache.cache_space import CacheSpace
+    from simpleindex.upstreams.cached import ListingAnswers
 
 
 def records_families(times: OperationTimes) -> Iterator[MetricFamily]:
@@ -69,6 +70,28 @@ def upstream_families(upstreams: Mapping[str, OperationTimes]) -> Iterator[Metri
             for operation, durations in each.durations.items()
             if durations.succeeded
         },
+    )
+
+
+def listing_families(
+    answers: Mapping[str, ListingAnswers], reused: Mapping[str, int]
+) -> Iterator[MetricFamily]:
+    """Return how often listings of upstreams were in the cache.
+
+    Args:
+        answers: By the names of the upstreams.
+        reused: How often an answer was used again without a question to its upstream, by the same names.
+    """
+    counts: dict[tuple[str, ...], float] = {}
+    for name, each in answers.items():
+        counts[name, "cached"] = each.fresh + reused.get(name, 0)
+        counts[name, "requested"] = each.requested
+        counts[name, "stale"] = each.stale
+    yield counters(
+        "simpleindex_upstream_listings",
+        "Listings of an upstream that pages and files needed, by where they came from.",
+        ("upstream", "result"),
+        counts,
     )
 
 

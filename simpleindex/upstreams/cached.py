@@ -67,16 +67,35 @@ class CacheOptions:
     memory: int = MEMORY
 
 
+@dataclass(slots=True)
+class ListingAnswers:
+    """How often a listing was needed, for a page or for a file.
+
+    Attributes:
+        fresh: It was in the cache, or that there is none, and needed no request.
+        requested: It was requested.
+        stale: An older one was used, because the upstream failed or was slow.
+    """
+
+    fresh: int = 0
+    requested: int = 0
+    stale: int = 0
+
+
 class CachedSource:
     """Offers the projects of an upstream. It requests each listing and file once for all clients, and survives its outages.
 
     Args:
         context: The upstream and its cache.
         options: How it is cached.
+
+    Attributes:
+        answers: How often listings were needed.
     """
 
     def __init__(self, context: CacheContext, options: CacheOptions | None = None) -> None:
         options = options or CacheOptions()
+        self.answers = ListingAnswers()
         self._context = context
         self._origin = FileOrigin(context.upstream.name, Delivery.CACHED)
         flights = SingleFlight()
@@ -125,10 +144,19 @@ class CachedSource:
 
     async def project(self, name: ProjectName) -> Project:
         """Return a project as the upstream lists it, or listed it before it failed."""
-        project = self._listings.fresh_project(name)
+        try:
+            project = self._listings.fresh_project(name)
+        except NotHere:
+            self.answers.fresh += 1
+            raise
         if project is not None:
+            self.answers.fresh += 1
             return project
+        self.answers.requested += 1
         entry, stale = await self._listings.current(name)
+        if stale:
+            self.answers.requested -= 1
+            self.answers.stale += 1
         return entry.project(stale=stale)
 
     def lifetime(self, name: ProjectName) -> AnswerLifetime | None:

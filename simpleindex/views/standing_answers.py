@@ -22,11 +22,20 @@ _LOOK_SECONDS: Final = 0.1
 """Seconds between two looks whether rules or pins have changed."""
 
 
+class _Uses:
+    """How often the answers of one source were used."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class _Standing(NamedTuple):
-    source: Source
-    project: Project
+    answer: tuple[Source, Project]
     until: float
     listings: tuple[FreshAnswer, ...]
+    uses: _Uses
 
 
 class StandingAnswers:
@@ -47,8 +56,9 @@ class StandingAnswers:
         self._lacks = lacks
         self._was_used = was_used
         self._standing: SizedCache[ProjectName, _Standing] = SizedCache(
-            _MOST_BYTES, lambda standing: standing.project.memory
+            _MOST_BYTES, lambda standing: standing.answer[1].memory
         )
+        self._uses: dict[Source, _Uses] = {}
         self._sources: tuple[Source, ...] = ()
         self._revisions: list[object] = []
         self._next_look = 0.0
@@ -62,7 +72,7 @@ class StandingAnswers:
         standing = self._standing.get(name)
         if standing is None:
             return None
-        source, project, until, listings = standing
+        answer, until, listings, uses = standing
         now = self._clock.seconds()
         if now >= self._next_look and self._has_changed(now):
             return None
@@ -71,7 +81,8 @@ class StandingAnswers:
                 if now >= listing.fresh_until:
                     break
             else:
-                return source, project
+                uses.count += 1
+                return answer
         self._standing.pop(name)
         return None
 
@@ -97,7 +108,14 @@ class StandingAnswers:
             self._sources = tuple({*self._sources, *asked})
         if now >= self._next_look:
             self._has_changed(now)
-        self._standing.put(name, _Standing(*answer, until, tuple(listings)))
+        self._standing.put(name, _Standing(answer, until, tuple(listings), self._uses_of(answer[0])))
+
+    def uses(self, source: Source) -> int:
+        """Return how often answers of a source were used again."""
+        return self._uses_of(source).count
+
+    def _uses_of(self, source: Source) -> _Uses:
+        return self._uses.setdefault(source, _Uses())
 
     def forget(self) -> None:
         """Forget all answers."""

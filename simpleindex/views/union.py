@@ -120,6 +120,11 @@ class UnionSource:
         if self._standing is not None:
             self._standing.forget()
 
+    def standing_uses(self) -> dict[str, int]:
+        """Return how often an upstream's answer was used again without a question to it, by the upstream's name."""
+        standing = self._standing
+        return {} if standing is None else {each.name: standing.uses(each.source) for each in self._upstreams}
+
     async def projects(self) -> ProjectList:
         """Return the local projects, and those of the upstreams whose projects are listed."""
         rules = self._rules

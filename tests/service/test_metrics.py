@@ -137,7 +137,11 @@ def test_the_state_of_a_service(world: ServiceFixture, everything: IndexService)
     logins.failed.record("bob", "192.0.2.7", "wrong password")
     world.ask("/simple/acme/", server=1)
     world.ask("/acme/acme-1.0-py3-none-any.whl", server=1)
+    (upstream,) = upstreams.connected
+    upstream.cached.answers.fresh = 2
+    everything.index.sources.views["main"].standing_uses = lambda: {"behind": 3}  # type: ignore[attr-defined]
     values = metric_values(families(everything))
+    assert values["simpleindex_upstream_listings_total{upstream=behind,result=cached}"] == 5
     assert values["simpleindex_failed_logins_total"] == 1
     assert values["simpleindex_refused_downloads_total{rule=none}"] == 1
     assert values["simpleindex_page_renderings_total"] == 1
@@ -146,7 +150,6 @@ def test_the_state_of_a_service(world: ServiceFixture, everything: IndexService)
     assert values["simpleindex_cache_entries{kind=file}"] == values["simpleindex_cache_bytes"] == 0
     assert values["simpleindex_rules_valid"] == 1
     assert values["simpleindex_cache_evictions_total{upstream=behind}"] == 0
-    (upstream,) = upstreams.connected
     upstreams.cache.space.evictions[index_directory(upstream.settings.identity, 16)] += 2
     upstreams.cache.space.evictions[index_directory(upstream.settings.identity)] += 1
     values = metric_values(families(everything))

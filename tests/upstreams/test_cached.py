@@ -19,6 +19,7 @@ from simpleindex.core.errors import Changed, NotAllowed, NotHere, SimpleIndexErr
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.cache.cache_space import DiskBudget
+from simpleindex.upstreams.cached import ListingAnswers
 from simpleindex.upstreams.errors import FileRefused, UpstreamFailed, WrongFile
 from tests.fixtures.cached_upstream import (
     ACME,
@@ -139,6 +140,7 @@ def test_absence_is_remembered_briefly(world: CachedUpstreamFixture) -> None:
     other = ProjectName("other")
     assert isinstance(error(world.ask(other)), NotHere)
     assert isinstance(error(world.ask(other)), NotHere)
+    assert world.source.answers == ListingAnswers(fresh=1, requested=1)
     with pytest.raises(NotHere):
         at_once(world.source.project(other))
     assert world.listings_asked() == 1
@@ -166,6 +168,7 @@ def test_an_upstream_that_is_away_is_not_missed(world: CachedUpstreamFixture) ->
     stale = world.project()
     assert (stale.stale, stale.files) == (True, project.files)
     assert world.project() is stale
+    assert world.source.answers == ListingAnswers(fresh=0, requested=1, stale=2)
     assert world.listings_asked() == 2
     assert [line for line in world.lines if "down" in line] == world.lines
     world.clock.advance(11)

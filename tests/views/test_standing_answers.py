@@ -94,11 +94,14 @@ def world(tmp_path: Path) -> StandingAnswersFixture:
 
 def test_is_not_asked_again(world: StandingAnswersFixture) -> None:
     """Each time it is the same object, so that its page stays good; files come from the same upstream."""
+    before = world.union.standing_uses()["upstream"]
     first = at_once(world.union.project(ACME))
     world.clock.advance(5)
     assert not world.is_asked()
     assert at_once(world.union.project(ACME)) is first
     assert result(world.union.file(ACME, WHEEL)).size == len(DATA)
+    assert world.union.standing_uses() == {"upstream": before + 4}
+    assert (world.source.answers.requested, world.source.answers.stale) == (1, 0)
     world.clock.advance(world.times.fresh_for(None))
     assert world.is_asked()
 

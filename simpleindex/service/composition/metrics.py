@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.metrics.catalogue import catalogue_families
 from simpleindex.metrics.facts import metric_facts
 from simpleindex.metrics.families import counter, counters, gauge, gauges
-from simpleindex.metrics.operations import cache_families, records_families, store_families, upstream_families
+from simpleindex.metrics.operations import (
+    cache_families,
+    listing_families,
+    records_families,
+    store_families,
+    upstream_families,
+)
 from simpleindex.metrics.requests import RequestMetrics
 from simpleindex.metrics.worker_reports import decode_families, encode_families, merge_reports
 from simpleindex.service.report import report_of
@@ -156,6 +163,8 @@ class IndexMetrics:
         if upstreams is None:
             return
         yield from upstream_families(self.upstreams)
+        answers = {each.settings.name: each.cached.answers for each in upstreams.connected}
+        yield from listing_families(answers, self._reused_answers())
         identities = {each.settings.name: each.settings.identity for each in upstreams.connected}
         yield from cache_families(upstreams.cache.space, identities)
         now = time.time()
@@ -171,6 +180,15 @@ class IndexMetrics:
         advisories = upstreams.files.lists.advisories_modified
         if advisories is not None:
             yield gauge("simpleindex_advisories_age_seconds", "Age of the newest advisory.", now - advisories)
+
+    def _reused_answers(self) -> Counter[str]:
+        from simpleindex.views.union import UnionSource  # noqa: PLC0415  (only with upstreams)
+
+        reused: Counter[str] = Counter()
+        for view in self._parts.sources.views.values():
+            if isinstance(view, UnionSource):
+                reused.update(view.standing_uses())
+        return reused
 
     async def text(self) -> tuple[bytes, str]:
         """Return the metrics as Prometheus reads them, and their content type; of all workers, where there are several."""
