@@ -250,8 +250,9 @@ class IndexService(Service):
         if self._supervisor is not None and report.ready:
             self._gate.end_wait()
             self._supervisor.complete()
-        forgetting = self.index.runtime.threads.reads.run(directory.forget_others)
-        forgetting.addErrback(log_failure)
+        if self._is_first_worker:
+            forgetting = self.index.runtime.threads.reads.run(directory.forget_others)
+            forgetting.addErrback(log_failure)
 
     # The end
 

@@ -21,7 +21,7 @@ from pypi_simple import DistributionPackage, IndexPage, ProjectPage
 from simpleindex.core.files import File, Sidecar, file_order
 from simpleindex.core.model import Project, ProjectList, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
-from simpleindex.web.pages import templates
+from simpleindex.web.pages import simple, templates
 from simpleindex.web.pages.simple import project_html, project_json, root_html, root_json
 
 ACME = ProjectName("acme")
@@ -608,3 +608,15 @@ def test_a_project_that_is_denied_says_so() -> None:
     assert json.loads(project_json(denied, URL))["_denied"] == "A rule <b>denies</b> it."
     page = project_html(denied, URL)
     assert b"No files are offered: <bdi>A rule &lt;b&gt;denies&lt;/b&gt; it.</bdi>" in page
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5])
+def test_a_list_of_very_many_is_made_in_pieces(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name is there once, in order, whichever piece it is in; no piece is all of a large list."""
+    monkeypatch.setattr(simple, "_PIECE", 2)
+    names = tuple(ProjectName(f"p{each}") for each in range(number))
+    page = json.loads(root_json(ProjectList(names, serials=dict.fromkeys(names, 7))))
+    assert page["projects"] == [{"name": name, "_last-serial": 7} for name in names]
+    assert json.loads(root_json(ProjectList(names)))["projects"] == [{"name": name} for name in names]
+    assert re.findall('<a href="(p[0-9])/">', root_html(ProjectList(names)).decode()) == list(names)
+    assert b"\0" not in root_html(ProjectList(names))

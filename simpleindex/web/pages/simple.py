@@ -27,10 +27,11 @@ from simpleindex.web.pages.notes import (
 from simpleindex.web.pages.templates import PROJECT_SCRIPT, ROOT_SCRIPT, html_page, read_template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.core.files import File
     from simpleindex.core.model import Project, ProjectList
+    from simpleindex.core.names import ProjectName
 
 # The newest version of the standard (PEP 792). Never 1.2's keys (PEP 708 was rejected), nor 1.5 without PEP 752.
 _API_VERSION: Final = "1.4"
@@ -38,6 +39,12 @@ _API_VERSION: Final = "1.4"
 _PROJECTS: Final = read_template("projects.html")
 _NO_PROJECTS: Final = read_template("no_projects.html")
 _PROJECT: Final = read_template("project.html")
+
+_LINKS: Final = "\0links\0"
+"""Where the links of a list of projects come; no other text of a page has control characters in it."""
+
+_PIECE: Final = 10_000
+"""Projects of a list that are rendered in one go."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # uv's times end on 9999-12-30, and a client's conversion to local time must not leave the calendar either.
@@ -69,17 +76,22 @@ def root_json(projects: ProjectList) -> bytes:
     Serials are written as PyPI does, in keys that PEP 691 leaves to servers ("_" first); bandersnatch reads them.
     """
     serials, names = projects.serials, projects.names
-    # Piece by piece, since the names need no escaping: json.dumps lets nothing else run until all of a large list is written.
+    # Not by json.dumps, which lets nothing else run until all of a large list is written.
+    meta: dict[str, Any] = {"api-version": _API_VERSION}
     if serials is None:
-        meta: dict[str, Any] = {"api-version": _API_VERSION}
-        listed = ",".join([f'{{"name":"{name}"}}' for name in names])
+        rows = _rows(names, lambda name: f',{{"name":"{name}"}}')
     else:
-        meta = {
-            "api-version": _API_VERSION,
-            "_last-serial": max((serials[name] for name in names), default=0),
-        }
-        listed = ",".join([f'{{"name":"{name}","_last-serial":{serials[name]}}}' for name in names])
-    return b'{"meta":%b,"projects":[%b]}' % (_json(meta), listed.encode())
+        meta["_last-serial"] = max((serials[name] for name in names), default=0)
+        rows = _rows(names, lambda name: f',{{"name":"{name}","_last-serial":{serials[name]}}}')
+    first, *others = rows or [b","]
+    return b"".join([b'{"meta":', _json(meta), b',"projects":[', first[1:], *others, b"]}"])
+
+
+def _rows(names: Sequence[ProjectName], row: Callable[[ProjectName], str]) -> list[bytes]:
+    """Return the rows of a list of projects in pieces; normalized names need no escaping in JSON or HTML."""
+    # Each piece is made in few calls during which no other thread runs.
+    pieces = (names[start : start + _PIECE] for start in range(0, len(names), _PIECE))
+    return ["".join([row(name) for name in piece]).encode() for piece in pieces]
 
 
 def project_json(project: Project, base_url: str | None, files_url: str | None = None) -> bytes:
@@ -160,15 +172,16 @@ def root_html(projects: ProjectList, about: IndexDescription = NOTHING_MORE, vie
         about: The index.
         view: In which view.
     """
-    # Normalized names need no escaping.
     body = (_PROJECTS if projects.names else _NO_PROJECTS).substitute(
         count=plural(len(projects.names), "project"),
         command=install_command("PROJECT", about),
         notes=f"{ca_note(about, '')}{surroundings(about, view)}",
-        links="".join([f'<a href="{name}/">{name}</a>\n' for name in projects.names]),
+        links=_LINKS,
         script=ROOT_SCRIPT,
     )
-    return _page("Package index", (), body)
+    before, _, after = _page("Package index", (), body).partition(_LINKS.encode())
+    links = _rows(projects.names, lambda name: f'<a href="{name}/">{name}</a>\n')
+    return b"".join([before, *links, after])
 
 
 def project_html(
