@@ -145,6 +145,22 @@ def test_a_source_that_is_damaged(state: tuple[Path, str], tmp_path: Path, capsy
     assert "records.sqlite3" in capsys.readouterr().err
 
 
+def test_counts_that_are_damaged_or_missing(
+    state: tuple[Path, str], tmp_path: Path, capsys: Captured
+) -> None:
+    """Damaged ones end the copy before anything is there; without any no file of counts is made."""
+    directory, _ = state
+    (directory / "downloads.sqlite3").write_bytes(b"no database, and long enough to be looked at" * 30)
+    new = tmp_path / "new"
+    assert main(["records", "copy", f"sqlite:{directory}", f"sqlite:{new}"]) == 2
+    assert "downloads.sqlite3" in capsys.readouterr().err
+    assert not new.exists()
+    (directory / "downloads.sqlite3").unlink()
+    assert main(["records", "copy", f"sqlite:{directory}", f"sqlite:{new}"]) == 0
+    assert "0 downloads" in capsys.readouterr().out
+    assert not (new / "downloads.sqlite3").exists()
+
+
 def test_a_target_that_cannot_be_written(state: tuple[Path, str], tmp_path: Path, capsys: Captured) -> None:
     directory, _ = state
     (tmp_path / "file").touch()
