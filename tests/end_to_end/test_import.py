@@ -292,7 +292,8 @@ class SlowIndex:
     allowed: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
-        further = {"filler.bin": os.urandom(1 << 20)}
+        # So large that it is not written together with the other one.
+        further = {"filler.bin": os.urandom(9 << 20)}
         self._files = {
             wheel_name("acme-lib", "1.0"): wheel_bytes("acme-lib", "1.0"),
             wheel_name("acme-lib", "2.0"): wheel_bytes("acme-lib", "2.0", files=further),
@@ -306,7 +307,12 @@ class SlowIndex:
         if path == "/simple/":
             return JSON, json.dumps({**meta, "projects": [{"name": "acme-lib"}]}).encode()
         entries = [
-            {"filename": name, "url": f"/{name}", "hashes": {"sha256": hashlib.sha256(data).hexdigest()}}
+            {
+                "filename": name,
+                "url": f"/{name}",
+                "size": len(data),
+                "hashes": {"sha256": hashlib.sha256(data).hexdigest()},
+            }
             for name, data in self._files.items()
         ]
         listing = {**meta, "name": "acme-lib", "files": entries}
