@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
 
@@ -26,11 +27,26 @@ if TYPE_CHECKING:
 _JSON = "application/vnd.pypi.simple.v1+json"
 
 
+_FRESH = """
+from twisted.scripts.twistd import run
+from simpleindex.web import listings
+listings._REVALIDATE = "Cache-Control", "max-age=600, public"
+run()
+"""
+
+
 class Upstream(ImmutableSimpleindex):
-    """What all of them ask: on the processor of the load, so that it takes nothing from who is measured."""
+    """What all of them ask: on the processor of the load, so that it takes nothing from who is measured.
+
+    Its pages are fresh for ten minutes, as PyPI's are. Not all of the servers obey that, and else only some would ask again.
+    """
 
     name = "upstream"
     processor = LOAD_PROCESSOR
+
+    def command(self) -> list[str]:
+        _, *options = super().command()
+        return [sys.executable, "-c", _FRESH, *options]
 
     def nearest(self) -> str:
         """The URL of its index, without the relay of a distance."""
