@@ -18,6 +18,7 @@ from simpleindex.access.token_options import TokenOptions
 from simpleindex.archives.examination import requests
 from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.bucket.facts import metadata_of
+from simpleindex.core.text import plural
 from simpleindex.records.opening import open_records
 from simpleindex.records.tokens import TokenTable
 from tests.benchmarks import load, repository
@@ -233,7 +234,7 @@ def _fill(engines: Engines, served: Repository) -> None:
 def _measure_nodes(bench: Bench, engines: Engines) -> None:
     small = repository.repository(bench.workplace.repositories, *bench.sizes.small)
     _fill(engines, small)
-    variants = [(f"simpleindex, {count} nodes", count, ()) for count in _NODES]
+    variants = [(f"simpleindex, {plural(count, 'node')}", count, ()) for count in _NODES]
     kinds: list[type[Server]] = [
         type(
             "Nodes",

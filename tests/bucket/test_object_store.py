@@ -171,6 +171,20 @@ def test_a_store_that_is_away(error: Exception) -> None:
         assert not isinstance(caught.value, FileNotFoundError)
 
 
+def test_a_store_that_is_busy_at_the_start() -> None:
+    """That may pass, so it is no mistake in the settings."""
+    with pytest.raises(OSError, match="SlowDown"):
+        failing(refused("SlowDown", 503)).require_bucket()
+
+
+def test_a_store_that_ignores_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes would be taken for those of another place."""
+    store = failing(refused("SlowDown", 503))
+    monkeypatch.setattr(store._direct, "get", lambda *_: (200, b"all of it", {"ETag": "e"}))
+    with pytest.raises(OSError, match="other bytes"):
+        store.read("x", span=(4, 2))
+
+
 def test_a_key_that_is_forbidden() -> None:
     with pytest.raises(PermissionError):
         failing(refused("AccessDenied", 403)).state("x")
