@@ -138,7 +138,7 @@ def test_a_store_that_breaks_its_promises(new_server: Callable[..., Server], tmp
         (
             LOCATION,
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
-            "the store cannot be reached (EndpointConnectionError)",
+            "the store at http://127.0.0.1:1 cannot be reached (EndpointConnectionError)",
         ),
     ],
 )
