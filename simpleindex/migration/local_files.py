@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.core import bounds
+from simpleindex.core.json_text import load_json
 from simpleindex.core.names import SIDE_FILE_SUFFIXES
 from simpleindex.core.text import printable
 from simpleindex.migration.errors import InvalidImportSource, NotImported
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
     from io import FileIO
 
 _CHUNK: Final = 1 << 20
+
+_NOTE_SUFFIX: Final = ".meta"
+"""Of the file beside each distribution in which pypicloud notes what it knows, on a disk."""
+
+_LARGEST_NOTE: Final = 64 * 1024
+"""Bytes."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 # A FIFO must not block the open.
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -46,6 +56,20 @@ class LocalContent(FileContent):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+class TreeFile(NamedTuple):
+    """A file of another server.
+
+    Attributes:
+        path: Relative to the root, with slashes.
+        size: Bytes.
+        modified_ns: When it was modified, nanoseconds since 1970.
+    """
+
+    path: str
+    size: int
+    modified_ns: int
 
 
 class SourceDirectory:
@@ -106,6 +130,15 @@ class SourceDirectory:
             raise NotImported(f"{printable(path)} is larger than {most:,} bytes")
         return data
 
+    def stated_sha256(self, path: str) -> str | None:
+        """Return the digest that pypicloud has noted of a file; None if there is none."""
+        try:
+            note = load_json(self.text(path + _NOTE_SUFFIX, _LARGEST_NOTE).decode(), bounds.PAGE_VALUES)
+        except (NotImported, ValueError):
+            return None
+        stated = note.get("hash_sha256") if isinstance(note, dict) else None
+        return stated if isinstance(stated, str) and _SHA256.fullmatch(stated) else None
+
     def beside(self, path: str) -> Mapping[str, bytes]:
         """Return signatures and provenance beside a file, by suffix; what cannot be read is left out."""
         found = {}
@@ -116,8 +149,8 @@ class SourceDirectory:
                 continue
         return found
 
-    def walk(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield every regular file below the root, as its relative path and its state; links to directories are not followed.
+    def walk(self) -> Iterator[TreeFile]:
+        """Yield every regular file below the root; links to directories are not followed.
 
         Raises:
             InvalidImportSource: A directory cannot be read.
@@ -138,7 +171,7 @@ class SourceDirectory:
                 except OSError:
                     continue
                 if stat.S_ISREG(status.st_mode):
-                    yield os.path.relpath(path, self.root), status
+                    yield TreeFile(os.path.relpath(path, self.root), status.st_size, status.st_mtime_ns)
 
     def _file(self, path: str) -> FileIO:
         if "\0" in path:

@@ -1,37 +1,49 @@
-"""A directory of packages as pypiserver serves it, or a copy of pypicloud's bucket: distributions at any depth. Blocking."""
+"""A directory of packages as pypiserver serves it, or pypicloud's bucket or directory: distributions at any depth. Blocking."""
 
 from __future__ import annotations
 
-import os
-import re
+import posixpath
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Protocol
 
-from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 from simpleindex.core.files import File, file_order
-from simpleindex.core.json_text import load_json
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import distribution_suffix, parse_distribution_name, parse_project_name
-from simpleindex.migration.errors import NotImported
 from simpleindex.migration.people import NOBODY
 from simpleindex.migration.source import ImportSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from simpleindex.core.names import DistributionName, ProjectName
-    from simpleindex.migration.local_files import LocalContent, SourceDirectory
+    from simpleindex.migration.local_files import LocalContent, TreeFile
     from simpleindex.migration.people import ImportedPeople
 
-_NOTE_SUFFIX: Final = ".meta"
-"""Of the file beside each distribution in which pypicloud notes what it knows, on a disk."""
 
-_LARGEST_NOTE: Final = 64 * 1024
-"""Bytes."""
+class PackageFiles(Protocol):
+    """The files of another server: a directory of this machine, or a bucket. Errors are those of :class:`ImportSource`."""
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+    def walk(self) -> Iterator[TreeFile]:
+        """Yield every file."""
+        ...
+
+    def open(self, path: str) -> LocalContent:
+        """Open a file."""
+        ...
+
+    def sha256(self, path: str) -> str:
+        """Return the digest of a file, which is read for it."""
+        ...
+
+    def stated_sha256(self, path: str) -> str | None:
+        """Return the digest that is noted of a file; None if there is none."""
+        ...
+
+    def beside(self, path: str) -> Mapping[str, bytes]:
+        """Return what lies beside a file, by suffix."""
+        ...
 
 
 class PackageTree(ImportSource):
@@ -41,7 +53,7 @@ class PackageTree(ImportSource):
     hash or missing, and ``NAME/VERSION/FILE`` on a disk.
 
     Args:
-        directory: The tree.
+        directory: The tree, on this machine or in a bucket.
         label: Its name in notes and messages.
 
     Raises:
@@ -50,18 +62,19 @@ class PackageTree(ImportSource):
 
     is_local = True
 
-    def __init__(self, directory: SourceDirectory, label: str) -> None:
+    def __init__(self, directory: PackageFiles, label: str) -> None:
         self.label = label
         self._directory = directory
         self._paths: dict[ProjectName, dict[str, str]] = defaultdict(dict)
         self._files: dict[ProjectName, list[File]] = defaultdict(list)
         self._refused: dict[ProjectName, list[Withheld]] = defaultdict(list)
-        for path, status in directory.walk():
-            if distribution_suffix(path):
-                self._add(path, status)
+        for each in directory.walk():
+            if distribution_suffix(each.path):
+                self._add(each)
 
-    def _add(self, path: str, status: os.stat_result) -> None:
-        filename = os.path.basename(path)
+    def _add(self, found: TreeFile) -> None:
+        path = found.path
+        filename = posixpath.basename(path)
         try:
             name = _parsed(path, filename)
         except InvalidFilename as error:
@@ -74,7 +87,7 @@ class PackageTree(ImportSource):
             return
         self._paths[name.project][filename] = path
         self._files[name.project].append(
-            File(filename, name.version, name.kind, status.st_size, None, status.st_mtime_ns)
+            File(filename, name.version, name.kind, found.size, None, found.modified_ns)
         )
 
     def projects(self) -> Sequence[ProjectName]:
@@ -82,24 +95,13 @@ class PackageTree(ImportSource):
         return sorted({*self._files, *self._refused})
 
     def project(self, name: ProjectName) -> Project:
-        """Return a project; pypicloud states digests beside the files."""
+        """Return a project; pypicloud states digests."""
         paths = self._paths.get(name, {})
         files = (
-            replace(file, sha256=self._stated_sha256(paths[file.filename]))
+            replace(file, sha256=self._directory.stated_sha256(paths[file.filename]))
             for file in self._files.get(name, ())
         )
         return Project(name, sorted(files, key=file_order), tuple(self._refused.get(name, ())))
-
-    def _stated_sha256(self, path: str) -> str | None:
-        """Return the digest that pypicloud has noted of a file; None if there is none."""
-        try:
-            note = load_json(
-                self._directory.text(path + _NOTE_SUFFIX, _LARGEST_NOTE).decode(), bounds.PAGE_VALUES
-            )
-        except (NotImported, ValueError):
-            return None
-        stated = note.get("hash_sha256") if isinstance(note, dict) else None
-        return stated if isinstance(stated, str) and _SHA256.fullmatch(stated) else None
 
     def open(self, name: ProjectName, file: File) -> LocalContent:
         """Open a file."""

@@ -252,7 +252,7 @@ def test_what_cannot_be_read(move: Move) -> None:
 
 
 def test_the_kind_is_recognized(move: Move) -> None:
-    """By what lies in the directory; a bucket has to be copied first."""
+    """By what lies in the directory; a bucket of Google's has to be copied first."""
     put(move.path / "export" / "dataindex.json", b'{"dumpversion": "2"}')
     assert "has no index with files" in move.refused("--from", str(move.path / "export"))
     for name in ("simple", "packages"):
@@ -261,7 +261,11 @@ def test_the_kind_is_recognized(move: Move) -> None:
     out, _ = move.run("--from", str(move.path / "mirror"), status=1)
     assert out.startswith("Not imported: acme: the page is HTML, but lists no files")
     assert "dataindex.json: it cannot be read: No such file" in move.refused("--kind", "devpi-export")
-    assert "aws s3 sync BUCKET DIR" in move.refused("--from", "s3://bucket/prefix")
+    assert "gsutil rsync -r BUCKET DIR" in move.refused("--from", "gs://bucket/prefix")
+    assert "is not a bucket such as" in move.refused("--from", "s3://B/prefix")
+    assert "--kind devpi-export is not for a bucket" in move.refused(
+        "--kind", "devpi-export", "--from", "s3://bucket"
+    )
     dump = put(move.path / "dump.json", b'{"users": [{"username": "bob"}]}')
     out, _ = move.run("--users-from", str(dump), "--kind", "pypicloud")
     assert "bob cannot log in yet: it has no hash." in out

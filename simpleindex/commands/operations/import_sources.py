@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from simpleindex.core.bucket_location import parse_location
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import printable
 from simpleindex.migration.bandersnatch_tree import BandersnatchTree, is_bandersnatch_tree
@@ -14,6 +15,7 @@ from simpleindex.migration.htpasswd_people import htpasswd_people
 from simpleindex.migration.local_files import SourceDirectory
 from simpleindex.migration.package_tree import PackageTree
 from simpleindex.migration.pypicloud_people import is_pypicloud_dump, pypicloud_people
+from simpleindex.system.extras import missing
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.upstreams.pages.urls import index_url
 
@@ -39,9 +41,12 @@ def open_source(given: argparse.Namespace, stopping: Event) -> ImportSource:
     scheme = urlsplit(given.source).scheme
     if scheme in ("http", "https"):
         return _over_http(given, stopping)
-    if scheme in ("s3", "gs"):
+    if scheme == "s3":
+        return _in_bucket(given)
+    if scheme == "gs":
         raise RefusedStart(
-            f"--from: {printable(given.source)} is a bucket; copy it to a disk first (aws s3 sync BUCKET DIR), and import DIR"
+            f"--from: {printable(given.source)} is a bucket of Google's; copy it to a disk first (gsutil rsync -r BUCKET DIR), and "
+            "import DIR"
         )
     if given.kind in HTTP_KINDS:
         raise RefusedStart(f"--kind {given.kind} is for a URL, and --from is none")
@@ -62,6 +67,21 @@ def _over_http(given: argparse.Namespace, stopping: Event) -> ImportSource:
     from simpleindex.commands.operations.import_http import open_http_source  # noqa: PLC0415
 
     return open_http_source(url, given, stopping)
+
+
+def _in_bucket(given: argparse.Namespace) -> ImportSource:
+    if given.kind not in (None, "pypicloud"):
+        raise RefusedStart(f"--kind {given.kind} is not for a bucket; leave it out")
+    try:
+        location = parse_location(given.source)
+    except InvalidSetting as error:
+        raise RefusedStart(f"--from {error.reason}") from None
+    try:
+        # Only where it is needed: boto3 takes its time, and an extra brings it.
+        from simpleindex.migration.bucket_tree import BucketTree, SourceBucket  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise RefusedStart(f"--from {printable(given.source)}: {missing(error.name, 's3')}") from None
+    return BucketTree(SourceBucket(location), str(location))
 
 
 def _kind_of(directory: SourceDirectory) -> str:

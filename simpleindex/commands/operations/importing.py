@@ -99,7 +99,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--from",
         required=True,
-        metavar="URL|PATH",
+        metavar="URL|PATH|s3://BUCKET/PREFIX",
         dest="source",
         help="the other server's URL, or its files on this machine",
     )
