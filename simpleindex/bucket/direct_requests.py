@@ -64,11 +64,18 @@ class DirectRequests:
         self.times: OperationTimes | None = None
         self._client = client
         self._credentials = credentials
+        # The client's own connections, with its proxies and certificates. botocore has no public name for them: where a later
+        # version keeps them elsewhere, boto3 makes all requests.
+        self._session: Any = getattr(getattr(client, "_endpoint", None), "http_session", None)
         self._url = self._url_of(bucket)
 
     def _url_of(self, bucket: str) -> str | None:
         """Return the URL of the bucket, however it is addressed; None if its requests are not signed by the usual method."""
-        if self._credentials is None or self._client.meta.config.signature_version != "s3v4":
+        if (
+            self._session is None
+            or self._credentials is None
+            or self._client.meta.config.signature_version != "s3v4"
+        ):
             return None
         try:
             url: str = self._client.generate_presigned_url(
@@ -145,8 +152,7 @@ class DirectRequests:
             prepared = request.prepare()
             hooked = self._client.meta.events.emit(f"before-send.s3.{operation}", request=prepared)
             answers = (answer for _, answer in hooked if answer is not None)
-            # The client's own connections, with its proxies and certificates.
-            answer = next(answers, None) or self._client._endpoint.http_session.send(prepared)  # noqa: SLF001
+            answer = next(answers, None) or self._session.send(prepared)
         except (BotoCoreError, HTTPClientError):
             self._measure(operation, begun, failed=True)
             return None

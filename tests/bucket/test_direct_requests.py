@@ -142,6 +142,13 @@ def test_no_credentials_and_other_signatures() -> None:
     assert DirectRequests(Store(), None, "packages").head("x") is None
 
 
+def test_a_client_whose_connections_are_elsewhere() -> None:
+    """Another version of botocore: boto3 makes all requests."""
+    store = Store()
+    del store._endpoint
+    assert direct(store).head("x") is None
+
+
 class Pages:
     """Pages of three keys."""
 
