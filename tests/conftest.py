@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import settings
@@ -32,6 +32,21 @@ settings.register_profile(
     max_examples=number_of(100, least=25),
 )
 settings.load_profile("simpleindex")
+
+
+SHARED_DIRECTORY: Final = "TESTS_SHARED_DIRECTORY"
+"""The environment variable with a directory that all processes of a parallel run have, and other users can enter."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the shared directory in the process that starts the others, and remove it at its end."""
+    if SHARED_DIRECTORY in os.environ:
+        return
+    path = tempfile.mkdtemp(prefix="simpleindex-tests-")
+    Path(path).chmod(0o755)
+    os.environ[SHARED_DIRECTORY] = path
+    config.add_cleanup(partial(shutil.rmtree, path, ignore_errors=True))
+    config.add_cleanup(partial(os.environ.__delitem__, SHARED_DIRECTORY))
 
 
 @pytest.hookimpl(optionalhook=True)

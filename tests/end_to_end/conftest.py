@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.conftest import SHARED_DIRECTORY
 from tests.end_to_end.acme_servers import Pebble
 from tests.end_to_end.object_stores import MISSING_SEAWEEDFS, SeaweedFS
 from tests.end_to_end.running import Installed, Server
@@ -41,9 +44,19 @@ def open_directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def installed(open_directory: Path) -> Installed:
-    """The wheel in a virtual environment that has everything else from this one, but not the checkout."""
-    dist, home = open_directory / "dist", open_directory / "venv"
+def installed() -> Installed:
+    """The wheel in a virtual environment that has everything else from this one, but not the checkout; one for all processes."""
+    shared = Path(os.environ[SHARED_DIRECTORY])
+    home, done = shared / "venv", shared / "installed"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            _install(shared / "dist", home)
+            done.touch()
+    return Installed(home / "bin" / "python", Path(sysconfig.get_path("scripts")) / "twistd")
+
+
+def _install(dist: Path, home: Path) -> None:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), str(PROJECT)]
     subprocess.run(build, check=True, capture_output=True)
     venv.create(home, symlinks=True)
@@ -58,7 +71,6 @@ def installed(open_directory: Path) -> Installed:
     where = [str(python), "-c", "import simpleindex; print(simpleindex.__file__)"]
     used = subprocess.run(where, check=True, capture_output=True, text=True, cwd=home).stdout
     assert used.startswith(str(packages)), used
-    return Installed(python, Path(sysconfig.get_path("scripts")) / "twistd")
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class Storage(Protocol):
     records: str | None
 
     def attach(self, server: Server) -> None:
-        """Let a server that is not started yet serve it; further ones serve the same."""
+        """Let a server that is not started yet serve it; of a bucket, further ones serve the same."""
 
     def names(self) -> list[str]:
         """Return what lies there, as ``project/file``, sorted; without hidden files, such as ledgers and the trash."""
@@ -67,12 +67,8 @@ class DirectoryStorage:
         self._first: Server | None = None
 
     def attach(self, server: Server) -> None:
-        if self._first is None:
-            self._first = server
-            return
-        server.root = self._first.root
-        # Two processes of one machine have the same records.
-        (server.home / "state").symlink_to(self._first.home / "state")
+        assert self._first is None, "two servers may not have the same state directory"
+        self._first = server
 
     @property
     def _root(self) -> Path:

@@ -77,10 +77,12 @@ def listed(server: Server) -> dict[str, str]:
 
 @ON_BOTH_STORAGES
 def test_all_at_once(publishing: Publishing, new_server: Callable[..., Server]) -> None:
-    """120 files and 30 times one file, some with other bytes, to two servers of one storage: all accounted for."""
-    other = new_server(*publishing.server.options, name="server-2")
-    publishing.storage.attach(other)
-    servers = [publishing.server, other.start()]
+    """120 files and 30 times one file, some with other bytes: all accounted for; in a bucket to two servers of it."""
+    servers = [publishing.server]
+    if publishing.storage.records is not None:
+        other = new_server(*publishing.server.options, name="server-2")
+        publishing.storage.attach(other)
+        servers.append(other.start())
     token = publishing.token()
     assert upload(servers[0], token, "steady", "1.0", wheel_bytes("steady")).status == 200
     distinct = [
@@ -94,7 +96,9 @@ def test_all_at_once(publishing: Publishing, new_server: Callable[..., Server]) 
     jobs = [*distinct, *same]
     random.Random(5).shuffle(jobs)
     with reading(servers[0]) as statuses, ThreadPoolExecutor(32) as pool:
-        answers = list(pool.map(lambda job: upload(servers[job[0] % 2], token, *job[1]), enumerate(jobs)))
+        answers = list(
+            pool.map(lambda job: upload(servers[job[0] % len(servers)], token, *job[1]), enumerate(jobs))
+        )
     assert set(statuses) == {200}
     got = Counter((job[0] == "contested", answer.status) for job, answer in zip(jobs, answers, strict=True))
     assert got[False, 200] == len(distinct), got

@@ -14,6 +14,7 @@ from tests.end_to_end.clients import pip, sha256, uv, version_in
 from tests.end_to_end.passage import Passage
 from tests.end_to_end.peers import (
     PEERS,
+    DevpiServer,
     Nginx,
     NginxPages,
     Peer,
@@ -24,6 +25,7 @@ from tests.end_to_end.peers import (
     metadata_of,
 )
 from tests.end_to_end.running import JSON, wait_until
+from tests.fixtures.depth import THOROUGH
 from tests.fixtures.distributions import add_sdist, add_wheel
 
 if TYPE_CHECKING:
@@ -159,7 +161,11 @@ def page(front: Server, name: str) -> dict[str, dict[str, Any]]:
     return {each["filename"]: each for each in content["files"]}
 
 
-@pytest.mark.parametrize("kind", PEERS, ids=lambda kind: kind.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "kind",
+    PEERS if THOROUGH else (DevpiServer, Nginx, Pypiserver),
+    ids=lambda kind: kind.name.replace(" ", "-"),
+)
 def test_a_peer(kind: type[Peer], behind: Callable[..., Behind], tmp_path: Path) -> None:
     """Pip and uv install what it has, we say what it says and what its files say, and all that also without it."""
     made = behind(kind, fill=lambda _, packages: put_packages(packages))
