@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _MOST_BYTES: Final = 32 * 1024 * 1024
 """Of projects; nearly all of them are in the memory of their upstreams too."""
 
-_LOOK_SECONDS: Final = 0.1
-"""Seconds between two looks whether rules or pins have changed."""
+_LOOK_SECONDS: Final = 0.02
+"""Seconds between two looks whether rules or pins have changed; a client takes longer to start after a command that changed them."""
 
 
 class _Uses:
