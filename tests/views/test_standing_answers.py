@@ -124,7 +124,7 @@ def test_ends_with_its_listing(world: StandingAnswersFixture) -> None:
 
 
 def test_rules_hold(world: StandingAnswersFixture) -> None:
-    """A tenth of a second after they changed, and when an allowance ends."""
+    """Soon after they changed, and when an allowance ends."""
     world.policy = DENIED
     world.clock.advance(0.2)
     assert world.filenames() == []
