@@ -15,6 +15,7 @@ from simpleindex.core.errors import InvalidQuestion, NotAllowed, NotHere, Unavai
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.admission import Admission, NoOwners
 from simpleindex.web.downloads.pages import DownloadPages
+from simpleindex.web.downloads.readable import ReadableDownloads
 from simpleindex.web.downloads.rights import DownloadRights
 from simpleindex.web.http.access_log import LogEntry, combined
 from simpleindex.web.http.response import RequestInfo
@@ -51,8 +52,9 @@ class PagesFixture:
         admission = Admission({MAIN_VIEW: StubSource()}, lambda: self.access, BearerIdentities(), NoOwners())
         self.settings = resolve({"path": str(place)}, {"HOME": str(place)}, place)
         self.database = downloads_of_two_projects(place)
+        rights = DownloadRights(admission)
         self.pages = DownloadPages(
-            DownloadRights(admission), self.database, InlineThreads(), lambda: self.settings, lambda: NOW
+            ReadableDownloads(rights, self.database, InlineThreads(), lambda: self.settings, lambda: NOW)
         )
 
     def _answer(self, target: str, reader: str) -> Any:

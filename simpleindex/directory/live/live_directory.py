@@ -18,7 +18,7 @@ from simpleindex.directory.layout.unserved import Unserved, sum_up
 from simpleindex.directory.live.private_names import ENTRY, UPLOAD
 from simpleindex.directory.live.snapshot_updates import ROOT, SnapshotUpdates
 from simpleindex.directory.live.sweep import is_outdated, sweep
-from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, exists, is_offered, is_unread
+from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, exists, is_unread
 from simpleindex.directory.watch.interface import NoWatch
 
 if TYPE_CHECKING:
@@ -304,11 +304,8 @@ class LiveDirectory(SnapshotUpdates):
         if not self.complete:
             raise Unavailable("The index is still being read for the first time.", retry_after=2)
         if self._names is None:
-            if self._offered is None:
-                offered = (name for name, snapshot in self.snapshots.in_flux() if is_offered(snapshot))
-                self._offered = sorted([*self.snapshots.at_rest, *offered])
             self._names = ProjectList(
-                tuple(self._offered),
+                self._offered.of(self.snapshots),
                 self.generation,
                 serials=self._serials.now() if self.announce is None else None,
             )

@@ -6,7 +6,6 @@ Each kind has its queue. Everything here runs in the reactor's thread, except th
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 
 from simpleindex.directory.live.coalescer import Coalescer
 from simpleindex.directory.live.listing_changes import file_changes
+from simpleindex.directory.live.offered_names import OfferedNames
 from simpleindex.directory.live.private_names import NoRecord, PrivateNames
 from simpleindex.directory.live.project_places import ProjectPlaces
 from simpleindex.directory.live.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
@@ -123,8 +123,7 @@ class SnapshotUpdates:
         self._surveyed = False
         self._first_reads: set[ProjectName] = set()
         self._names: ProjectList | None = None
-        # All names that are offered, in their order: to sort very many takes longer than a client should wait.
-        self._offered: list[ProjectName] | None = None
+        self._offered = OfferedNames()
         self._serials = Serials(reader.now_ns)
         self._second_looks: dict[ProjectName, IDelayedCall] = {}
         self._root_look: IDelayedCall | None = None
@@ -189,7 +188,7 @@ class SnapshotUpdates:
         """Drop all snapshots; the digest cache makes it quick to read them again."""
         self._guard.forget_projects(self._existing_names())
         self.snapshots, self._places, self._names = SnapshotTable(), ProjectPlaces(), None
-        self._offered = None
+        self._offered.forget()
         self.generation += 1
 
     # -- the rounds -------------------------------------------------------------------------------------------------
@@ -372,7 +371,7 @@ class SnapshotUpdates:
             self.changed_ns = self._reader.now_ns()
         if is_offered(snapshot) != is_offered(before):
             self._names = None
-            self._note_offer(name, is_offered=is_offered(snapshot))
+            self._offered.note(name, is_offered=is_offered(snapshot))
         self._guard.note_existence(name, before=exists(before), now=exists(snapshot))
         if snapshot == NO_SNAPSHOT and name not in self._places:
             self.snapshots.remove(name)
@@ -396,22 +395,12 @@ class SnapshotUpdates:
             self._second_looks[name] = self._clock.callLater(_SECOND_LOOK, self._look_again, name)
         return True
 
-    def _note_offer(self, name: ProjectName, *, is_offered: bool) -> None:
-        """Add a name to those that are offered, or remove it."""
-        if self._offered is None:
-            return
-        place = bisect_left(self._offered, name)
-        is_there = self._offered[place : place + 1] == [name]
-        if is_offered and not is_there:
-            self._offered.insert(place, name)
-        elif is_there and not is_offered:
-            del self._offered[place]
-
     def _add_packed(self, name: ProjectName, snapshot: PackedSnapshot) -> None:
         """Add a project of the first reading, as :meth:`_publish` does; most of a start is this."""
         self.generation += 1
         self.changed_ns = self._reader.now_ns()
-        self._names = self._offered = None
+        self._names = None
+        self._offered.forget()
         self._guard.note_existence(name, before=False, now=True)
         self.snapshots.add_packed(name, snapshot)
         self._withheld_log.forget(name)

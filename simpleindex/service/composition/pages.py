@@ -12,6 +12,7 @@ from simpleindex.records.audit_reading import uploads_of
 from simpleindex.service.composition.account import AccountPages, compose_account
 from simpleindex.web.admission import open_admission
 from simpleindex.web.downloads.history import DownloadHistory
+from simpleindex.web.downloads.readable import ReadableDownloads
 from simpleindex.web.downloads.rights import DownloadRights
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.people.difference_page import DifferencePage
@@ -118,7 +119,9 @@ class _Composition:
 
     def _downloads(self) -> DownloadHistory:
         rights, threads = DownloadRights(self.admission), self.runtime.threads.reads
-        return DownloadHistory(rights, self.runtime.downloads, threads, self.runtime.current)
+        return DownloadHistory(
+            ReadableDownloads(rights, self.runtime.downloads, threads, self.runtime.current)
+        )
 
     def _own_pages(self, renderer: PageRenderer, services: PageServices) -> dict[str, PeoplePage]:
         search = self.search.search

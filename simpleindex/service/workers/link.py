@@ -144,7 +144,7 @@ class SupervisorLink(LineReceiver):
         return self.description.number, self._received.pop(number)
 
     async def _report(self, subject: str, number: int) -> None:
-        # Without an answer it would wait in vain, where nothing is reported about the subject.
+        # Without an answer the request would wait until its time is over, although nothing is reported about the subject.
         text = await self.reports[subject]() if subject in self.reports else "[]"
         self.send(Message("report", text, number=number))
 

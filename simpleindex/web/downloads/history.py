@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from typing import TYPE_CHECKING, Final
 
 from cachetools import TTLCache
@@ -16,14 +15,9 @@ from simpleindex.system.log import logger
 from simpleindex.web.people.download_plot import PLOTTED_DAYS, DailyCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simpleindex.access.identity import Identity
-    from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.downloads.database import DownloadsDatabase
-    from simpleindex.system.threads import Threads
-    from simpleindex.web.downloads.rights import DownloadRights
+    from simpleindex.web.downloads.readable import ReadableDownloads
 
 _log: Final = logger(__name__)
 
@@ -41,27 +35,13 @@ class DownloadHistory:
     """Reads the counts.
 
     Args:
-        rights: Decides who sees what.
-        database: The counts.
-        threads: Threads for reading.
-        current: Returns the settings in force.
-        now: The time, seconds since 1970.
+        downloads: The counts, and who may see them.
     """
 
-    def __init__(
-        self,
-        rights: DownloadRights,
-        database: DownloadsDatabase,
-        threads: Threads,
-        current: Callable[[], Settings],
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._rights = rights
-        self._database = database
-        self._threads = threads
-        self._current = current
-        self._now = now
-        self._kept: TTLCache[ProjectName, DailyCounts] = TTLCache(_MOST, FRESH_SECONDS, timer=now)
+    def __init__(self, downloads: ReadableDownloads) -> None:
+        self._rights, self._database = downloads.rights, downloads.database
+        self._threads, self._current, self._now = downloads.threads, downloads.current, downloads.now
+        self._kept: TTLCache[ProjectName, DailyCounts] = TTLCache(_MOST, FRESH_SECONDS, timer=self._now)
         self._next_try = 0.0
 
     async def of(self, reader: Identity, name: ProjectName) -> DailyCounts | None:

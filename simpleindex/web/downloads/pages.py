@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -23,11 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simpleindex.access.identity import Identity
-    from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.downloads.database import DownloadsDatabase
-    from simpleindex.system.threads import Threads
-    from simpleindex.web.downloads.rights import DownloadRights
+    from simpleindex.web.downloads.readable import ReadableDownloads
     from simpleindex.web.http.response import RequestInfo
 
 _log: Final = logger(__name__)
@@ -43,26 +39,12 @@ class DownloadPages:
     """The pages.
 
     Args:
-        rights: Decides who sees what.
-        database: The counts.
-        threads: Threads for questions, of which some take long.
-        current: Returns the settings in force.
-        now: The time, seconds since 1970.
+        downloads: The counts, and who may see them.
     """
 
-    def __init__(
-        self,
-        rights: DownloadRights,
-        database: DownloadsDatabase,
-        threads: Threads,
-        current: Callable[[], Settings],
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._rights = rights
-        self._database = database
-        self._threads = threads
-        self._current = current
-        self._now = now
+    def __init__(self, downloads: ReadableDownloads) -> None:
+        self._rights, self._database = downloads.rights, downloads.database
+        self._threads, self._current, self._now = downloads.threads, downloads.current, downloads.now
 
     async def answer(self, page: str, reader: Identity, request: RequestInfo) -> Response:
         """Answer a GET or HEAD.

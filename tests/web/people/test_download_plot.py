@@ -11,6 +11,7 @@ from simpleindex.access.identity import Identity
 from simpleindex.config.resolution import resolve
 from simpleindex.core.names import ProjectName
 from simpleindex.web.downloads.history import DownloadHistory
+from simpleindex.web.downloads.readable import ReadableDownloads
 from simpleindex.web.people.download_plot import HEIGHT, DailyCounts, DownloadBar, download_plot
 from simpleindex.web.people.project_page import PageServices, ProjectPage
 from tests.fixtures.counted_downloads import NOW, TODAY, WHEEL, downloads_of_two_projects, key
@@ -61,7 +62,7 @@ class HistoryFixture:
         self.database = downloads_of_two_projects(place)
         rights: Any = Readable()
         self.history = DownloadHistory(
-            rights, self.database, self.threads, lambda: self.settings, lambda: self.now
+            ReadableDownloads(rights, self.database, self.threads, lambda: self.settings, lambda: self.now)
         )
 
     def of(self, user: str = "alice", name: ProjectName = TOOL) -> DailyCounts | None:
