@@ -42,17 +42,12 @@ class StateLock:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             return
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise RefusedStart(
-                f"Another server is running with the state directory {printable(self._directory)}; stop that one, or give this one "
-                "a directory of its own with --state DIR."
-            ) from None
-        except OSError:
-            os.close(descriptor)
-            raise
+        _lock(
+            descriptor,
+            fcntl.LOCK_EX,
+            f"Another server is running with the state directory {printable(self._directory)}; stop that one, or give this one "
+            "a directory of its own with --state DIR.",
+        )
         self._claim = descriptor
 
     def end_claim(self) -> None:
@@ -73,16 +68,11 @@ class StateLock:
         path = os.path.join(self._directory, STATE_LOCK)
         make_private(path)
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise RefusedStart(
-                f"A backup is being restored into {printable(self._directory)}; start the server when that is done."
-            ) from None
-        except OSError:
-            os.close(descriptor)
-            raise
+        _lock(
+            descriptor,
+            fcntl.LOCK_SH,
+            f"A backup is being restored into {printable(self._directory)}; start the server when that is done.",
+        )
         self._descriptor = descriptor
 
     def release(self) -> None:
@@ -107,14 +97,23 @@ def without_servers(state_directory: str) -> Iterator[None]:
     except FileNotFoundError:
         yield
         return
+    _lock(
+        descriptor,
+        fcntl.LOCK_EX,
+        f"A server is running with the state directory {printable(state_directory)}; stop it first (systemctl stop simpleindex).",
+    )
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RefusedStart(
-                f"A server is running with the state directory {printable(state_directory)}; stop it first "
-                "(systemctl stop simpleindex)."
-            ) from None
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, operation: int, refusal: str) -> None:
+    """Lock an open file or directory, or close it and refuse the start."""
+    try:
+        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise RefusedStart(refusal) from None
+        raise
