@@ -128,6 +128,11 @@ class BucketPypiron(Pypiron):
     processor = None
     engines: ClassVar[Engines]
 
+    def prepare(self) -> None:
+        # The store is another one in each run: what an earlier one was filled with is gone.
+        (self.place / "done").unlink(missing_ok=True)
+        super().prepare()
+
     def command(self) -> list[str]:
         words = super().command()
         place = words.index("--data-dir")
@@ -246,6 +251,8 @@ def _measure_nodes(bench: Bench, engines: Engines) -> None:
             ("simpleindex, 1 node, --bucket-cache 0", 1, ("--bucket-cache=0",)),
         )
     ]
+    # As pypiron is measured: without a proxy.
+    kinds.append(_node("simpleindex, 1 node without haproxy", engines))
     kinds += bench.further(type("Peer", (BucketPypiron,), {"engines": engines}))
     with bench.started(kinds, small) as servers:
         bench.rounds(*_pages_and_files(bench, servers, small, "nodes"))
