@@ -81,7 +81,7 @@ def pip(directory: Path, ca: Path) -> Client:
     """The pip of this environment, trusting one CA."""
     return Client(
         (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--cert", str(ca)),
-        bare_environment(directory, PIP_CONFIG_FILE="/dev/null"),
+        bare_environment(directory, PIP_CONFIG_FILE="/dev/null", PIP_NO_COMPILE="1"),
         directory,
     )
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
+from argon2 import PasswordHasher
+
+from simpleindex.commands.main import main
 from tests.end_to_end.clients import Client, found
-from tests.end_to_end.running import PATIENCE, Server, bare_environment
+from tests.end_to_end.running import Server, bare_environment
 from tests.end_to_end.storages import DirectoryStorage
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
@@ -17,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.end_to_end.running import Installed
     from tests.end_to_end.storages import Storage
 
 ACCESS = """\
@@ -72,13 +78,8 @@ class Publishing:
     def run(self, *arguments: str) -> str:
         """Run the ``simpleindex`` command with this server's state and records; return what it prints."""
         server = self.server
-        done = command(
-            server.installed,
-            server.home,
-            *arguments,
-            state=server.home / "state",
-            records=self.storage.records,
-        )
+        state = server.home / "state"
+        done = command(server.home, *arguments, state=state, records=self.storage.records)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -93,25 +94,18 @@ class Publishing:
 
 
 def command(
-    installed: Installed,
-    home: Path,
-    *arguments: str,
-    state: Path,
-    records: str | None = None,
-    stdin: str = "",
+    home: Path, *arguments: str, state: Path, records: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the ``simpleindex`` command to its end."""
+    """Run the ``simpleindex`` command to its end, in this process, which takes a tenth of the time."""
     database = {} if records is None else {"SIMPLEINDEX_RECORDS": records}
-    return subprocess.run(
-        [installed.python, "-m", "simpleindex", *arguments],
-        capture_output=True,
-        text=True,
-        input=stdin,
-        check=False,
-        timeout=PATIENCE,
-        cwd=home,
-        env=bare_environment(home, SIMPLEINDEX_STATE=str(state), **database),
-    )
+    environment = bare_environment(home, SIMPLEINDEX_STATE=str(state), **database)
+    with (
+        patch.dict(os.environ, environment, clear=True),
+        redirect_stdout(StringIO()) as output,
+        redirect_stderr(StringIO()) as complaint,
+    ):
+        status = main(arguments)
+    return subprocess.CompletedProcess(arguments, status, output.getvalue(), complaint.getvalue())
 
 
 def start_publishing(
@@ -121,19 +115,17 @@ def start_publishing(
     name: str = "publishing",
     storage: Storage | None = None,
 ) -> Publishing:
-    """Make users by the command, and start a server with them and an access file."""
+    """Make users, and start a server with them and an access file."""
     server = new_server(name=name)
     storage = storage or DirectoryStorage()
     storage.attach(server)
     users, rules = server.home / "users", server.home / "access.toml"
     rules.write_text(access)
     passwords = {user: f"{user} {secrets.token_urlsafe(9)}" for user in ("alice", "bob")}
-    for user, password in passwords.items():
-        arguments = ["passwd", "--users", str(users), user]
-        done = command(
-            server.installed, server.home, *arguments, state=server.home / "state", stdin=f"{password}\n"
-        )
-        assert done.returncode == 0, done.stderr
+    # As the command "passwd" writes it, with the cheapest parameters that are accepted.
+    cheap = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+    lines = [f"{user}:{cheap.hash(password)}\n" for user, password in passwords.items()]
+    users.write_text("".join(lines))
     server.options = ("--users", str(users), "--access", str(rules), *storage.options, *options)
     return Publishing(server.start(), users, rules, passwords, storage=storage)
 

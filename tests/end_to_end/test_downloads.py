@@ -27,7 +27,7 @@ TIMES = 30
 def asked(publishing: Publishing, *words: str) -> Any:
     """Return the answer of a command, as JSON."""
     server = publishing.server
-    done = command(server.installed, server.home, *words, "--json", state=server.home / "state")
+    done = command(server.home, *words, "--json", state=server.home / "state")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -76,8 +76,6 @@ def test_counts_are_of_all_workers(new_server: Callable[..., Server], tmp_path: 
     (server.home / "token").write_text(publishing.token(can="audit"))
     answer = asked(publishing, "who", "secret-plan", "1.0", *url, "--token-file", str(server.home / "token"))
     assert answer["downloads"] == found["downloads"]
-    refused = command(
-        server.installed, server.home, "downloads", "secret-plan", *url, state=server.home / "state"
-    )
+    refused = command(server.home, "downloads", "secret-plan", *url, state=server.home / "state")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "A login is needed to see who downloads secret-plan" in refused.stderr

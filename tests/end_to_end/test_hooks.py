@@ -85,7 +85,7 @@ def test_an_upload_and_a_yank(new_server: Callable[..., Server], receiver: Recei
     login = ("--repository-url", publishing.legacy, "-u", "alice", "-p", publishing.passwords["alice"])
     twine(tmp_path, server.ca)(*login, wheel)
     yank = ("yank", "hook-app", "1.0", "--path", str(server.root))
-    done = command(server.installed, server.home, *yank, state=server.home / "state")
+    done = command(server.home, *yank, state=server.home / "state")
     assert done.returncode == 0, done.stderr
     bodies = []
     for event in ("upload", "yank"):
@@ -102,6 +102,6 @@ def test_an_upload_and_a_yank(new_server: Callable[..., Server], receiver: Recei
     events = tmp_path / "events"
     wait_until(lambda: events.exists() and events.read_text().endswith("\n"), "the program was run")
     assert json.loads(events.read_text()) == bodies[1]
-    shown = command(server.installed, server.home, "log", "hook-app", state=server.home / "state").stdout
+    shown = command(server.home, "log", "hook-app", state=server.home / "state").stdout
     assert [line.split()[2] for line in shown.splitlines()[1:]] == ["upload", "yank"]
     publishing.assert_no_secret_was_told()

@@ -13,25 +13,27 @@ import shutil
 import threading
 import time
 from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.end_to_end.clients import pip, uv, version_in
-from tests.end_to_end.running import JSON, PATIENCE, ask, page, wait_until
+from tests.end_to_end.running import JSON, PATIENCE, Server, ask, page, wait_until
 from tests.end_to_end.slow_client import slowly
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.end_to_end.clients import Client
-    from tests.end_to_end.running import Server
+    from tests.end_to_end.running import Installed
 
 pytestmark = pytest.mark.slow
 
-REPETITIONS = int(os.environ.get("SIMPLEINDEX_REPETITIONS", "4"))
+REPETITIONS = int(os.environ.get("SIMPLEINDEX_REPETITIONS", "2"))
 
 WATCHES = {
     "inotify": ("--watch=inotify",),
@@ -39,9 +41,21 @@ WATCHES = {
 }
 
 
+@pytest.fixture(scope="module", params=WATCHES)
+def server(
+    request: pytest.FixtureRequest, installed: Installed, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server that learns of changes in one way or the other, for tests that keep to projects of their own."""
+    home = tmp_path_factory.mktemp("live")
+    made = Server(installed, home / "server", home / "packages", WATCHES[request.param])
+    add_wheel(made.root, "steady")
+    yield made.start()
+    made.stop()
+
+
 @pytest.fixture(params=WATCHES)
-def server(request: pytest.FixtureRequest, new_server: Callable[..., Server]) -> Server:
-    """A server that learns of changes in one way or the other; one project is there from the start."""
+def lone_server(request: pytest.FixtureRequest, new_server: Callable[..., Server]) -> Server:
+    """The same for one test, with one project."""
     made = new_server(*WATCHES[request.param])
     add_wheel(made.root, "steady")
     return made.start()
@@ -54,12 +68,13 @@ def test_a_wheel_that_is_copied_in_installs_at_once(
     """Every time: as a further version of a known project, and as the first of a new one."""
     target = tmp_path / "target"
     client = make(tmp_path, server.ca)
-    add_wheel(server.root, "known", "0")
+    known = f"known-to-{make.__name__}"
+    add_wheel(server.root, known, "0")
     install = ["--upgrade", "--no-deps", "--index-url", server.simple, "--target", str(target)]
     words = ("pip", "install") if make is uv else ("install",)
     late = []
     for count in range(1, REPETITIONS + 1):
-        name = "known" if count % 2 else f"new-{count}"
+        name = known if count % 2 else f"new-to-{make.__name__}-{count}"
         version = f"1.{count}"
         made = tmp_path / wheel_name(name, version)
         made.write_bytes(wheel_bytes(name, version))
@@ -74,7 +89,7 @@ def test_a_wheel_that_is_copied_in_installs_at_once(
 def test_a_wheel_that_is_copied_in_is_listed_at_once(server: Server) -> None:
     """The same for a client that takes no time to start: the very next request has it."""
     with closing(server.connect()) as connection:
-        for count in range(10 * REPETITIONS):
+        for count in range(20 * REPETITIONS):
             name, version = f"quick-{count % 7}", f"1.{count}"
             path = server.root / name / wheel_name(name, version)
             path.parent.mkdir(exist_ok=True)
@@ -117,15 +132,16 @@ def counted(server: Server) -> int:
     return files
 
 
-def test_five_thousand_files_at_once(server: Server, tmp_path: Path) -> None:
+def test_thousands_of_files_at_once(server: Server, tmp_path: Path) -> None:
     """They are moved in while others ask: everyone is answered, and in the end all are listed."""
     prepared = tmp_path / "prepared"
-    paths = [add_wheel(prepared, f"many-{count % 50}", f"1.{count}") for count in range(5000)]
+    paths = [add_wheel(prepared, f"many-{count % 50}", f"1.{count}") for count in range(number_of(5000))]
+    there = counted(server)
     slowest, statuses, stop = [0.0], set(), threading.Event()
 
     def poll() -> None:
         with closing(server.connect()) as connection:
-            while not stop.is_set():
+            while not stop.wait(0.005):
                 for place in ("/-/health", "/simple/steady/"):
                     before = time.monotonic()
                     statuses.add(ask(connection, place).status)
@@ -138,21 +154,26 @@ def test_five_thousand_files_at_once(server: Server, tmp_path: Path) -> None:
             inside = server.root / path.parent.name / path.name
             inside.parent.mkdir(exist_ok=True)
             (os.link if count % 2 else os.rename)(path, inside)
-        wait_until(lambda: counted(server) == len(paths) + 1, "all files are listed")
+        wait_until(lambda: counted(server) == there + len(paths), "all files are listed")
     finally:
         stop.set()
         poller.join(PATIENCE)
     assert statuses == {200}
-    listed = {file["filename"] for page in server.catalogue().values() for file in page["files"]}
-    assert listed == {path.name for path in paths} | {wheel_name("steady")}
+    pages = [server.project(f"many-{number}") for number in range(50)]
+    assert {file["filename"] for page in pages for file in page["files"]} == {path.name for path in paths}
     print(f"the slowest answer meanwhile took {slowest[0]:.3f} s")
+
+
+@cache
+def large_bytes(seed: int) -> bytes:
+    """A wheel that fits into no buffer."""
+    return wheel_bytes("large", files={"blob": random.Random(seed).randbytes(12 << 20)})
 
 
 @pytest.fixture
 def large(server: Server) -> Path:
-    """A wheel that fits into no buffer."""
-    blob = random.Random(4).randbytes(24 << 20)
-    return put(server.root / "large" / wheel_name("large"), wheel_bytes("large", files={"blob": blob}))
+    """Such a wheel on the disk."""
+    return put(server.root / "large" / wheel_name("large"), large_bytes(4))
 
 
 def test_renaming_over_a_file_leaves_its_downloads_alone(server: Server, large: Path) -> None:
@@ -178,7 +199,7 @@ def test_removing_a_file_leaves_its_downloads_alone(server: Server, large: Path)
 def test_overwriting_a_file_breaks_its_downloads(server: Server, large: Path) -> None:
     """Old bytes cannot be had any more, so the connection ends early; a mixture is never sent."""
     old = large.read_bytes()
-    new = wheel_bytes("large", files={"blob": random.Random(5).randbytes(24 << 20)})
+    new = large_bytes(5)
     with slowly(server, f"/simple/large/{large.name}") as client:
         begun = client.response.read(1 << 20)
         large.write_bytes(new)
@@ -203,8 +224,13 @@ def statuses(server: Server) -> list[int]:
 NORMAL, SUSPENDED = [200, 404, 200, 200, 200], [503] * 5
 
 
-def test_a_root_that_goes_and_comes_back(server: Server) -> None:
-    """While it is away nothing is "not here", known or unknown; back again, all is as before."""
+def test_a_root_that_goes(lone_server: Server) -> None:
+    """While it is away nothing is "not here", known or unknown; back again, all is as before.
+
+    An empty directory is what an unmounted disk looks like, and so is the last project's end: both wait for the operator,
+    who says by SIGHUP that it is meant.
+    """
+    server = lone_server
     away = server.root.with_name("away")
     assert statuses(server) == NORMAL
     server.root.rename(away)
@@ -215,25 +241,19 @@ def test_a_root_that_goes_and_comes_back(server: Server) -> None:
     away.rename(server.root)
     wait_until(lambda: statuses(server) == NORMAL, "200 again")
 
+    shutil.rmtree(server.root / "steady")
+    wait_until(lambda: statuses(server) == SUSPENDED, "503 for all that is empty")
+    server.reload()
+    wait_until(lambda: server.get("/simple/steady/").status == 404, "SIGHUP accepts it")
+    assert server.get("/simple/").status == 200
+    add_wheel(server.root, "steady")
+    wait_until(lambda: statuses(server) == NORMAL, "200 for what is back")
 
-def test_another_root_in_its_place_waits_for_the_operator(server: Server) -> None:
-    """An empty directory is what an unmounted disk looks like; SIGHUP says that it is meant."""
-    server.root.rename(server.root.with_name("away"))
+    server.root.rename(away)
     server.root.mkdir()
-    wait_until(lambda: statuses(server) == SUSPENDED, "503 for all")
+    wait_until(lambda: statuses(server) == SUSPENDED, "503 for another root in its place")
     add_wheel(server.root, "fresh")
     assert server.get("/simple/fresh/").status == 503
     server.reload()
     wait_until(lambda: server.get("/simple/fresh/").status == 200, "the new root is served")
     assert server.get("/simple/steady/").status == 404
-
-
-def test_a_root_that_was_emptied_waits_for_the_operator(server: Server) -> None:
-    """The last project's end looks like a lost disk until somebody has looked, or a project is back."""
-    shutil.rmtree(server.root / "steady")
-    wait_until(lambda: statuses(server) == SUSPENDED, "503 for all")
-    server.reload()
-    wait_until(lambda: server.get("/simple/steady/").status == 404, "SIGHUP accepts it")
-    assert server.get("/simple/").status == 200
-    add_wheel(server.root, "steady")
-    wait_until(lambda: statuses(server) == NORMAL, "200 again")
