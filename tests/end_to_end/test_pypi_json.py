@@ -9,6 +9,7 @@ import pytest
 
 from tests.end_to_end.peers import program
 from tests.end_to_end.running import bare_environment, wait_until
+from tests.end_to_end.storages import ON_BOTH_STORAGES
 from tests.fixtures.distributions import add_sdist, add_wheel
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.end_to_end.running import Server
+    from tests.end_to_end.storages import Storage
 
 pytestmark = pytest.mark.slow
 
@@ -53,27 +55,42 @@ def mirror(server: Server, home: Path) -> str:
     return done.stdout + done.stderr
 
 
-def test_bandersnatch(new_server: Callable[..., Server], tmp_path: Path) -> None:
-    server = new_server()
-    files = [
-        add_wheel(server.root, "Acme.App", "1.0", "Requires-Dist: acme-lib"),
-        add_wheel(server.root, "acme-lib", "1.0"),
-        add_sdist(server.root, "acme-lib", "1.1+local.1"),
-        add_sdist(server.root, "packages", "1.0"),
-    ]
-    server.start()
+@ON_BOTH_STORAGES
+def test_bandersnatch(new_server: Callable[..., Server], storage: Storage, tmp_path: Path) -> None:
+    """Of several nodes another one each time, for all of them give a change the same serial."""
+    made = tmp_path / "made"
+    files = {
+        "acme-app/": add_wheel(made, "Acme.App", "1.0", "Requires-Dist: acme-lib"),
+        "acme-lib/": add_wheel(made, "acme-lib", "1.0"),
+        "acme-lib": add_sdist(made, "acme-lib", "1.1+local.1"),
+        "packages": add_sdist(made, "packages", "1.0"),
+    }
+    servers = [new_server(name=name) for name in ("one", "two")[: 1 if storage.records is None else 2]]
+    for server in servers:
+        storage.attach(server)
+        server.options = storage.options
+    for project, path in files.items():
+        storage.put(f"{project.rstrip('/')}/{path.name}", path.read_bytes())
+    for server in servers:
+        server.start()
     home = tmp_path / "mirror"
 
     def mirrored() -> dict[str, bytes]:
         paths = (home / "mirror" / "web" / "packages").rglob("*.*")
         return {path.name: path.read_bytes() for path in paths if not path.name.endswith(".metadata")}
 
-    mirror(server, home)
-    assert mirrored() == {path.name: path.read_bytes() for path in files}
+    def there() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in files.values()}
+
+    mirror(servers[0], home)
+    assert mirrored() == there()
     page = (home / "mirror" / "web" / "simple" / "acme-lib" / "index.html").read_text()
     assert "acme_lib-1.0-py3-none-any.whl#sha256=" in page
-    files.append(add_wheel(server.root, "acme-lib", "2.0"))
-    wait_until(lambda: len(server.project("acme-lib")["files"]) == 3, "the new wheel is listed")
-    log = mirror(server, home)
-    assert "1 packages to sync" in log
-    assert mirrored() == {path.name: path.read_bytes() for path in files}
+    if len(servers) > 1:
+        assert "0 packages to sync" in mirror(servers[-1], home)
+    files["new"] = new = add_wheel(made, "acme-lib", "2.0")
+    storage.put(f"acme-lib/{new.name}", new.read_bytes())
+    for server in servers:
+        wait_until(lambda server=server: len(server.project("acme-lib")["files"]) == 3, "it is listed")  # type: ignore[misc]
+    assert "1 packages to sync" in mirror(servers[-1], home)
+    assert mirrored() == there()

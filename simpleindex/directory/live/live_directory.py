@@ -43,7 +43,7 @@ class LiveDirectory(SnapshotUpdates):
 
     announce: Callable[[ProjectName], Coroutine[Any, Any, None]] | None = None
     """Returns once the other processes that serve this directory list a project's present state; None without others.
-    With others there are no serials, for each process counts its own."""
+    With others there are no serials unless they are shared, for each process counts its own."""
 
     stale: str | None = None
     """Why what is served may be out of date, as a sentence: the place cannot be listed now. None normally."""
@@ -307,15 +307,21 @@ class LiveDirectory(SnapshotUpdates):
             self._names = ProjectList(
                 self._offered.of(self.snapshots),
                 self.generation,
-                serials=self._serials.now() if self.announce is None else None,
+                serials=self.serials.now() if self._has_serials() else None,
             )
         return self._names
 
     def serial_of(self, name: ProjectName) -> int | None:
         """Return the serial of a project as the list of projects has it; None where it has none."""
-        if self.announce is not None or name not in self.snapshots:
-            return None
-        return self._serials.of(name)
+        return self.serials.of(name) if self._has_serials() and name in self.snapshots else None
+
+    def serials_changed(self) -> None:
+        """List the projects again, because one has another serial."""
+        self.generation += 1
+        self._names = None
+
+    def _has_serials(self) -> bool:
+        return self.announce is None or self.serials.are_shared
 
     def withheld(self) -> Iterator[tuple[ProjectName, Withheld]]:
         """Everything that is there and not offered, by project."""

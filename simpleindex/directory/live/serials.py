@@ -8,7 +8,7 @@ none, as long as the machine's clock was not set back meanwhile.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from simpleindex.core.names import ProjectName
 
@@ -27,12 +27,36 @@ class ListedSerials(dict[ProjectName, int]):
         return self._first
 
 
-class Serials:
+class ProjectSerials(Protocol):
+    """The serial of each project of a directory or a bucket.
+
+    Attributes:
+        are_shared: Whether all processes that serve it show the same.
+    """
+
+    are_shared: bool
+
+    def note(self, name: ProjectName) -> None:
+        """Give a project a larger serial, because what is listed of it has changed."""
+        ...
+
+    def now(self) -> Mapping[ProjectName, int] | None:
+        """Return the serial of every project as it is now, by its name; None if they are not known."""
+        ...
+
+    def of(self, name: ProjectName) -> int | None:
+        """Return the serial of a project; None if it is not known."""
+        ...
+
+
+class Serials(ProjectSerials):
     """The serial of each project of a directory.
 
     Args:
         now_ns: The time, nanoseconds since 1970.
     """
+
+    are_shared = False
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from simpleindex.core.model import Status, stored_files
 from simpleindex.directory.scan.resting import PackedSnapshot, packed_at_rest, resting, unpacked
 
 if TYPE_CHECKING:
@@ -123,6 +125,25 @@ class SnapshotTable:
             values = resting(data)
             yield name, values.directory, values.stamp
 
+    def listing_digest(self, name: ProjectName) -> int | None:
+        """Return a number for what is listed of a project, the same on every machine; 0 for nothing, None while that is not known.
+
+        Usable from any thread.
+        """
+        data = self._packed.get(name)
+        if data is not None:
+            return _digest(resting(data).files)
+        snapshot = self.unpacked.get(name)
+        if snapshot is None or (snapshot.project is None and snapshot.trouble is None):
+            return 0
+        if snapshot.project is None:
+            return None
+        project = snapshot.project
+        data = stored_files(project.files).data
+        if project.status is Status.ACTIVE and project.status_reason is None:
+            return _digest(data)
+        return _digest(data + f"{project.status.value}\0{project.status_reason}".encode())
+
     def _unpack(self, name: ProjectName, data: bytes) -> ProjectSnapshot:
         if len(self._in_both) >= _MOST_UNPACKED:
             for oldest in list(islice(self._in_both, _MOST_UNPACKED // 8)):
@@ -145,3 +166,7 @@ class SnapshotTable:
         self.projects += sign
         self.files += sign * number
         self.size += sign * size
+
+
+def _digest(data: bytes) -> int:
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), signed=True) or 1

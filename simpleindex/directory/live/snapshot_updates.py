@@ -18,7 +18,7 @@ from simpleindex.directory.live.offered_names import OfferedNames
 from simpleindex.directory.live.private_names import NoRecord, PrivateNames
 from simpleindex.directory.live.project_places import ProjectPlaces
 from simpleindex.directory.live.root_guard import EMPTIED, REPLACED, UNTIL_READ, RootGuard
-from simpleindex.directory.live.serials import Serials
+from simpleindex.directory.live.serials import ProjectSerials, Serials
 from simpleindex.directory.live.snapshot_table import SnapshotTable
 from simpleindex.directory.live.withheld_log import WithheldLog
 from simpleindex.directory.scan.batches import BatchReader
@@ -124,7 +124,7 @@ class SnapshotUpdates:
         self._first_reads: set[ProjectName] = set()
         self._names: ProjectList | None = None
         self._offered = OfferedNames()
-        self._serials = Serials(reader.now_ns)
+        self.serials: ProjectSerials = Serials(reader.now_ns)
         self._second_looks: dict[ProjectName, IDelayedCall] = {}
         self._root_look: IDelayedCall | None = None
         self._withheld_log = WithheldLog(log)
@@ -379,7 +379,7 @@ class SnapshotUpdates:
             self.snapshots[name] = snapshot
         self._withheld_log.tell(name, snapshot)
         if self.complete and snapshot.project is not before.project:
-            self._serials.note(name)
+            self.serials.note(name)
             self._names = None
             self.listener(name)
         # After an emptied root was forgotten, its return would log every file of the index.

@@ -25,6 +25,15 @@ SCHEMA: Final = VersionedSchema(
             )
             """,
         ),
+        (
+            """
+            CREATE TABLE project_serials (
+                place TEXT NOT NULL, project TEXT NOT NULL, listing BIGINT NOT NULL, serial BIGINT NOT NULL,
+                PRIMARY KEY (place, project)
+            )
+            """,
+            "CREATE INDEX project_serials_by_serial ON project_serials (place, serial)",
+        ),
     ),
     0x51_4D_50_4F,
 )
@@ -42,10 +51,13 @@ class ObjectFacts:
         url: The PostgreSQL database.
         place: The bucket.
         monotonic: A clock that is never set back.
+
+    Attributes:
+        server: The server.
     """
 
     def __init__(self, url: str, place: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._server = PostgreSQLServer(url, SCHEMA)
+        self.server = PostgreSQLServer(url, SCHEMA)
         self._place = place
         self._monotonic = monotonic
         self._pause_end = 0.0
@@ -66,7 +78,7 @@ class ObjectFacts:
         """Keep path, state and facts of objects."""
         values = [(self._place, *row) for row in rows]
         self._try(
-            lambda: self._server.write(
+            lambda: self.server.write(
                 lambda transaction: transaction.executemany(
                     "INSERT INTO object_facts VALUES (?, ?, ?, ?)"
                     " ON CONFLICT (place, path) DO UPDATE SET state = excluded.state, facts = excluded.facts",
@@ -79,7 +91,7 @@ class ObjectFacts:
         """Delete the facts about objects that are gone."""
         values = (self._place, [*paths])
         self._try(
-            lambda: self._server.write(
+            lambda: self.server.write(
                 lambda transaction: transaction.execute(
                     "DELETE FROM object_facts WHERE place = ? AND path = ANY(?)", values
                 )
@@ -88,11 +100,11 @@ class ObjectFacts:
 
     def close(self) -> None:
         """Close the connection."""
-        self._server.close()
+        self.server.close()
 
     def _read(self, statement: str, values: tuple[object, ...]) -> Mapping[str, tuple[str, str]]:
         rows: list[tuple[str, str, str]] = []
-        self._try(lambda: rows.extend(self._server.read(statement, values)))
+        self._try(lambda: rows.extend(self.server.read(statement, values)))
         return {path: (state, facts) for path, state, facts in rows}
 
     def _try(self, work: Callable[[], object]) -> None:
@@ -100,13 +112,13 @@ class ObjectFacts:
             return
         try:
             if not self._is_prepared:
-                self._server.prepare()
+                self.server.prepare()
                 self._is_prepared = True
             work()
         except (OSError, RefusedStart) as error:
             self._pause_end = self._monotonic() + PAUSE_SECONDS
             _log.info(
                 "Facts about objects are not shared with other nodes for now: {place}: {cause}.",
-                place=self._server.place,
+                place=self.server.place,
                 cause=error.strerror if isinstance(error, OSError) else error,
             )

@@ -18,6 +18,7 @@ from simpleindex.bucket.object_store import ObjectStore
 from simpleindex.bucket.package_bucket import PackageBucket
 from simpleindex.bucket.probe import broken_promise
 from simpleindex.bucket.publishing import BucketPublishing
+from simpleindex.bucket.serials import BucketSerials
 from simpleindex.bucket.source import BucketSource
 from simpleindex.bucket.writer import BucketWriter
 from simpleindex.core.bucket_location import parse_location
@@ -36,11 +37,11 @@ from simpleindex.system.log import logger
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from simpleindex.bucket.digests import SharedFacts
     from simpleindex.bucket.locks import Locks
     from simpleindex.config.settings import Settings
     from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.publishing.upload_checks import UploadChecks
+    from simpleindex.records.postgresql.object_facts import ObjectFacts
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.operation_times import OperationTimes
     from simpleindex.system.threads import Threads
@@ -98,10 +99,12 @@ class ServedBucket(ServedDirectory):
         self.directory = PackageBucket(store, self._scratch)
         interval = duration(settings.poll_interval)
         self.choice = WatchMethod("bucket", f"Listing {self.directory.root} every {interval}.")
-        self.digests = BucketDigests(str(settings.cache), self.directory, _shared_facts(settings, location))
+        facts = _shared_facts(settings, location)
+        self.digests = BucketDigests(str(settings.cache), self.directory, facts)
         self._is_remote = True
         self.live = self._live(LiveBucket, lambda: time.time_ns() + _AHEAD_NS, used_names)
         self.live.bucket, self.live.reads = self.directory, runtime.threads.reads
+        self._serials = None if facts is None else self._shared_serials(facts)
         self._file_cache = (
             BucketFileCache(str(settings.cache), location, settings.bucket_cache, runtime.threads.reads)
             if settings.bucket_cache and not settings.redirect_downloads
@@ -114,6 +117,17 @@ class ServedBucket(ServedDirectory):
             redirect_seconds=settings.redirect_downloads or None,
             cache=self._file_cache,
         )
+
+    def _shared_serials(self, facts: ObjectFacts) -> BucketSerials:
+        from simpleindex.records.postgresql.project_serials import ProjectSerialTable  # noqa: PLC0415  (only with --records)
+
+        live = self.live
+        table = ProjectSerialTable(facts.server, self.path)
+        serials = BucketSerials(
+            table, lambda: live.snapshots, self._runtime.threads.writes, live.serials_changed
+        )
+        live.serials = serials
+        return serials
 
     def prepare(self, owner: Owner) -> None:
         """Make the local directory, and refuse a bucket that cannot be listed; blocking.
@@ -174,11 +188,20 @@ class ServedBucket(ServedDirectory):
             await self._look_again()
         await self.live.begin(NoWatch())
         await self._runtime.threads.reads.run(self.digests.end_start)
+        await self._catch_up_serials()
 
     async def _look_again(self) -> None:
         await self.live.list_again()
         if not self._is_probed and self.live.stale is None:
             await self._probe()
+        if self.live.complete:
+            await self._catch_up_serials()
+
+    async def _catch_up_serials(self) -> None:
+        if self._serials is not None:
+            # Without the database the next listing tries again.
+            with suppress(OSError):
+                await self._serials.catch_up()
 
     async def _probe(self) -> None:
         try:
@@ -253,7 +276,7 @@ class ServedBucket(ServedDirectory):
         return [f"Removed {plural(len(left_over), 'unfinished upload')}."] if left_over else []
 
 
-def _shared_facts(settings: Settings, location: str) -> SharedFacts | None:
+def _shared_facts(settings: Settings, location: str) -> ObjectFacts | None:
     """Return the facts that nodes share; None without PostgreSQL."""
     if settings.records is None:
         return None
