@@ -149,6 +149,9 @@ class PackageBucket(PackageDirectory):
         file = self.tree.file(path)
         return None if file is None else file.stamp
 
+    def states(self, paths: Sequence[str]) -> list[tuple[int, ...]]:
+        return [self.stamp(path) or () for path in paths]
+
     def state_of(self, descriptor: int, path: str) -> Stamp | None:  # noqa: ARG002  (a copy of an object never changes)
         return self.stamp(path)
 

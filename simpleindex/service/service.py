@@ -251,8 +251,8 @@ class IndexService(Service):
             self._gate.end_wait()
             self._supervisor.complete()
         if self._is_first_worker:
-            forgetting = self.index.runtime.threads.reads.run(directory.forget_others)
-            forgetting.addErrback(log_failure)
+            upkeep = self.index.runtime.threads.reads.run(directory.keep_cache_up_to_date)
+            upkeep.addErrback(log_failure)
 
     # The end
 

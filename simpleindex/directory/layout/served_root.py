@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import Changed
@@ -14,11 +15,14 @@ from simpleindex.system.errors import raise_if_short
 from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # A FIFO must not block the open, and a descriptor must not leak into a child.
 OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 """For reading any file below the root."""
+
+_VALUES: Final = attrgetter("st_ino", "st_size", "st_mtime_ns", "st_ctime_ns", "st_nlink")
+_INODE: Final = itemgetter(0)
 
 
 class ServedRoot:
@@ -39,6 +43,7 @@ class ServedRoot:
         self.root = os.path.realpath(root)
         self.excluded_paths = tuple(excluded)
         self.excluded: frozenset[tuple[int, int]] = frozenset()
+        self._excluded_inodes: set[int] = set()
 
     def identity(self) -> tuple[int, int]:
         """Return device and inode of the root now.
@@ -53,7 +58,8 @@ class ServedRoot:
         """Resolve the paths again; return the inodes of what is excluded."""
         self.root = os.path.realpath(self._path)
         self.excluded = frozenset(filter(None, map(_identity_of, self.excluded_paths)))
-        return {inode for _, inode in self.excluded}
+        self._excluded_inodes = {inode for _, inode in self.excluded}
+        return self._excluded_inodes
 
     def stamp(self, path: str) -> Stamp | None:
         """Return the state of a path below the root now, links followed; None if it is missing or cannot be read."""
@@ -61,6 +67,21 @@ class ServedRoot:
             return Stamp.of(os.stat(os.path.join(self.root, path)))
         except OSError:
             return None
+
+    def states(self, paths: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return the states now of paths below the root, as plain values of a :class:`Stamp`.
+
+        A link is not followed, so that it has another state than the file that it leads to. What the service uses itself has none.
+
+        Raises:
+            OSError: One of them is missing, or cannot be looked at.
+        """
+        root = f"{self.root}/"
+        # Hundreds of thousands at a start: without any code of Python's for each.
+        states: list[tuple[int, ...]] = [*map(_VALUES, map(os.lstat, [root + path for path in paths]))]
+        if self._excluded_inodes.isdisjoint(map(_INODE, states)):
+            return states
+        return [() if state[0] in self._excluded_inodes else state for state in states]
 
     def has(self, path: str) -> bool:
         """Return whether there is something below the root, links followed; as :meth:`stamp`, at half the cost where nothing is."""

@@ -57,6 +57,7 @@ class LiveDirectory(SnapshotUpdates):
             A Deferred that fires when :attr:`complete`.
         """
         self._watch = watch
+        self.snapshots = self._empty_table()
         done: Deferred[None] = Deferred()
         self._when_complete.append(done)
         self._surveys.ask(ROOT)
@@ -74,6 +75,9 @@ class LiveDirectory(SnapshotUpdates):
             rounds.stop()
         self._reader.stopping.set()
         self._guard.epoch += 1
+        if self.catalogue is not None:
+            self.catalogue.close()
+            self.catalogue = None
 
     async def changed(self, name: ProjectName) -> None:
         """Return once the project's snapshot includes its present state on disk: the one door for changes."""

@@ -62,6 +62,13 @@ class ProjectPlaces:
         """Return the places of a project; of one that is not there, the place where it would be."""
         return self.others.get(name) or Places((name,))
 
+    def only_directory(self, name: ProjectName) -> str | None:
+        """Return the raw name of the one directory in which a project lies; None if it lies in several, or in the root too."""
+        if name in self._plain:
+            return name
+        places = self.others.get(name)
+        return places.directories[0] if places and len(places.directories) == 1 and not places.loose else None
+
     def __contains__(self, name: object) -> bool:
         return name in self._plain or name in self.others
 

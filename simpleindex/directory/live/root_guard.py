@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from twisted.logger import Logger
 
@@ -93,6 +93,11 @@ class RootGuard:
         self.vanished.update(names)
         self.existing = 0
         self.epoch += 1
+
+    def note_appearance(self, names: Sequence[ProjectName]) -> None:
+        """Take note that projects exist, which did not before."""
+        self.existing += len(names)
+        self.vanished.difference_update(names)
 
     def note_existence(self, name: ProjectName, *, before: bool, now: bool) -> None:
         """Take note of whether a project exists now, and whether it did before."""

@@ -1,4 +1,4 @@
-"""The snapshots of a directory's projects, those at rest in little memory."""
+"""The snapshots of a directory's projects, those at rest in little memory, or in the catalogue."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.core.model import Status, stored_files
-from simpleindex.directory.scan.resting import PackedSnapshot, packed_at_rest, resting, unpacked
+from simpleindex.directory.scan.resting import packed_at_rest, resting, unpacked
+from simpleindex.directory.scan.snapshot import ProjectSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.scan.snapshot import ProjectSnapshot
+    from simpleindex.directory.scan.catalogue import Catalogue, StoredProject
 
 Default = TypeVar("Default")
 
@@ -27,6 +28,10 @@ class SnapshotTable:
     A snapshot is one object from one request to the next, so that pages made from it stay good. Everything here is for the
     reactor's thread, except where it says otherwise.
 
+    Args:
+        catalogue: Where the packed snapshots that are not in memory are.
+        on_damage: Called with each project that turns out to be damaged there; it is unread from then on.
+
     Attributes:
         at_rest: The names of the projects at rest, of each of which at least one file is listed.
         unpacked: Snapshots that are not packed, and of those that are, the ones that were requested lately.
@@ -35,9 +40,16 @@ class SnapshotTable:
         size: Bytes of these.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue | None = None,
+        on_damage: Callable[[ProjectName], object] = lambda _: None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._on_damage = on_damage
         self.unpacked: dict[ProjectName, ProjectSnapshot] = {}
-        self._packed: dict[ProjectName, bytes] = {}
+        # The packed snapshots, of those in the catalogue their places there.
+        self._packed: dict[ProjectName, bytes | int] = {}
         self.at_rest = self._packed.keys()
         # The names that are in both, the longest unpacked first.
         self._in_both: dict[ProjectName, None] = {}
@@ -48,8 +60,10 @@ class SnapshotTable:
         snapshot = self.unpacked.get(name)
         if snapshot is not None:
             return snapshot
-        data = self._packed.get(name)
-        return default if data is None else self._unpack(name, data)
+        data = self._data(name)
+        if data is None:
+            return self._unread(name) if name in self._packed else default
+        return self._unpack(name, data)
 
     def __getitem__(self, name: ProjectName) -> ProjectSnapshot:
         snapshot = self.get(name, None)
@@ -59,7 +73,7 @@ class SnapshotTable:
 
     def peek(self, name: ProjectName) -> ProjectSnapshot | None:
         """Return the snapshot of a project as a new object, if it is packed; usable from any thread."""
-        data = self._packed.get(name)
+        data = self._data(name)
         return self.unpacked.get(name) if data is None else unpacked(name, data)
 
     def __setitem__(self, name: ProjectName, snapshot: ProjectSnapshot) -> None:
@@ -70,18 +84,18 @@ class SnapshotTable:
             self._in_both.pop(name, None)
             self.unpacked[name] = snapshot
         else:
-            self._packed[name] = data.data
+            self._packed[name] = data
             if name in self.unpacked:
                 self.unpacked[name] = snapshot
                 self._in_both[name] = None
         self._count(name, 1)
 
-    def add_packed(self, name: ProjectName, data: PackedSnapshot) -> None:
-        """Add a project at rest that is not in the table yet."""
-        self._packed[name] = data.data
-        self.projects += 1
-        self.files += data.number
-        self.size += data.size
+    def add_stored(self, projects: Sequence[StoredProject]) -> None:
+        """Add projects of the catalogue that are not in the table yet."""
+        self._packed.update((stored.name, stored.place) for stored in projects)
+        self.projects += len(projects)
+        self.files += sum(stored.number for stored in projects)
+        self.size += sum(stored.size for stored in projects)
 
     def remove(self, name: ProjectName) -> None:
         """Remove a project, if it is there."""
@@ -122,18 +136,64 @@ class SnapshotTable:
     def directories_at_rest(self) -> Iterator[tuple[ProjectName, str, tuple[int, ...]]]:
         """Yield each project at rest with the raw name of its directory and its state; usable from any thread."""
         for name, data in list(self._packed.items()):
-            values = resting(data)
-            yield name, values.directory, values.stamp
+            if isinstance(data, bytes):
+                values = resting(data)
+                yield name, values.directory, values.stamp
+        for stored in self._catalogue.projects() if self._catalogue else ():
+            if self._packed.get(stored.name) == stored.place:
+                yield stored.name, stored.paths[0], stored.states[0]
+
+    def at_rest_in_order(self) -> Iterator[tuple[ProjectName, bytes]]:
+        """Yield the projects at rest as they are packed, by name; usable from any thread."""
+        for name in sorted(self._packed):
+            data = self._data(name)
+            if data is not None:
+                yield name, data
+
+    @property
+    def has_catalogue(self) -> bool:
+        """Whether there is a catalogue."""
+        return self._catalogue is not None
+
+    @property
+    def changed_since_catalogue(self) -> int:
+        """How many projects are in the table and not in the catalogue, or the other way round; usable from any thread."""
+        places = list(self._packed.values())
+        in_memory = sum(type(place) is bytes for place in places)
+        stored = self._catalogue.number if self._catalogue else 0
+        return in_memory + stored - (len(places) - in_memory)
+
+    def _data(self, name: ProjectName) -> bytes | None:
+        """Return a packed snapshot; None if there is none, or if it cannot be read."""
+        data = self._packed.get(name)
+        if isinstance(data, int):
+            assert self._catalogue is not None  # places are of it
+            return self._catalogue.packed(data)
+        return data
+
+    def _unread(self, name: ProjectName) -> ProjectSnapshot:
+        """Take a project out that is damaged in the catalogue, and have it read again; whoever requests it waits for that."""
+        stored = self._catalogue and self._catalogue.project(name)
+        if stored:
+            self.files -= stored.number
+            self.size -= stored.size
+        self.projects -= 1
+        del self._packed[name]
+        self.unpacked[name] = snapshot = ProjectSnapshot(pending=True, partial=True, has_traces=True)
+        self._on_damage(name)
+        return snapshot
 
     def listing_digest(self, name: ProjectName) -> int | None:
         """Return a number for what is listed of a project, the same on every machine; 0 for nothing, None while that is not known.
 
         Usable from any thread.
         """
-        data = self._packed.get(name)
+        data = self._data(name)
         if data is not None:
             return _digest(resting(data).files)
         snapshot = self.unpacked.get(name)
+        if snapshot is None and name in self._packed:
+            return None
         if snapshot is None or (snapshot.project is None and snapshot.trouble is None):
             return 0
         if snapshot.project is None:
@@ -154,7 +214,7 @@ class SnapshotTable:
 
     def _count(self, name: ProjectName, sign: int) -> None:
         """Count a project as it is in the table now, or no longer."""
-        data = self._packed.get(name)
+        data = self._data(name)
         if data is not None:
             values = resting(data)
             number, size = values.number, values.size

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.defer import DeferredLock
 from twisted.python.failure import Failure
 
 from simpleindex.directory.live.coalescer import Coalescer
@@ -22,7 +23,6 @@ from simpleindex.directory.live.serials import ProjectSerials, Serials
 from simpleindex.directory.live.snapshot_table import SnapshotTable
 from simpleindex.directory.live.withheld_log import WithheldLog
 from simpleindex.directory.scan.batches import BatchReader
-from simpleindex.directory.scan.resting import PackedSnapshot, unpacked
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob, exists, is_offered
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.system.errors import own_trouble
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from simpleindex.directory.live.listing_changes import FileChanges
     from simpleindex.directory.live.private_names import NameRecord
     from simpleindex.directory.scan.batches import RunInThread, ScanThreads
+    from simpleindex.directory.scan.catalogue import Catalogue
     from simpleindex.directory.scan.scanner import Scanner
     from simpleindex.directory.scan.snapshot import ProjectSnapshot
     from simpleindex.directory.watch.interface import Watch
@@ -81,6 +82,7 @@ class SnapshotUpdates:
         follows_root: Whether another directory in the root's place is served at once, if it is on the same file system and has most
             of the same projects.
         private_names: Names that are the index's own beyond its projects.
+        catalogue: Where projects are that have not changed since an earlier start; to be set before :meth:`begin`.
         listener: Called with each project that changes once :attr:`complete`.
         files_listener: Called with the files that came and went in it.
     """
@@ -102,10 +104,12 @@ class SnapshotUpdates:
         self.changed_ns = 0
         self.listener: Callable[[ProjectName], object] = lambda _: None
         self.files_listener: Callable[[ProjectName, FileChanges], object] = lambda *_: None
+        self.catalogue: Catalogue | None = None
         self.snapshots = SnapshotTable()
         self.strays: Mapping[str, str] = {}
         self._reader = reader
         self.private_names = PrivateNames(record or NoRecord())
+        self._recalling = DeferredLock()
         self._batches = BatchReader(
             reader, self.private_names, nullcontext() if threads.lists_at_once else threading.Lock()
         )
@@ -187,9 +191,12 @@ class SnapshotUpdates:
     def _forget_all(self) -> None:
         """Drop all snapshots; the digest cache makes it quick to read them again."""
         self._guard.forget_projects(self._existing_names())
-        self.snapshots, self._places, self._names = SnapshotTable(), ProjectPlaces(), None
+        self.snapshots, self._places, self._names = self._empty_table(), ProjectPlaces(), None
         self._offered.forget()
         self.generation += 1
+
+    def _empty_table(self) -> SnapshotTable:
+        return SnapshotTable(self.catalogue, self._looks.ask)
 
     # -- the rounds -------------------------------------------------------------------------------------------------
 
@@ -315,6 +322,10 @@ class SnapshotUpdates:
         self, run_in_thread: RunInThread, names: Sequence[ProjectName], *, verify: bool = False
     ) -> Sequence[ProjectName]:
         """Read projects and publish them; return those whose reading was overtaken, to be read once more."""
+        if self.catalogue is not None and not self.complete:
+            names = await self._recall(names, self.catalogue)
+            if not names:
+                return ()
         self.generation += 1
         epoch = self._guard.epoch
         # Before they are listed, and a few at a time: to watch ten thousand at once takes a while without any answer.
@@ -347,20 +358,51 @@ class SnapshotUpdates:
             for job, snapshot in zip(jobs, snapshots, strict=True)
             if not self._publish(job.name, job.before, snapshot)
         ]
-        found = any(isinstance(each, PackedSnapshot) or each.project is not None for each in snapshots)
+        found = any(each.project is not None for each in snapshots)
         self._judge_emptiness(existed, found=found)
         self._finish_first_reads({*names}.difference(overtaken))
         return overtaken
 
-    def _publish(
-        self, name: ProjectName, before: ProjectSnapshot, snapshot: ProjectSnapshot | PackedSnapshot
-    ) -> bool:
+    async def _recall(self, names: Sequence[ProjectName], catalogue: Catalogue) -> Sequence[ProjectName]:
+        """Publish the projects that are as the catalogue has them; return the others."""
+        directories = {
+            name: raw
+            for name in names
+            if name not in self.snapshots and (raw := self._places.only_directory(name)) is not None
+        }
+        # One batch at a time: threads would hand the interpreter to each other with each system call.
+        await self._recalling.acquire()
+        try:
+            epoch = self._guard.epoch
+            self._watch.watch(directories.values())
+            stored = await self._in_look_thread(
+                self._batches.recall, directories, catalogue, self._guard.identity
+            )
+        finally:
+            self._recalling.release()
+        if epoch != self._guard.epoch:
+            return names
+        # A request may have been quicker with one of them.
+        stored = [each for each in stored if each.name not in self.snapshots]
+        if not stored:
+            return names
+        recalled = [each.name for each in stored]
+        self.generation += 1
+        self.changed_ns = self._reader.now_ns()
+        self._names = None
+        self._offered.forget()
+        self.private_names.note_remembered(recalled)
+        existed = self._guard.existing
+        self._guard.note_appearance(recalled)
+        self.snapshots.add_stored(stored)
+        self._withheld_log.forget(recalled)
+        self._judge_emptiness(existed, found=True)
+        self._finish_first_reads(recalled)
+        done = {*recalled}
+        return [name for name in names if name not in done]
+
+    def _publish(self, name: ProjectName, before: ProjectSnapshot, snapshot: ProjectSnapshot) -> bool:
         """Replace a snapshot; return whether what was read is still newer than it."""
-        if isinstance(snapshot, PackedSnapshot):
-            if not self.complete and name not in self.snapshots:
-                self._add_packed(name, snapshot)
-                return True
-            snapshot = unpacked(name, snapshot.data)
         current = self.snapshots.get(name, NO_SNAPSHOT)
         if current is not before:
             # Another round was quicker and may have seen later: only what was learnt is kept.
@@ -394,16 +436,6 @@ class SnapshotUpdates:
         if snapshot.young and not self.polling and name not in self._second_looks:
             self._second_looks[name] = self._clock.callLater(_SECOND_LOOK, self._look_again, name)
         return True
-
-    def _add_packed(self, name: ProjectName, snapshot: PackedSnapshot) -> None:
-        """Add a project of the first reading, as :meth:`_publish` does; most of a start is this."""
-        self.generation += 1
-        self.changed_ns = self._reader.now_ns()
-        self._names = None
-        self._offered.forget()
-        self._guard.note_existence(name, before=False, now=True)
-        self.snapshots.add_packed(name, snapshot)
-        self._withheld_log.forget(name)
 
     def _look_again(self, name: ProjectName) -> None:
         del self._second_looks[name]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from simpleindex.core.model import Withheld
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from twisted.logger import Logger
 
     from simpleindex.core.names import ProjectName
@@ -24,9 +26,11 @@ class WithheldLog:
         self._log = log
         self._logged: dict[ProjectName, frozenset[str]] = {}
 
-    def forget(self, name: ProjectName) -> None:
-        """Forget what was logged of a project of which everything is offered."""
-        self._logged.pop(name, None)
+    def forget(self, names: Iterable[ProjectName]) -> None:
+        """Forget what was logged of projects of which everything is offered."""
+        if self._logged:
+            for name in names:
+                self._logged.pop(name, None)
 
     def tell(self, name: ProjectName, snapshot: ProjectSnapshot) -> None:
         """Say what is new among what a project does not offer."""

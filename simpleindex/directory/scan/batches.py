@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.names import PROJECT_FILE
-from simpleindex.directory.scan.resting import PackedSnapshot
 from simpleindex.directory.scan.snapshot import ProjectSnapshot, StartedScan
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.private_names import PrivateNames
+    from simpleindex.directory.scan.catalogue import Catalogue, StoredProject
     from simpleindex.directory.scan.scanner import Scanner
     from simpleindex.directory.scan.snapshot import ScanJob
 
@@ -72,7 +72,7 @@ class BatchReader:
 
     def read(
         self, jobs: Sequence[ScanJob], identity: Identity | None, generation: int, *, verify: bool
-    ) -> list[ProjectSnapshot | PackedSnapshot] | None:
+    ) -> list[ProjectSnapshot] | None:
         """Read projects; None if the root is no longer the one they lay in. Blocking.
 
         Args:
@@ -81,7 +81,7 @@ class BatchReader:
             generation: The number of this change.
             verify: Whether to read again what is only unverified.
         """
-        snapshots: dict[ProjectName, ProjectSnapshot | PackedSnapshot] = {}
+        snapshots: dict[ProjectName, ProjectSnapshot] = {}
         befores = {job.name: job.before for job in jobs}
 
         with self.reader.digests.together():
@@ -104,10 +104,40 @@ class BatchReader:
         )
         return [snapshots[job.name] for job in jobs]
 
-    def _begun(
-        self, job: ScanJob, generation: int, *, verify: bool
-    ) -> StartedScan | ProjectSnapshot | PackedSnapshot:
-        begun: StartedScan | ProjectSnapshot | PackedSnapshot = self._guarded(
+    def recall(
+        self, directories: Mapping[ProjectName, str], catalogue: Catalogue, identity: Identity | None
+    ) -> list[StoredProject]:
+        """Return the projects that are as the catalogue has them; none if the root is no longer the one they lay in. Blocking.
+
+        Args:
+            directories: Projects that lie in one directory each, with its raw name.
+            catalogue: Where they may be.
+            identity: Device and inode of the root in which they lay.
+        """
+        now_ns = self.reader.now_ns()
+        # By a clock that was set back, anything may have changed within a tick.
+        found = filter(None, map(catalogue.project, directories)) if now_ns >= catalogue.written_ns else ()
+        stored = [project for project in found if project.paths[0] == directories[project.name]]
+        with self.listing:
+            unchanged = stored if self._are_unchanged(stored) else [*filter(self._is_unchanged, stored)]
+        if self.identity() != identity:
+            return []
+        self.private_names.remember(project.name for project in unchanged)
+        return unchanged
+
+    def _are_unchanged(self, projects: Sequence[StoredProject]) -> bool:
+        paths = [path for project in projects for path in project.paths]
+        states = [state for project in projects for state in project.states]
+        try:
+            return self.reader.directory.states(paths) == states
+        except OSError:
+            return False
+
+    def _is_unchanged(self, project: StoredProject) -> bool:
+        return self._are_unchanged([project])
+
+    def _begun(self, job: ScanJob, generation: int, *, verify: bool) -> StartedScan | ProjectSnapshot:
+        begun: StartedScan | ProjectSnapshot = self._guarded(
             *(job.name, job.before, self.reader.begin, job),
             budget=_BUDGET,
             generation=generation,
@@ -142,9 +172,9 @@ class BatchReader:
             return None
 
 
-def _is_to_be_remembered(job: ScanJob, snapshot: ProjectSnapshot | PackedSnapshot) -> bool:
+def _is_to_be_remembered(job: ScanJob, snapshot: ProjectSnapshot) -> bool:
     """Whether anything like a distribution lies in a project's places, or may have lain there before it was gone."""
-    if isinstance(snapshot, PackedSnapshot) or snapshot.has_traces or job.is_traced:
+    if snapshot.has_traces or job.is_traced:
         return True
     if snapshot.trouble is not None:
         return False  # It was not looked at, and will be.

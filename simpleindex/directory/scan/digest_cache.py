@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
@@ -32,48 +32,21 @@ _log = logger(__name__)
 _FILENAME: Final = "digests.sqlite3"
 
 # Raised whenever what is remembered, or the judgement behind it, changes: old rows are then read anew.
-_FORMAT: Final = 8
+_FORMAT: Final = 9
 
 # SQLite's numbers have 63 bits and a sign: less than an inode, and than the nanoseconds until after 2262, which any file
 # can be stamped with. A root is bytes and need not be text.
-_TABLES: Final = {
-    "facts": """(
+_COLUMNS: Final = """(
     root BLOB NOT NULL, directory TEXT NOT NULL, filename TEXT NOT NULL,
     inode TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, ctime_ns TEXT NOT NULL,
     version TEXT NOT NULL, sha256 TEXT NOT NULL, requires_python TEXT,
     sidecar_sha256 TEXT, sidecar_size INTEGER, place_offset INTEGER, place_stored INTEGER, place_method INTEGER,
     checksum BLOB NOT NULL,
     PRIMARY KEY (root, directory, filename)
-) WITHOUT ROWID""",
-    "resting": """(
-    root BLOB NOT NULL, directory TEXT NOT NULL, state BLOB NOT NULL,
-    known BLOB NOT NULL, files BLOB NOT NULL, number TEXT NOT NULL, size TEXT NOT NULL, checksum BLOB NOT NULL,
-    PRIMARY KEY (root, directory)
-)""",
-}
+) WITHOUT ROWID"""
 
 _PAGE: Final = 1_000
 """Rows gone through at once."""
-
-_AHEAD: Final = 32
-_MOST_AHEAD: Final = 8 * _AHEAD
-"""Rows of resting directories that are read ahead; as many as there are projects in a batch, for several batches at once."""
-
-
-class CachedProject(NamedTuple):
-    """A project as :mod:`simpleindex.directory.scan.project_cache` keeps it.
-
-    Attributes:
-        known: What is known of its files, packed.
-        files: Those that are listed, packed.
-        number: Of them.
-        size: Bytes of them all.
-    """
-
-    known: bytes
-    files: bytes
-    number: int
-    size: int
 
 
 class DigestCache:
@@ -96,7 +69,6 @@ class DigestCache:
         self._log = log
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._ahead: dict[str, Sequence[Any]] = {}
         # Of each thread: the rows that it writes together, by statement.
         self._gathered = threading.local()
 
@@ -165,36 +137,6 @@ class DigestCache:
                 recalled[entry.path] = stamp, _facts(facts)
         return recalled
 
-    def recall_resting(self, directory: str, state: bytes) -> CachedProject | None:
-        """Return the cached project of a directory in this state."""
-        row = self._ahead.pop(directory, None)
-        if row is None:
-            # A start asks in their order, and the locks that a query takes cost more than its rows. One that is outdated
-            # meanwhile is still true of the state that it is for.
-            rows = self._run(
-                "SELECT directory, state, checksum, known, files, number, size FROM resting"
-                " WHERE root = ? AND directory >= ? ORDER BY directory LIMIT ?",
-                (self._root, directory, _AHEAD),
-            )
-            if len(self._ahead) > _MOST_AHEAD:
-                self._ahead.clear()
-            self._ahead.update((name, row) for name, *row in rows)
-            row = self._ahead.pop(directory, (None,))
-        with suppress(ValueError, TypeError):
-            was, checksum, known, files, number, size = row
-            if was == state and checksum == _sum_of(state, known, files, number, size):
-                return CachedProject(known, files, int(number), int(size))
-        return None
-
-    def keep_resting(self, directory: str, state: bytes, kept: CachedProject) -> None:
-        """Keep this of a directory in this state, in place of what was kept before."""
-        self._ahead.pop(directory, None)
-        row = (kept.known, kept.files, str(kept.number), str(kept.size))
-        self._write_rows(
-            "INSERT OR REPLACE INTO resting VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(self._root, directory, state, *row, _sum_of(state, *row))],
-        )
-
     def remembers_anything(self) -> bool:
         """Whether there ever was a file under this root."""
         return bool(self._run("SELECT 1 FROM facts WHERE root = ? LIMIT 1", (self._root,)))
@@ -209,11 +151,10 @@ class DigestCache:
     def forget_others(self, paths: Iterable[str]) -> None:
         """Drop every row of this root whose file is not among these; keeps the database from growing for ever."""
         # Their hashes, and rows by the page, because that is a tenth of the memory; a collision keeps a row too many.
-        alive, directories = set(), set()
+        alive = set()
         for path in paths:
             directory, _, filename = path.rpartition("/")
             alive.add(hash((directory, filename)))
-            directories.add(directory)
         last = ("", "")
         while rows := self._run(
             "SELECT directory, filename FROM facts WHERE root = ? AND (directory, filename) > (?, ?)"
@@ -223,10 +164,6 @@ class DigestCache:
             last = rows[-1]
             gone = [(self._root, *row) for row in rows if hash(row) not in alive]
             self._write_rows("DELETE FROM facts WHERE root = ? AND directory = ? AND filename = ?", gone)
-        rows = self._run("SELECT directory FROM resting WHERE root = ?", (self._root,))
-        self._ahead.clear()
-        empty = [(self._root, directory) for (directory,) in rows if directory not in directories]
-        self._write_rows("DELETE FROM resting WHERE root = ? AND directory = ?", empty)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False, isolation_level=None)
@@ -239,9 +176,9 @@ class DigestCache:
             connection.execute("PRAGMA cache_size = -256")
             if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
                 connection.execute("BEGIN IMMEDIATE")
-                for table, columns in _TABLES.items():
-                    connection.execute(f"DROP TABLE IF EXISTS {table}")
-                    connection.execute(f"CREATE TABLE {table} {columns}")
+                connection.execute("DROP TABLE IF EXISTS facts")
+                connection.execute("DROP TABLE IF EXISTS resting")  # of earlier formats
+                connection.execute(f"CREATE TABLE facts {_COLUMNS}")
                 connection.execute(f"PRAGMA user_version = {_FORMAT}")
                 connection.execute("COMMIT")
         except BaseException:
@@ -335,14 +272,6 @@ def _is_corrupt(error: sqlite3.Error) -> bool:
 def _checksum(*row: object) -> bytes:
     """Of all that a row says: SQLite finds a damaged page only where its structure is hit."""
     return blake2b(repr(row).encode(), digest_size=8).digest()
-
-
-def _sum_of(state: bytes, known: bytes, files: bytes, number: str, size: str) -> bytes:
-    """Proof that a row is as it was written, and for the state that is looked up; see :func:`_checksum`."""
-    digest = blake2b(state, digest_size=16)
-    for part in (known, files, f"{len(known)} {number} {size}".encode()):
-        digest.update(part)
-    return digest.digest()
 
 
 def _facts(row: list[Any]) -> ArchiveInfo:

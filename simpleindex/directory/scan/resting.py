@@ -41,26 +41,7 @@ class Resting(NamedTuple):
     stamp: tuple[int, ...]
 
 
-class PackedSnapshot(NamedTuple):
-    """A packed snapshot, as :func:`unpacked` takes it, with what is counted of it.
-
-    Attributes:
-        data: The snapshot.
-        number: Of its files.
-        size: Bytes of them all.
-    """
-
-    data: bytes
-    number: int
-    size: int
-
-
-def packed(values: Resting) -> PackedSnapshot:
-    """Return values packed."""
-    return PackedSnapshot(serialize(tuple(values)), values.number, values.size)
-
-
-def packed_at_rest(snapshot: ProjectSnapshot) -> PackedSnapshot | None:
+def packed_at_rest(snapshot: ProjectSnapshot) -> bytes | None:
     """Return a snapshot packed; None if it holds more than :class:`Resting` can hold."""
     project = snapshot.project
     if project is None or not is_settled(snapshot) or len(snapshot.stamps) != 1:
@@ -71,7 +52,7 @@ def packed_at_rest(snapshot: ProjectSnapshot) -> PackedSnapshot | None:
         return None
     ((directory, stamp),) = snapshot.stamps.items()
     files = stored_files(project.files)
-    return packed(Resting(snapshot.known.packed, *files, project.generation, directory, tuple(stamp)))
+    return serialize((snapshot.known.packed, *files, project.generation, directory, tuple(stamp)))
 
 
 def resting(data: bytes) -> Resting:

@@ -115,6 +115,20 @@ class ScannedFiles(Mapping[str, ScannedFile]):
 NOTHING_KNOWN: Final = ScannedFiles({}, {})
 
 
+def packed_states(known: bytes, files: bytes) -> dict[str, tuple[int, ...]]:
+    """Return the state of each file by path, as plain values, of what :class:`ScannedFiles` packed; none is withheld."""
+    listed = deserialize(files)
+    states = {}
+    for path, index, stamp, *_ in deserialize(known):
+        if index is None:
+            states[path] = stamp
+        else:
+            filename, size, mtime_ns = listed[index][0], listed[index][3], listed[index][5]
+            inode, ctime_ns, links = stamp
+            states[f"{path}/{filename}" if path else filename] = (inode, size, mtime_ns, ctime_ns, links)
+    return states
+
+
 # A resolver asks for many files of a few projects.
 @lru_cache(maxsize=8)
 def _unpacked(packed: bytes, files: StoredFiles) -> tuple[dict[str, Row], dict[str, str]]:

@@ -12,8 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.core.files import StoredFiles
-from simpleindex.core.model import Project, Withheld, restored_files
+from simpleindex.core.model import Withheld
 from simpleindex.core.names import (
     PROJECT_FILE,
 )
@@ -26,14 +25,12 @@ from simpleindex.directory.project_file import (
     ProjectFile,
     idle_yanks,
 )
-from simpleindex.directory.scan import project_cache
 from simpleindex.directory.scan.assemble import assemble
 from simpleindex.directory.scan.file_reader import EntryReader
 from simpleindex.directory.scan.listed_files import files_in_place, with_source, with_withheld
 from simpleindex.directory.scan.project_file_in_force import loses_rules, project_file_in_force
-from simpleindex.directory.scan.resting import PackedSnapshot, Resting, packed, unpacked
 from simpleindex.directory.scan.scanned_files import ScannedFile, ScannedFiles
-from simpleindex.directory.scan.snapshot import ProjectSnapshot, ScanJob, StartedScan, is_settled
+from simpleindex.directory.scan.snapshot import ProjectSnapshot, ScanJob, StartedScan
 from simpleindex.system.stamp import Stamp, is_young
 
 if TYPE_CHECKING:
@@ -43,7 +40,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing
     from simpleindex.directory.layout.package_directory import PackageDirectory
-    from simpleindex.directory.scan.digest_cache import CachedProject, DigestCache
+    from simpleindex.directory.scan.digest_cache import DigestCache
 
 
 _MOST_WHOLE: Final = 1000
@@ -98,8 +95,6 @@ class Scanner:
             OSError: This process is short of descriptors or memory, so that nothing is known of the project now.
         """
         begun = self.begin(job, budget=budget, generation=generation, verify=verify)
-        if isinstance(begun, PackedSnapshot):
-            return unpacked(job.name, begun.data)
         if isinstance(begun, ProjectSnapshot):
             return begun
         ((_, read),) = self.entries.read([begun])
@@ -107,7 +102,7 @@ class Scanner:
 
     def begin(
         self, job: ScanJob, *, budget: int, generation: int, verify: bool
-    ) -> StartedScan | ProjectSnapshot | PackedSnapshot:
+    ) -> StartedScan | ProjectSnapshot:
         """Look at a project as :meth:`read_project` does, and leave it to the caller to have files read.
 
         Returns:
@@ -124,35 +119,9 @@ class Scanner:
                 young=True,
                 has_traces=True,
             )
-        state = project_cache.state_of(look, self.source) if len(directories) == 1 and not loose else None
-        is_first = not previous.known and previous.project_file is NO_PROJECT_FILE
-        if (
-            state is not None
-            and is_first
-            and (kept := self.digests.recall_resting(directories[0], state)) is not None
-        ):
-            return self._recalled(name, look, kept, generation)
-        begun = StartedScan(name, directories, look, previous, generation, state)
+        begun = StartedScan(name, directories, look, previous, generation)
         self._know(begun, budget, verify=verify)
         return begun if begun.unread else self.finish(begun, {})
-
-    def _recalled(
-        self, name: ProjectName, look: ProjectListing, kept: CachedProject, generation: int
-    ) -> ProjectSnapshot | PackedSnapshot:
-        """Return the snapshot of a project that is as it was when it was cached."""
-        stamps = dict(look.stamps or {})
-        young = self._any_young(stamps)
-        if len(stamps) == 1 and not young and not look.unserved:
-            ((directory, stamp),) = stamps.items()
-            return packed(Resting(*kept, generation, directory, tuple(stamp)))
-        files = restored_files(StoredFiles(kept.files, kept.number, kept.size))
-        return ProjectSnapshot(
-            *(Project(name, files, generation=generation), None),
-            *(ScannedFiles.restored(kept.known, files), stamps),
-            young=young,
-            has_traces=look.has_traces,
-            unserved=look.unserved,
-        )
 
     def finish(self, begun: StartedScan, read: Mapping[str, ScannedFile | OSError]) -> ProjectSnapshot:
         """Put a project together.
@@ -167,9 +136,6 @@ class Scanner:
         known = {path: item or _raised_if_short(read[path]) for path, item in begun.known.items()}
         self._remember(known, begun.remembered)
         snapshot = self._put_together(begun, known)
-        is_new = snapshot.project is not begun.previous.project or not is_settled(begun.previous)
-        if begun.state is not None and is_new and snapshot.project is not None and is_settled(snapshot):
-            project_cache.keep(self.digests, begun.directories[0], begun.state, snapshot.known)
         return self._with_what_is_passed_over(snapshot, begun.name, begun.look)
 
     def _put_together(self, begun: StartedScan, known: Mapping[str, ScannedFile]) -> ProjectSnapshot:

@@ -94,7 +94,6 @@ class StartedScan:
         look: What lies there.
         previous: What was known of it.
         generation: The number of this change.
-        state: As :mod:`simpleindex.directory.scan.project_cache` has it.
         unread: Files to be read.
         known: What is known of every file without that, by path; None of those to be read.
         remembered: What was known of them before.
@@ -108,7 +107,6 @@ class StartedScan:
     look: ProjectListing
     previous: ProjectSnapshot
     generation: int
-    state: bytes | None
     unread: list[DirectoryEntry] = field(default_factory=list)
     known: dict[str, ScannedFile | None] = field(default_factory=dict)
     remembered: Mapping[str, ScannedFile] = field(default_factory=dict)

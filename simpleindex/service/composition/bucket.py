@@ -27,6 +27,7 @@ from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.text import duration, plural
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.served_root import ServedRoot
+from simpleindex.directory.scan.catalogue import CatalogueFile
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.directory.watch.method import WatchMethod
 from simpleindex.publishing.staging import Staging
@@ -102,6 +103,7 @@ class ServedBucket(ServedDirectory):
         facts = _shared_facts(settings, location)
         self.digests = BucketDigests(str(settings.cache), self.directory, facts)
         self._is_remote = True
+        self.catalogue_file = CatalogueFile.of(str(settings.cache), self.directory.root, LOCAL)
         self.live = self._live(LiveBucket, lambda: time.time_ns() + _AHEAD_NS, used_names)
         self.live.bucket, self.live.reads = self.directory, runtime.threads.reads
         self._serials = None if facts is None else self._shared_serials(facts)
@@ -186,6 +188,7 @@ class ServedBucket(ServedDirectory):
             # The store was there a moment ago. Nothing is "not here" until it was listed once.
             await deferLater(self._runtime.reactor, FIRST_LISTING_SECONDS)
             await self._look_again()
+        self.live.catalogue = self.catalogue_file.open()
         await self.live.begin(NoWatch())
         await self._runtime.threads.reads.run(self.digests.end_start)
         await self._catch_up_serials()
@@ -225,12 +228,6 @@ class ServedBucket(ServedDirectory):
         if not self.live.has_begun:
             return succeed(None)
         return Deferred.fromCoroutine(self._look_again())
-
-    def forget_others(self) -> None:
-        """Delete cached digests of files that are gone; blocking."""
-        self.digests.forget_others(
-            path for _, snapshot in self.live.snapshots.items() for path in snapshot.known
-        )
 
     def measure(self, times: OperationTimes) -> None:
         """Measure requests to the store from now on."""

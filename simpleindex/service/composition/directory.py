@@ -12,8 +12,10 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.live.cache_upkeep import keep_cache_up_to_date
 from simpleindex.directory.live.live_directory import LiveDirectory
 from simpleindex.directory.scan.batches import ScanThreads
+from simpleindex.directory.scan.catalogue import CatalogueFile
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource
@@ -51,6 +53,7 @@ class ServedDirectory:
         choice: How changes are noticed.
         directory: Its listings and bytes.
         digests: The digest cache.
+        catalogue_file: Where projects are cached that do not change.
         live: Its projects, kept up to date.
         source: Its projects as a source.
         log: Where it logs, with its name if it is a further directory.
@@ -70,6 +73,7 @@ class ServedDirectory:
         self._is_remote = filesystem is not None
         self.choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
         self.digests = DigestCache(str(settings.cache), self.directory.root, self.log)
+        self.catalogue_file = CatalogueFile.of(str(settings.cache), self.directory.root, name)
         self.live = self._live(LiveDirectory, time.time_ns, used_names)
         self.live.follows_root = settings.follow_root
         self.source = LocalSource(
@@ -123,6 +127,7 @@ class ServedDirectory:
         """Start the first scan; the Deferred fires when it is complete."""
         preparing = self._runtime.threads.reads.run(self._prepare_for_files)
         preparing.addErrback(lambda failure: _log.failure("", failure))
+        self.live.catalogue = self.catalogue_file.open()
         return self.live.begin(self._watch or NoWatch())
 
     def _prepare_for_files(self) -> None:
@@ -138,11 +143,9 @@ class ServedDirectory:
         self.sweeps += 1
         return Deferred.fromCoroutine(self.live.sweep(self.sweeps))
 
-    def forget_others(self) -> None:
-        """Delete cached digests of files that are gone; blocking."""
-        self.digests.forget_others(
-            path for _, snapshot in self.live.snapshots.items() for path in snapshot.known
-        )
+    def keep_cache_up_to_date(self) -> None:
+        """Bring what is cached of the directory into step with it; blocking."""
+        keep_cache_up_to_date(self.live.snapshots, self.digests, self.catalogue_file, time.time_ns())
 
     def measure(self, times: OperationTimes) -> None:
         """Measure nothing: there is no store but the disk."""

@@ -31,7 +31,7 @@ def test_a_packed_snapshot_comes_out_as_it_was() -> None:
     before = snapshot_at_rest(ACME, generation=7)
     data = packed_at_rest(before)
     assert data is not None
-    after = unpacked(ACME, data.data)
+    after = unpacked(ACME, data)
     assert (after.project, after.stamps, after.has_traces) == (before.project, before.stamps, True)
     assert after.known.unpacked() == before.known.unpacked()
     assert after.chosen == before.chosen
@@ -104,9 +104,7 @@ def test_counts_follow_every_change() -> None:
         return table.projects, table.files, table.size
 
     whole = snapshot_at_rest(ACME)
-    data = packed_at_rest(whole)
-    assert data is not None
-    table.add_packed(ACME, data)
+    table[ACME] = whole
     assert counts() == (1, 2, 3_001)
     table[OTHER] = _in_flux()
     table[THIRD] = ProjectSnapshot(trouble="It cannot be read.")

@@ -1,0 +1,42 @@
+"""Upkeep of what a directory has in the cache: digests of deleted files go, and the catalogue is written when much has changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simpleindex.system.log import logger
+
+if TYPE_CHECKING:
+    from simpleindex.directory.live.snapshot_table import SnapshotTable
+    from simpleindex.directory.scan.catalogue import CatalogueFile
+    from simpleindex.directory.scan.digest_cache import DigestCache
+
+_log = logger(__name__)
+
+_FEW: Final = 100
+_PART: Final = 50
+
+
+def keep_cache_up_to_date(
+    snapshots: SnapshotTable, digests: DigestCache, file: CatalogueFile, now_ns: int
+) -> None:
+    """Bring what is cached of a directory into step with it, once all of it was read. Blocking.
+
+    Where next to nothing has changed since the catalogue was written, all stays as it is: for each start to go through all files
+    would cost more than that few projects are put together from their digests.
+    """
+    number, changed = len(snapshots.at_rest), snapshots.changed_since_catalogue
+    is_large = changed > _FEW + number // _PART
+    if is_large or not snapshots.has_catalogue:
+        digests.forget_others(path for _, snapshot in snapshots.items() for path in snapshot.known)
+    if not is_large:
+        return
+    try:
+        file.write(snapshots.at_rest_in_order(), now_ns=now_ns)
+    except OSError as error:
+        _log.warn(
+            "The catalogue {path} cannot be written ({reason}); the next start will take longer. Make --cache a directory that "
+            "this user can write.",
+            path=file.path,
+            reason=error.strerror,
+        )

@@ -1,0 +1,238 @@
+"""The catalogue: projects at rest, packed in a file of the cache directory, for the next start and for all workers.
+
+A start compares the states of the files with those in the catalogue, and leaves in the file what is as it was: a project is read
+from there when it is requested. The file may be deleted, damaged or older than the directory at any time: that costs speed only.
+
+It is a row of blocks, each with a digest of itself: the packed projects and after every 128 of them a page about these, then the
+index of the pages, and the place of the index. A place is the number of a byte, and that of the bytes from there.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+from simpleindex.core.serialization import deserialize, serialize
+from simpleindex.directory.scan.resting import resting
+from simpleindex.directory.scan.scanned_files import packed_states
+from simpleindex.system.ownership import make_private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from simpleindex.core.names import ProjectName
+
+    _Row = tuple[tuple[str, ...], tuple[tuple[int, ...], ...], int, int, int]
+
+_FORMAT: Final = b"simpleindex catalogue 1\n"
+"""To be changed with whatever is packed, and with the judgement behind it: an older file is then not used."""
+
+_PAGE: Final = 128
+"""Projects of a page, about as many as are compared with the disk in one go."""
+
+_PAGES_KEPT: Final = 8
+
+_DIGEST_BYTES: Final = 16
+_PLACE_BYTES: Final = 16
+_LENGTH_BITS: Final = 32
+_MOST_BYTES: Final = (1 << _LENGTH_BITS) - 1
+
+
+class StoredProject(NamedTuple):
+    """A project in the catalogue.
+
+    Attributes:
+        name: Which.
+        paths: Its directory, and each of its files.
+        states: The state of each of them, as plain values of a :class:`~simpleindex.system.stamp.Stamp`.
+        place: Where its packed snapshot is.
+        number: Of its listed files.
+        size: Bytes of these.
+    """
+
+    name: ProjectName
+    paths: tuple[str, ...]
+    states: tuple[tuple[int, ...], ...]
+    place: int
+    number: int
+    size: int
+
+
+class Catalogue:
+    """An open catalogue; usable from any thread. A newer one may take its name on the disk meanwhile.
+
+    Args:
+        descriptor: Of the file; it is closed with the catalogue.
+        firsts: The first name of each page.
+        pages: The place of each page.
+        written_ns: When it was written, nanoseconds since 1970.
+        number: Of projects.
+
+    Attributes:
+        written_ns: See above.
+        number: See above.
+    """
+
+    def __init__(
+        self, descriptor: int, firsts: Sequence[str], pages: Sequence[int], written_ns: int, number: int
+    ) -> None:
+        self._descriptor = descriptor
+        self._firsts = firsts
+        self._pages = pages
+        self.written_ns = written_ns
+        self.number = number
+        self._page = lru_cache(_PAGES_KEPT)(self._read_page)
+
+    @classmethod
+    def opened(cls, path: str, key: bytes) -> Catalogue | None:
+        """Open a file; None if there is none that can be used.
+
+        Args:
+            path: The file.
+            key: As in :class:`CatalogueFile`.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        with suppress(OSError, ValueError, TypeError, EOFError):
+            end = os.fstat(descriptor).st_size - _PLACE_BYTES
+            place = int.from_bytes(os.pread(descriptor, _PLACE_BYTES, end), "big")
+            # A damaged place may be that of more bytes than there is memory.
+            index = _block(descriptor, place) if place >> _LENGTH_BITS < end > place & _MOST_BYTES else None
+            if index is not None:
+                written_with, *values = deserialize(index)
+                if written_with == (_FORMAT, key):
+                    return cls(descriptor, *values)
+        os.close(descriptor)
+        return None
+
+    def project(self, name: ProjectName) -> StoredProject | None:
+        """Return a project; None if it is not there, or cannot be read."""
+        number = bisect_right(self._firsts, name) - 1
+        row = self._page(number).get(name) if number >= 0 else None
+        return None if row is None else StoredProject(name, *row)
+
+    def projects(self) -> Iterator[StoredProject]:
+        """Yield all that can be read."""
+        for number in range(len(self._pages)):
+            for name, row in self._read_page(number).items():
+                yield StoredProject(name, *row)
+
+    def packed(self, place: int) -> bytes | None:
+        """Return the packed snapshot at a place; None if it cannot be read, or is damaged."""
+        try:
+            return _block(self._descriptor, place)
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """Close the file; nothing can be read of it from then on."""
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+
+    def _read_page(self, number: int) -> dict[ProjectName, _Row]:
+        data = self.packed(self._pages[number])
+        page: dict[ProjectName, _Row] = {} if data is None else deserialize(data)
+        return page
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueFile:
+    """The file of the catalogue of one root.
+
+    Attributes:
+        path: The file.
+        key: What it is of: the root, and what the root is called among the sources.
+    """
+
+    path: str
+    key: bytes
+
+    @classmethod
+    def of(cls, cache: str, root: str, source: str) -> CatalogueFile:
+        """Return the file in a cache directory, which several roots may share."""
+        key = b"\0".join(map(os.fsencode, (root, source)))
+        return cls(os.path.join(cache, f"catalogue-{blake2b(key, digest_size=8).hexdigest()}"), key)
+
+    def open(self) -> Catalogue | None:
+        """Open the catalogue; None if there is none that can be used. Blocking."""
+        return Catalogue.opened(self.path, self.key)
+
+    def write(self, projects: Iterable[tuple[ProjectName, bytes]], *, now_ns: int) -> None:
+        """Write a catalogue in place of the one before. Blocking.
+
+        Args:
+            projects: Packed snapshots, in the order of the names.
+            now_ns: The time, nanoseconds since 1970.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        temporary = f"{self.path}.{os.getpid()}"
+        # By a process that was killed with this number.
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        make_private(temporary)
+        try:
+            with open(temporary, "wb") as file:
+                _Writer(file).write_all(projects, (_FORMAT, self.key), now_ns)
+            # Not synced: what a power cut leaves of it has no right digest.
+            os.replace(temporary, self.path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+class _Writer:
+    """Writes the blocks of a catalogue to an empty file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._position = 0
+
+    def write_all(
+        self, projects: Iterable[tuple[ProjectName, bytes]], key: tuple[bytes, bytes], now_ns: int
+    ) -> None:
+        """Write projects, and the index."""
+        firsts: list[str] = []
+        pages: list[int] = []
+        left = iter(projects)
+        number = 0
+        while page := {name: self._row(data) for name, data in islice(left, _PAGE)}:
+            firsts.append(next(iter(page)))
+            pages.append(self._write(serialize(page)))
+            number += len(page)
+        index = self._write(serialize((key, firsts, pages, now_ns, number)))
+        self._file.write(index.to_bytes(_PLACE_BYTES, "big"))
+
+    def _row(self, data: bytes) -> _Row:
+        """Write a packed snapshot; return the rest of the values of its :class:`StoredProject`."""
+        values = resting(data)
+        states = {values.directory: values.stamp, **packed_states(values.known, values.files)}
+        return tuple(states), tuple(states.values()), self._write(data), values.number, values.size
+
+    def _write(self, data: bytes) -> int:
+        """Write a block; return its place."""
+        start = self._position
+        self._position += self._file.write(_digest(data)) + self._file.write(data)
+        return start << _LENGTH_BITS | len(data)
+
+
+def _block(descriptor: int, place: int) -> bytes | None:
+    """Return the block at a place; None if it is damaged."""
+    start, length = place >> _LENGTH_BITS, place & _MOST_BYTES
+    block = os.pread(descriptor, _DIGEST_BYTES + length, start)
+    data = block[_DIGEST_BYTES:]
+    return data if len(data) == length and block[:_DIGEST_BYTES] == _digest(data) else None
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=_DIGEST_BYTES).digest()
