@@ -103,22 +103,23 @@ PURE = (
     "policy.osv",
     "policy.rules",
     "policy.rules_file",
-    "publishing.checks",
+    "publishing.upload.checks",
     "publishing.errors",
-    "publishing.form",
-    "publishing.acceptance",
-    "publishing.incoming_upload",
+    "publishing.upload.form",
+    "publishing.upload.acceptance",
+    "publishing.upload.incoming_upload",
     "publishing.interface",
     "publishing.project_file_edits",
-    "publishing.copy_plan",
+    "publishing.copying.copy_plan",
     "records.audit_questions",
     "records.lost_records",
     "search.document",
-    "search.events",
+    "search.release_events",
     "search.query",
     "search.ranking",
     "search.visibility",
-    "upstreams.pages.documents",
+    "system.path_steps",
+    "upstreams.pages.page_formats",
     "upstreams.pages.enrich",
     "upstreams.pages.entries",
     "upstreams.pages.flat",
@@ -130,7 +131,7 @@ PURE = (
     "upstreams.pages.listing_faults",
     "upstreams.http.missing",
     "upstreams.modes",
-    "upstreams.pages.project_page",
+    "upstreams.pages.project_parser",
     "upstreams.pages.roots",
     "upstreams.settings",
     "upstreams.pages.signed_urls",
@@ -150,7 +151,7 @@ PURE = (
     "web.pages.simple",
     "web.pages.templates",  # reads files of the package at import
     "web.people.badge",
-    "web.people.download_plot",
+    "web.people.project.download_plot",
     "web.people.feed_document",
     "web.publish.cross_site",
     "web.routes",
@@ -276,7 +277,7 @@ def test_the_web_never_sees_a_path() -> None:
     """HTTP knows names, not places; the access log is a file, and a certificate authority's challenges lie in one."""
     web = {name for name in PATHS if room_of(name) == "web"}
     seeing = importing(web, lambda name: name.partition(".")[0] in {"os", "pathlib"})
-    assert seeing <= {"web.http.access_log", "web.acme"}
+    assert seeing <= {"web.http.access_log", "web.acme_challenges"}
 
 
 def test_only_programs_import_the_global_reactor() -> None:

@@ -21,19 +21,19 @@ from simpleindex.archives.paths import Paths, plain_path
 from simpleindex.archives.strict_metadata import judge_installable
 from simpleindex.archives.tar import TarStream, headers
 from simpleindex.archives.verify import examine_strictly
-from simpleindex.archives.wheel import judge_wheel_file
+from simpleindex.archives.wheel_metadata import judge_wheel_file
 from simpleindex.archives.wheel_record import judge_record
 from simpleindex.commands.cache.lock_file import parse_lock_file
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.metadata import read_details, read_metadata
 from simpleindex.core.names import ProjectName, parse_distribution_name
-from simpleindex.core.toml_text import load_toml
-from simpleindex.core.version_texts import parse_requirement, parse_specifiers, parse_version
+from simpleindex.core.parsing.toml_text import load_toml
+from simpleindex.core.parsing.version_texts import parse_requirement, parse_specifiers, parse_version
 from simpleindex.directory.project_file import parse_project_file
 from simpleindex.policy.deny_list import parse_deny_list
 from simpleindex.policy.osv import parse_advisory
 from simpleindex.upstreams.pages.html import read_html
-from simpleindex.upstreams.pages.project_page import parse_flat, parse_project
+from simpleindex.upstreams.pages.project_parser import parse_flat, parse_project
 from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.pages.negotiation import choose_representation

@@ -37,9 +37,9 @@ from simpleindex.access.rules import (
     Principals,
 )
 from simpleindex.core.errors import SimpleIndexError
+from simpleindex.core.parsing.toml import read_toml
 from simpleindex.core.patterns import InvalidPattern, parse_pattern
 from simpleindex.core.text import one_of, parse_size, shown
-from simpleindex.core.toml import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cachetools import LRUCache
 
-from simpleindex.archives.examination import requests
+from simpleindex.archives.examination import protocol as requests
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.source import Elsewhere
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from simpleindex.archives.contents import MemberList
-    from simpleindex.archives.examination.requests import Examiner, Request
+    from simpleindex.archives.examination.protocol import Examiner, Request
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Source

@@ -18,7 +18,6 @@ from simpleindex.archives.zip import MemberSpan, find_directory, members, place_
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.files import Sidecar
-from simpleindex.core.json_text import load_json
 from simpleindex.core.metadata import (
     MAXIMUM_SIZE,
     is_sdist_metadata,
@@ -27,6 +26,7 @@ from simpleindex.core.metadata import (
     states,
 )
 from simpleindex.core.names import PROVENANCE_SUFFIX, Kind, distribution_suffix
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import shown
 
 if TYPE_CHECKING:

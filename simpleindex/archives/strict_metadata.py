@@ -17,8 +17,8 @@ from packaging.version import InvalidVersion, Version
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.metadata import header_fields
+from simpleindex.core.parsing.version_texts import parse_requirement, parse_specifiers
 from simpleindex.core.text import shown
-from simpleindex.core.version_texts import parse_requirement, parse_specifiers
 
 if TYPE_CHECKING:
     from packaging.markers import Marker

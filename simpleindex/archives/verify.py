@@ -20,13 +20,13 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import sdist_metadata, wheel_metadata
 from simpleindex.archives.paths import plain_path
 from simpleindex.archives.strict_metadata import fits_64_bits, judge_dependencies, judge_installable
-from simpleindex.archives.wheel import (
+from simpleindex.archives.wheel_layout import WheelLayout
+from simpleindex.archives.wheel_metadata import (
     MAXIMUM_TEXT,
     judge_entry_points,
     judge_licenses,
     judge_wheel_file,
 )
-from simpleindex.archives.wheel_layout import WheelLayout
 from simpleindex.archives.wheel_record import is_listed, judge_owed_digest, judge_record
 from simpleindex.archives.zip import MemberSpan, members, place_of, read_local_header
 from simpleindex.core.errors import InvalidMetadata

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simpleindex.backup.errors import FileVanished
-from simpleindex.backup.files import read_digest
+from simpleindex.backup.file_copies import read_digest
 from simpleindex.core.text import printable
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex import __version__
 from simpleindex.backup.checking import CheckedBackup
 from simpleindex.backup.errors import CannotBackUp, FileVanished
-from simpleindex.backup.files import copy_database, copy_file, is_database, link_file, read_digest
+from simpleindex.backup.file_copies import copy_database, copy_file, is_database, link_file, read_digest
 from simpleindex.backup.manifest import (
     MANIFEST,
     BackupItem,
@@ -24,8 +24,8 @@ from simpleindex.backup.places import STATE, is_of_packages
 from simpleindex.backup.plan import backup_name
 from simpleindex.backup.tree import PartListing, item_of
 from simpleindex.core.text import printable
-from simpleindex.records.copying import copy_records
 from simpleindex.records.database import FILENAME, RecordsDatabase
+from simpleindex.records.database_copy import copy_records
 from simpleindex.records.opening import open_records
 from simpleindex.system.atomic import write_all
 from simpleindex.system.errors import trouble_of

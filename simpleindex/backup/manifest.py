@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.bounds import Bound
 from simpleindex.core.errors import SimpleIndexError
-from simpleindex.core.json_text import load_json
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import shown
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.backup.elsewhere import moved_paths, options_elsewhere, options_file
 from simpleindex.backup.errors import CannotBackUp, CannotRestore, FileVanished
-from simpleindex.backup.files import copy_file, link_file, read_digest
+from simpleindex.backup.file_copies import copy_file, link_file, read_digest
 from simpleindex.backup.manifest import ItemKind
 from simpleindex.backup.places import HOOKS, SOURCES, STATE, is_of_packages
 from simpleindex.backup.tree import REPLACED, RESTORING
 from simpleindex.core.text import printable
-from simpleindex.publishing.staging import STAGING
+from simpleindex.publishing.local.staging import STAGING
 from simpleindex.records.state_lock import STATE_LOCK
 from simpleindex.system.errors import trouble_of
 

@@ -9,12 +9,12 @@ import stat
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.backup.files import SQLITE_SUFFIXES
+from simpleindex.backup.file_copies import SQLITE_SUFFIXES
 from simpleindex.backup.manifest import BackupItem, BackupPart, ItemKind, ItemOwner
 from simpleindex.backup.places import CERTIFICATES, STATE, is_of_packages
 from simpleindex.core.text import printable
 from simpleindex.hooks.positions import POSITIONS_FILENAME
-from simpleindex.publishing.staging import STAGING
+from simpleindex.publishing.local.staging import STAGING
 from simpleindex.records.state_lock import STATE_LOCK
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.bucket.package_bucket import PackageBucket
-    from simpleindex.directory.layout.listings import DirectoryEntry
+    from simpleindex.directory.layout.directory_listings import DirectoryEntry
     from simpleindex.system.stamp import Stamp
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.archives.examination.requests import BadAnswer, archive_info
+from simpleindex.archives.examination.protocol import BadAnswer, archive_info
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

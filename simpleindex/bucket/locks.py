@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from packaging.utils import canonicalize_version
 
+from simpleindex.core.distribution_identity import wheel_tags
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
-from simpleindex.core.identity import wheel_tags
 from simpleindex.core.names import Kind
 from simpleindex.system.atomic import storing
 

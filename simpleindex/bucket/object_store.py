@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import BinaryIO
 
-    from simpleindex.core.bucket_location import BucketLocation
+    from simpleindex.config.bucket_location import BucketLocation
     from simpleindex.system.operation_times import OperationTimes
 
 CONNECT_SECONDS: Final = 5

@@ -29,7 +29,7 @@ from simpleindex.core.names import (
     parse_project_name,
 )
 from simpleindex.core.text import printable
-from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing, RootListing
+from simpleindex.directory.layout.directory_listings import DirectoryEntry, ProjectListing, RootListing
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.layout.unserved import Unserved, UnservedCause
 from simpleindex.directory.layout.unserved_files import PassedOver

@@ -6,14 +6,14 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
-from simpleindex.archives.examination import requests
+from simpleindex.archives.examination import protocol as requests
 from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault, Trouble
 from simpleindex.core.names import PROVENANCE_SUFFIX
 from simpleindex.core.text import human_size
+from simpleindex.publishing.local.staging import StagedUpload, Staging
 from simpleindex.publishing.publisher import Publisher
-from simpleindex.publishing.staging import StagedUpload, Staging
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from simpleindex.bucket.writer import BucketWriter
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
-    from simpleindex.publishing.checks import Upload
-    from simpleindex.publishing.present_files import StoredFile
+    from simpleindex.publishing.local.present_files import StoredFile
     from simpleindex.publishing.project_file_edits import ProjectFileChange
-    from simpleindex.publishing.upload_checks import UploadChecks
+    from simpleindex.publishing.upload.archive_checks import UploadChecks
+    from simpleindex.publishing.upload.checks import Upload
     from simpleindex.system.threads import Threads
 
 

@@ -18,9 +18,9 @@ from simpleindex.bucket.facts import SHA256, metadata_of
 from simpleindex.bucket.locks import lock_change, lock_upload
 from simpleindex.bucket.small_objects import change_small_object
 from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
+from simpleindex.core.distribution_identity import all_spellings, same_distribution
 from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault
-from simpleindex.core.identity import all_spellings, same_distribution
 from simpleindex.core.names import (
     LEDGER,
     PROJECT_FILE,
@@ -30,10 +30,10 @@ from simpleindex.core.names import (
 )
 from simpleindex.core.text import printable
 from simpleindex.directory.ledger import UNKNOWN_DIGEST, used_names, with_deleted, with_freed
-from simpleindex.publishing.deletions import DeletedFile
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
-from simpleindex.publishing.present_files import StoredFile
-from simpleindex.publishing.trash import TRASH
+from simpleindex.publishing.local.deletions import DeletedFile
+from simpleindex.publishing.local.present_files import StoredFile
+from simpleindex.publishing.local.trash import TRASH
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from simpleindex.bucket.locks import Locks
     from simpleindex.bucket.package_bucket import PackageBucket
     from simpleindex.core.names import DistributionName, ProjectName
+    from simpleindex.publishing.local.staging import StagedUpload
     from simpleindex.publishing.project_file_edits import ProjectFileChange
-    from simpleindex.publishing.staging import StagedUpload
 
 _TRIES: Final = 20
 """How often a small object is read and put again while others change it."""

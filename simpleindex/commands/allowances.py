@@ -25,8 +25,8 @@ from simpleindex.commands.arguments import (
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.version_texts import parse_requirement
 from simpleindex.core.text import day_and_time, parse_duration, shown, timestamp
-from simpleindex.core.version_texts import parse_requirement
 from simpleindex.policy.judgement import Allowance
 from simpleindex.records.allowances import AllowanceTable
 from simpleindex.records.opening import open_records

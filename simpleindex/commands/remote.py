@@ -15,7 +15,7 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_ope
 from simpleindex.core import bounds
 from simpleindex.core.addresses import is_loopback
 from simpleindex.core.errors import RefusedStart
-from simpleindex.core.json_text import load_json
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import replace_unprintable
 
 if TYPE_CHECKING:

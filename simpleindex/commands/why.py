@@ -9,8 +9,8 @@ from simpleindex.commands.local_index import local_ca, local_settings, local_url
 from simpleindex.commands.remote import Remote
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
-from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import replace_unprintable
 from simpleindex.views.explain import Answer
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from simpleindex.config.bucket_location import BucketLocation
     from simpleindex.config.layers import Layers
-    from simpleindex.core.bucket_location import BucketLocation
 
 # systemd.exec(5) "StateDirectory="; XDG Base Directory Specification 0.8.
 _DEFAULT_DIRECTORIES: Final = {

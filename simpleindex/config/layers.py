@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.config.options import OPTION_NAMES, OPTIONS, VARIABLE_PREFIX, Option
 from simpleindex.core.errors import InvalidSetting, RefusedStart
+from simpleindex.core.parsing.toml import read_toml
 from simpleindex.core.text import did_you_mean, nearest
-from simpleindex.core.toml import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

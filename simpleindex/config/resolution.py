@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.config.acme_values import LETS_ENCRYPT, parse_contact, parse_directory, parse_identifier
+from simpleindex.config.bucket_location import BucketLocation
 from simpleindex.config.contradictions import refuse_contradictions
 from simpleindex.config.directories import directory_of_bucket, home_of, refuse_unusable_root, state_or_cache
 from simpleindex.config.layers import Layers, from_command_line, from_environment, from_file
@@ -36,7 +37,6 @@ from simpleindex.config.values import (
     to_watch,
     to_workers,
 )
-from simpleindex.core.bucket_location import BucketLocation
 from simpleindex.core.errors import RefusedStart
 
 if TYPE_CHECKING:

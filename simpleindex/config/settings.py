@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.config.acme_values import AcmeContact, Identifier
+    from simpleindex.config.bucket_location import BucketLocation
     from simpleindex.config.values import (
         AccessLog,
         ListenAddress,
         Network,
         WatchMode,
     )
-    from simpleindex.core.bucket_location import BucketLocation
 
 DEFAULT_TITLE: Final = "Package index"
 

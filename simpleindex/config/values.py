@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from simpleindex.core.bucket_location import SCHEME, BucketLocation, parse_location
+from simpleindex.config.bucket_location import SCHEME, BucketLocation, parse_location
 from simpleindex.core.errors import InvalidSetting
 from simpleindex.core.text import did_you_mean, parse_duration, parse_size
 

@@ -15,8 +15,8 @@ from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidMetadata, InvalidProjectName
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.version_texts import parse_specifiers, parse_version
 from simpleindex.core.text import shown
-from simpleindex.core.version_texts import parse_specifiers, parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

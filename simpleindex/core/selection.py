@@ -8,8 +8,8 @@ from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidFilename, NotHere
 from simpleindex.core.names import distribution_suffix, parse_distribution_name
+from simpleindex.core.parsing.version_texts import parse_version
 from simpleindex.core.text import shown
-from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.identity import identify
+from simpleindex.core.distribution_identity import identify
 from simpleindex.core.model import filenames_of
 from simpleindex.core.names import distribution_suffix, parse_distribution_name
 from simpleindex.core.text import plural, printable
@@ -15,7 +15,7 @@ from simpleindex.diagnosis.finding import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from simpleindex.core.identity import DistributionIdentity
+    from simpleindex.core.distribution_identity import DistributionIdentity
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.unserved import Unserved

@@ -7,14 +7,14 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.path_steps import blocking_step
 from simpleindex.core.text import plural, printable
 from simpleindex.diagnosis.finding import Finding, Severity
+from simpleindex.system.path_steps import blocking_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from simpleindex.core.path_steps import PathStep
+    from simpleindex.system.path_steps import PathStep
 
 
 INTERPRETER: Final = "the Python of the server"

@@ -22,9 +22,9 @@ from packaging.utils import canonicalize_version
 from simpleindex.core.errors import InvalidFilename, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, distribution_suffix, parse_distribution_name
+from simpleindex.core.parsing.toml import read_toml
+from simpleindex.core.parsing.version_texts import parse_version
 from simpleindex.core.text import nearest, shown
-from simpleindex.core.toml import read_toml
-from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

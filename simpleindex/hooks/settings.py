@@ -24,9 +24,17 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.audit_entry import EVENTS, matching_events
 from simpleindex.core.errors import InvalidSources
+from simpleindex.core.parsing.toml import (
+    check_keys,
+    read_toml,
+    tables,
+    to_patterns,
+    to_seconds,
+    to_text,
+    to_texts,
+)
 from simpleindex.core.patterns import ALL
 from simpleindex.core.text import one_of, shown
-from simpleindex.core.toml import check_keys, read_toml, tables, to_patterns, to_seconds, to_text, to_texts
 from simpleindex.hooks.errors import InvalidHooks
 from simpleindex.upstreams.pages.urls import absolute_url
 

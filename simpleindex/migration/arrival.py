@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.publishing.form import FileDigests
-    from simpleindex.publishing.staging import StagedUpload
+    from simpleindex.publishing.local.staging import StagedUpload
+    from simpleindex.publishing.upload.form import FileDigests
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import parse_project_name
 from simpleindex.migration.errors import InvalidImportSource, NotImported
+from simpleindex.migration.interface import ImportSource
 from simpleindex.migration.people import NOBODY
-from simpleindex.migration.source import ImportSource
 from simpleindex.upstreams.errors import InvalidUpstreamPage
-from simpleindex.upstreams.pages.project_page import parse_project
+from simpleindex.upstreams.pages.project_parser import parse_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

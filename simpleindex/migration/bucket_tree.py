@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from simpleindex.bucket.key_tree import ObjectState
-    from simpleindex.core.bucket_location import BucketLocation
+    from simpleindex.config.bucket_location import BucketLocation
 
 _DIGEST_KEY: Final = "hash_sha256"
 """Under which pypicloud notes a digest in an object's metadata."""

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.files import file_order
-from simpleindex.core.json_text import load_json
 from simpleindex.core.model import Project
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import one_of, printable, shown
 from simpleindex.migration.devpi_pages import people_of_index, stated_hashes, upload_time
 from simpleindex.migration.errors import InvalidImportSource, NotImported
+from simpleindex.migration.interface import ImportSource
 from simpleindex.migration.people import ImportedUser
-from simpleindex.migration.source import ImportSource
 from simpleindex.upstreams.pages.entries import judged_files
 
 if TYPE_CHECKING:

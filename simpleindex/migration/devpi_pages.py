@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.files import file_order
-from simpleindex.core.json_text import load_json
 from simpleindex.core.model import Project
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import shown
 from simpleindex.migration.errors import InvalidImportSource, NotImported
 from simpleindex.migration.people import ImportedPeople, ImportedUser, ProposedRule

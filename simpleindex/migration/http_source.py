@@ -16,8 +16,8 @@ from simpleindex.migration.devpi_pages import (
     people_of_index,
 )
 from simpleindex.migration.errors import InvalidImportSource, NotImported, SourceLost
+from simpleindex.migration.interface import FileContent, ImportSource
 from simpleindex.migration.people import NOBODY
-from simpleindex.migration.source import FileContent, ImportSource
 from simpleindex.upstreams.errors import UpstreamFailed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
-from simpleindex.archives.examination.requests import upload, value_of
+from simpleindex.archives.examination.protocol import upload, value_of
 from simpleindex.core.errors import CannotStore, Changed, InvalidFilename, InvalidSetting
 from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
@@ -21,9 +21,9 @@ from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.migration.arrival import Arrival, ArrivedFile, ImportedFile, stated_digest
 from simpleindex.migration.errors import ImportStopped, NotImported
 from simpleindex.migration.plan import FilesHere, RefusedFile, plan_project
-from simpleindex.publishing.copy_plan import copy_note, noted_urls
+from simpleindex.publishing.copying.copy_plan import copy_note, noted_urls
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
-from simpleindex.publishing.present_files import MomentaryDirectory, StoredFile
+from simpleindex.publishing.local.present_files import MomentaryDirectory, StoredFile
 from simpleindex.publishing.publisher import spare_of
 from simpleindex.system.atomic import storing
 
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
     from simpleindex.access.identity import UploadRules
     from simpleindex.access.rights import Access
-    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.archives.examination.protocol import Examiner
     from simpleindex.core.files import File
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.listings import DirectoryEntry
+    from simpleindex.directory.layout.directory_listings import DirectoryEntry
     from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.directory.scan.digest_cache import DigestCache
+    from simpleindex.migration.interface import ImportSource
     from simpleindex.migration.plan import ProjectPlan
-    from simpleindex.migration.source import ImportSource
-    from simpleindex.publishing.project_file_writer import ProjectFileWriter
-    from simpleindex.publishing.staging import StagedUpload
-    from simpleindex.publishing.writer import Writer
+    from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+    from simpleindex.publishing.local.staging import StagedUpload
+    from simpleindex.publishing.local.writer import Writer
 
 _LARGEST_NOTE: Final = 1 << 24
 """Bytes."""

@@ -9,11 +9,11 @@ import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.core import bounds
-from simpleindex.core.json_text import load_json
 from simpleindex.core.names import SIDE_FILE_SUFFIXES
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import printable
 from simpleindex.migration.errors import InvalidImportSource, NotImported
-from simpleindex.migration.source import FileContent
+from simpleindex.migration.interface import FileContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

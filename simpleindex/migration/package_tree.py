@@ -11,8 +11,8 @@ from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 from simpleindex.core.files import File, file_order
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import distribution_suffix, parse_distribution_name, parse_project_name
+from simpleindex.migration.interface import ImportSource
 from simpleindex.migration.people import NOBODY
-from simpleindex.migration.source import ImportSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from simpleindex.core.identity import identify
+from simpleindex.core.distribution_identity import identify
 from simpleindex.core.names import Kind, distribution_suffix, parse_distribution_name
 from simpleindex.core.text import human_size
 

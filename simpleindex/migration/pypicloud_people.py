@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName
-from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.migration.errors import InvalidImportSource
 from simpleindex.migration.people import ImportedPeople, ImportedUser, ProposedRule
 

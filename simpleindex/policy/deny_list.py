@@ -19,10 +19,10 @@ from packaging.specifiers import SpecifierSet
 
 from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.text_files import InvalidText, decode_requirements
+from simpleindex.core.parsing.version_texts import parse_requirement
 from simpleindex.core.patterns import FirstMatch, InvalidPattern, is_glob, matching, parse_pattern
 from simpleindex.core.text import shown
-from simpleindex.core.text_files import InvalidText, decode_requirements
-from simpleindex.core.version_texts import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,10 +11,10 @@ from packaging.version import InvalidVersion, Version
 
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
-from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.json_text import load_json
+from simpleindex.core.parsing.version_texts import parse_version
 from simpleindex.core.text import printable
-from simpleindex.core.version_texts import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -19,8 +19,7 @@ from packaging.specifiers import InvalidSpecifier
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.names import Kind
-from simpleindex.core.text import one_of, shown
-from simpleindex.core.toml import (
+from simpleindex.core.parsing.toml import (
     check_keys,
     to_choice,
     to_flag,
@@ -30,7 +29,8 @@ from simpleindex.core.toml import (
     to_text,
     to_texts,
 )
-from simpleindex.core.version_texts import parse_specifiers
+from simpleindex.core.parsing.version_texts import parse_specifiers
+from simpleindex.core.text import one_of, shown
 from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
-    from simpleindex.publishing.checks import Upload
-    from simpleindex.publishing.form import FileDigests
+    from simpleindex.publishing.upload.checks import Upload
+    from simpleindex.publishing.upload.form import FileDigests
 
 
 class Draft(Protocol):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from simpleindex.core.errors import InvalidSetting
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE
+from simpleindex.core.parsing.text_files import InvalidText, decode_utf8
 from simpleindex.core.text import shown
-from simpleindex.core.text_files import InvalidText, decode_utf8
 from simpleindex.directory.project_file import (
     MAXIMUM_SIZE,
     NO_PROJECT_FILE,

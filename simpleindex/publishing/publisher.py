@@ -13,10 +13,10 @@ from simpleindex.core.faults import Fault, Trouble
 from simpleindex.core.names import PROVENANCE_SUFFIX
 from simpleindex.core.selection import select
 from simpleindex.core.text import human_size
-from simpleindex.publishing.checks import judge_digests, judge_size
 from simpleindex.publishing.interface import Published
+from simpleindex.publishing.local.staging import StagedUpload
 from simpleindex.publishing.project_file_edits import with_status, with_yank, without_yank
-from simpleindex.publishing.staging import StagedUpload
+from simpleindex.publishing.upload.checks import judge_digests, judge_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
     from simpleindex.directory.live.live_directory import LiveDirectory
-    from simpleindex.publishing.checks import Upload
-    from simpleindex.publishing.deletions import DeletedFile
     from simpleindex.publishing.interface import Draft
-    from simpleindex.publishing.present_files import StoredFile
+    from simpleindex.publishing.local.deletions import DeletedFile
+    from simpleindex.publishing.local.present_files import StoredFile
+    from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+    from simpleindex.publishing.local.writer import Writer
     from simpleindex.publishing.project_file_edits import ProjectFileChange
-    from simpleindex.publishing.project_file_writer import ProjectFileWriter
-    from simpleindex.publishing.upload_checks import UploadChecks
-    from simpleindex.publishing.writer import Writer
+    from simpleindex.publishing.upload.archive_checks import UploadChecks
+    from simpleindex.publishing.upload.checks import Upload
     from simpleindex.system.threads import Threads
 
 SPARE: Final = 64 * 1024 * 1024

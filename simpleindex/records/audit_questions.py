@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion
 
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import parse_distribution_name
-from simpleindex.core.version_texts import parse_version
+from simpleindex.core.parsing.version_texts import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

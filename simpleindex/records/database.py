@@ -81,7 +81,7 @@ class RecordsDatabase(Records):
 
     Args:
         state_directory: The directory of the database; the first change makes it if it is missing.
-        initialized: Whether the database was made before (:mod:`simpleindex.records.beginning`), so that a missing one is
+        initialized: Whether the database was made before (:mod:`simpleindex.records.start_check`), so that a missing one is
             lost, not new.
 
     Attributes:

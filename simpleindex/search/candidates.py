@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier
 
-from simpleindex.core.version_texts import parse_specifiers
+from simpleindex.core.parsing.version_texts import parse_specifiers
 from simpleindex.search.query import (
     TRIGRAM,
     author_expression,

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.metadata import description_body, header_fields
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.version_texts import parse_requirement
+from simpleindex.core.parsing.version_texts import parse_requirement
 from simpleindex.search.query import fold
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion
 
 from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.version_texts import parse_version
+from simpleindex.core.parsing.version_texts import parse_version
 
 if TYPE_CHECKING:
     from packaging.version import Version

@@ -7,14 +7,14 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.examination.requests import member_texts, value_of
+from simpleindex.archives.examination.protocol import member_texts, value_of
 from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.names import distribution_suffix
 
 if TYPE_CHECKING:
     from typing import IO
 
-    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.archives.examination.protocol import Examiner
     from simpleindex.core.source import Body
     from simpleindex.system.threads import Threads
 

@@ -18,7 +18,7 @@ from simpleindex.search.candidates import (
     recent_yanks,
     yanks_of,
 )
-from simpleindex.search.events import Event, newest_events, release_events, yank_event
+from simpleindex.search.release_events import Event, newest_events, release_events, yank_event
 from simpleindex.search.visibility import (
     Dependent,
     Hit,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from simpleindex.config.settings import DEFAULT_TITLE
 from simpleindex.core.text import plural
-from simpleindex.service.listening import where
-from simpleindex.service.report import catalogue_lines, install_lines, live_report
+from simpleindex.service.directory_report import catalogue_lines, install_lines, live_report
+from simpleindex.service.ports.listening import where
 from simpleindex.system.extras import missing
 
 if TYPE_CHECKING:

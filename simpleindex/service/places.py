@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from simpleindex.config.options import OPTIONS
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.system.followed_file import read_text_file
-from simpleindex.tls.files import hindrance
+from simpleindex.tls.certificate_files import hindrance
 from simpleindex.views.sources_file import parse_sources
 from simpleindex.web.http.access_log import AccessLog
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import LoopingCall
 
-from simpleindex.service.configuration_changes import ConfigurationChanges
-from simpleindex.service.index_url import CERTIFICATE_INTERVAL
+from simpleindex.service.audit.configuration_changes import ConfigurationChanges
+from simpleindex.service.ports.index_url import CERTIFICATE_INTERVAL
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from simpleindex.config.settings import Settings
     from simpleindex.service.composition.index import ComposedIndex
-    from simpleindex.service.index_url import IndexUrl
+    from simpleindex.service.ports.index_url import IndexUrl
     from simpleindex.service.shared_pins import PinSharing
     from simpleindex.service.upstreams import Upstreams
 

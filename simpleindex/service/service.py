@@ -18,17 +18,17 @@ from twisted.python.components import Componentized
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.state_lock import StateLock
-from simpleindex.service.accepting import AcceptGate
 from simpleindex.service.announcements import client_lines, listening_lines, log_catalogue
 from simpleindex.service.composition.index import compose
+from simpleindex.service.directory_report import report_of, taken_line
 from simpleindex.service.fast_lane import tls_protocol
-from simpleindex.service.index_url import IndexUrl
-from simpleindex.service.listening import endpoint, listen_now, machine_has_ipv6
 from simpleindex.service.places import open_access_log
+from simpleindex.service.ports.accepting import AcceptGate
+from simpleindex.service.ports.index_url import IndexUrl
+from simpleindex.service.ports.listening import endpoint, listen_now, machine_has_ipv6
 from simpleindex.service.process import ServiceProcess
 from simpleindex.service.regular_work import RegularWork, follow_files, log_failure, work_for_all
 from simpleindex.service.reloading import apply_settings, log_changes, reload_files, settings_in_force
-from simpleindex.service.report import report_of, taken_line
 from simpleindex.service.shutdown import drain, stop_parts
 from simpleindex.service.state import begin_state, claim_state, recover_uploads
 from simpleindex.service.systemd import Notifier, start_watchdog
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
     from simpleindex.config.settings import Settings
     from simpleindex.config.values import ListenAddress
+    from simpleindex.service.audit.configuration_changes import ConfigurationChanges
     from simpleindex.service.composition.directory import ServedDirectory
-    from simpleindex.service.configuration_changes import ConfigurationChanges
     from simpleindex.service.systemd import ServiceNotifier
     from simpleindex.tls.private_ca import Owner
     from simpleindex.web.http.access_log import AccessLog

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import CannotStore
-from simpleindex.records.beginning import begin_shared_records, initialize_records
+from simpleindex.records.start_check import begin_shared_records, initialize_records
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import log_each, logger
 

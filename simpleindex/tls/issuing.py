@@ -11,14 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from simpleindex.tls.machine import MachineIdentity
+from simpleindex.tls.machine_names import MachineIdentity
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    from simpleindex.tls.machine import Address
+    from simpleindex.tls.machine_names import Address
 
 Network: TypeAlias = IPv4Network | IPv6Network
 

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.tls.certificate_files import hindrance, places, read_file
 from simpleindex.tls.certificates import UnusableCertificate, is_issued_by
-from simpleindex.tls.files import hindrance, places, read_file
 from simpleindex.tls.issuing import is_due, is_made_here, make_ca, make_server_certificate, permitted
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from simpleindex.tls.files import CertificatePlace
-    from simpleindex.tls.machine import MachineIdentity
+    from simpleindex.tls.certificate_files import CertificatePlace
+    from simpleindex.tls.machine_names import MachineIdentity
 
 SERVER_FILE: Final = "simpleindex.pem"
 """What we write into ``certs/``: key and certificate of this machine."""

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system.log import logger
-from simpleindex.tls.files import not_certificates
-from simpleindex.tls.machine import this_machine
+from simpleindex.tls.certificate_files import not_certificates
+from simpleindex.tls.machine_names import this_machine
 from simpleindex.tls.private_ca import ensure
 from simpleindex.tls.serving import Certificates
 

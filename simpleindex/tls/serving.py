@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system.log import logger
+from simpleindex.tls.certificate_files import hindrance, is_settled, places, read_place, signature
 from simpleindex.tls.certificates import (
     CertificateOrigin,
     UnusableCertificate,
@@ -23,7 +24,6 @@ from simpleindex.tls.certificates import (
     refuse_invalid_now,
 )
 from simpleindex.tls.contexts import certificate_context, new_context, select_http, serve
-from simpleindex.tls.files import hindrance, is_settled, places, read_place, signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from cryptography import x509
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+    from simpleindex.tls.certificate_files import CertificatePlace
     from simpleindex.tls.certificates import ServerCertificate
     from simpleindex.tls.contexts import SelectProtocol, Served
-    from simpleindex.tls.files import CertificatePlace
 
 _log = logger(__name__)
 

@@ -18,7 +18,7 @@ from simpleindex.upstreams.http.page_requests import PageRequests
 from simpleindex.upstreams.http.requests import UpstreamRequests
 from simpleindex.upstreams.interface import Listing, Validators
 from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
-from simpleindex.upstreams.pages.project_page import parse_flat, parse_project
+from simpleindex.upstreams.pages.project_parser import parse_flat, parse_project
 from simpleindex.upstreams.pages.roots import UpstreamRoot, parse_root
 from simpleindex.upstreams.pages.signed_urls import seconds_left, shorter
 from simpleindex.upstreams.single_flight import SingleFlight

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from simpleindex.core.errors import InvalidSources
-from simpleindex.core.text import shown
-from simpleindex.core.toml import (
+from simpleindex.core.parsing.toml import (
     check_keys,
     to_choice,
     to_flag,
@@ -18,6 +17,7 @@ from simpleindex.core.toml import (
     to_text,
     to_texts,
 )
+from simpleindex.core.text import shown
 from simpleindex.upstreams.http.missing import refuses_missing
 from simpleindex.upstreams.modes import Mode
 

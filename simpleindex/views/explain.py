@@ -11,8 +11,8 @@ from packaging.version import InvalidVersion
 from simpleindex.core.errors import InvalidFilename, NotHere, NothingYet, NotShown, Unavailable
 from simpleindex.core.model import MISSING, Project, Status
 from simpleindex.core.names import parse_distribution_name
+from simpleindex.core.parsing.version_texts import parse_version
 from simpleindex.core.text import day_and_time, plural
-from simpleindex.core.version_texts import parse_version
 from simpleindex.upstreams.errors import UpstreamFailed
 
 if TYPE_CHECKING:

@@ -28,8 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.model import Strategy
-from simpleindex.core.text import one_of, shown
-from simpleindex.core.toml import (
+from simpleindex.core.parsing.toml import (
     check_keys,
     read_toml,
     tables,
@@ -39,6 +38,7 @@ from simpleindex.core.toml import (
     to_text,
     to_texts,
 )
+from simpleindex.core.text import one_of, shown
 from simpleindex.core.views import LOCAL, MAIN_VIEW, RESERVED, ViewSettings, is_view_name
 from simpleindex.policy.rules import DenialMode
 from simpleindex.policy.rules_file import parse_rules

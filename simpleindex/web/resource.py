@@ -16,7 +16,7 @@ from simpleindex.web.allowed_methods import (
     preflight,
     upload_refused,
 )
-from simpleindex.web.documents import DOCS_PREFIX, document_response
+from simpleindex.web.guides import DOCS_PREFIX, document_response
 from simpleindex.web.http.hosts import is_own_host
 from simpleindex.web.http.request_info import READ_METHODS, request_info
 from simpleindex.web.http.respond import error_response, respond

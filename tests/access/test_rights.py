@@ -17,8 +17,8 @@ from simpleindex.access.rights import Access, default_access
 from simpleindex.access.rules import AccessRule, Principals
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.patterns import matcher
-from simpleindex.publishing import checks as upload
 from simpleindex.publishing.errors import RefusedUpload
+from simpleindex.publishing.upload import checks as upload
 from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, RULES, Case, cases
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from simpleindex.archives.contents import compare_texts, difference, list_members, read_texts
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.examination import requests
+from simpleindex.archives.examination import protocol as requests
 from simpleindex.core import bounds
 from tests.fixtures.examiner import InProcessExaminer
 

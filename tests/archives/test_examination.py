@@ -28,7 +28,7 @@ from simpleindex.archives.examination import process as process_module
 from simpleindex.archives.examination.limits import ExaminationLimits, ExaminationOverrun, NotExamined
 from simpleindex.archives.examination.pool import ExaminationPool
 from simpleindex.archives.examination.process import Program, UnexpectedError, default_program
-from simpleindex.archives.examination.requests import (
+from simpleindex.archives.examination.protocol import (
     BadAnswer,
     MissingSpan,
     Request,

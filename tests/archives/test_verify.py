@@ -20,7 +20,7 @@ from simpleindex.access.identity import UploadRules
 from simpleindex.archives import verify as strictness
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.verify import VerifiedMetadata, examine_strictly
-from simpleindex.archives.wheel import judge_wheel_file
+from simpleindex.archives.wheel_metadata import judge_wheel_file
 from simpleindex.core import bounds
 from simpleindex.core.metadata import CoreMetadata
 from simpleindex.core.names import parse_distribution_name

@@ -16,7 +16,8 @@ import pytest
 
 from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
-from simpleindex.backup import files, making, tree
+from simpleindex.backup import file_copies as files
+from simpleindex.backup import making, tree
 from simpleindex.backup.checking import Steps
 from simpleindex.backup.destination import BackupDestination, read_manifest
 from simpleindex.backup.errors import CannotBackUp, CannotRestore, FileVanished

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.names import ProjectName
 from simpleindex.records.downloads.counting import DownloadScope, Grouping, count_downloads
 from simpleindex.records.downloads.downloaders import MOST_ROWS
-from simpleindex.records.downloads.events import counted_files, daily_downloads, kept_downloads
 from simpleindex.records.downloads.keys import DownloadKey, day_of, month_of
 from simpleindex.records.downloads.opening import open_downloads
+from simpleindex.records.downloads.single_downloads import counted_files, daily_downloads, kept_downloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

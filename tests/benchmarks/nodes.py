@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
-from simpleindex.archives.examination import requests
+from simpleindex.archives.examination import protocol as requests
 from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.bucket.facts import metadata_of
 from simpleindex.core.text import plural

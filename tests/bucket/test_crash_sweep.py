@@ -10,7 +10,7 @@ import pytest
 
 from simpleindex.core.errors import NotHere
 from simpleindex.core.model import Status
-from simpleindex.publishing.upload_checks import UploadChecks
+from simpleindex.publishing.upload.archive_checks import UploadChecks
 from tests.fixtures.bucket import ACME, BucketNode
 from tests.fixtures.deferreds import result
 from tests.fixtures.depth import every

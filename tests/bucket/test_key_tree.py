@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.bucket.key_tree import KeyTree, ObjectState, changed_directories, tree_of
-from simpleindex.core.bucket_location import BucketLocation, parse_location
+from simpleindex.config.bucket_location import BucketLocation, parse_location
 from simpleindex.core.errors import InvalidSetting
 
 

@@ -13,7 +13,7 @@ from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import PROVENANCE_SUFFIX, ProjectName, parse_distribution_name
 from simpleindex.publishing.errors import AlreadyExists
-from simpleindex.publishing.upload_checks import UploadChecks
+from simpleindex.publishing.upload.archive_checks import UploadChecks
 from tests.fixtures.bucket import ACME
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import sdist_bytes, wheel_bytes, wheel_name

@@ -15,7 +15,7 @@ from simpleindex.bucket.direct_requests import DirectRequests
 from simpleindex.bucket.object_store import ObjectStore
 from simpleindex.bucket.probe import broken_promise
 from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
-from simpleindex.core.bucket_location import parse_location
+from simpleindex.config.bucket_location import parse_location
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system.operation_times import OperationTimes
 

@@ -12,7 +12,7 @@ from simpleindex.core.errors import CannotStore, NotAllowed, NotHere
 from simpleindex.core.model import Status
 from simpleindex.core.names import LEDGER, PROJECT_FILE, ProjectName
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
-from simpleindex.publishing.upload_checks import UploadChecks
+from simpleindex.publishing.upload.archive_checks import UploadChecks
 from tests.fixtures.bucket import ACME
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import wheel_bytes, wheel_name

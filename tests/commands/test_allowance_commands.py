@@ -14,9 +14,9 @@ from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.judgement import Allowance
 from simpleindex.records.allowances import AllowanceTable
-from simpleindex.records.beginning import initialize_records
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.lost_records import BEGUN
+from simpleindex.records.start_check import initialize_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

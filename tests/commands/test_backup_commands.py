@@ -296,7 +296,7 @@ def test_records_that_are_busy(
     world: BackupWorld, run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody holds them for longer than a backup waits."""
-    monkeypatch.setattr("simpleindex.backup.files._SQLITE_SECONDS", 0.01)
+    monkeypatch.setattr("simpleindex.backup.file_copies._SQLITE_SECONDS", 0.01)
     path = world.home / "var" / "old.sqlite3"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("CREATE TABLE old (name TEXT)")

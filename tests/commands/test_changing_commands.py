@@ -13,7 +13,7 @@ from simpleindex.commands.main import main
 from simpleindex.commands.remote import TOKEN_VARIABLE
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.owners import OwnerTable
 from tests.fixtures.distributions import add_sdist, add_wheel, put, sdist_name, wheel_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simpleindex.commands.main import main
-from simpleindex.system.documents import read_documents
+from simpleindex.system.guides import read_documents
 
 if TYPE_CHECKING:
     import pytest

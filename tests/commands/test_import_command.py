@@ -15,7 +15,7 @@ from simpleindex.core.faults import Fault
 from simpleindex.core.model import Project, Status
 from simpleindex.migration.importer import Importer
 from simpleindex.migration.people import ImportedPeople, ImportedUser
-from simpleindex.publishing.writer import Space, Writer
+from simpleindex.publishing.local.writer import Space, Writer
 from tests.fixtures.distributions import (
     add_sdist,
     add_wheel,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from simpleindex.migration.source import ImportSource
+    from simpleindex.migration.interface import ImportSource
 
     Captured = pytest.CaptureFixture[str]
 

@@ -19,9 +19,9 @@ from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions, minute, parse_expiry
 from simpleindex.commands.accounts import passwd as passwd_module
 from simpleindex.commands.main import main
-from simpleindex.records.beginning import initialize_records
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.lost_records import BEGUN
+from simpleindex.records.start_check import initialize_records
 from simpleindex.records.tokens import TokenTable
 
 if TYPE_CHECKING:

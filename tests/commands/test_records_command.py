@@ -11,7 +11,7 @@ from simpleindex.access.token_options import TokenOptions
 from simpleindex.commands.main import main
 from simpleindex.core.names import ProjectName
 from simpleindex.records.database import RecordsDatabase
-from simpleindex.records.downloads import copying
+from simpleindex.records.downloads import database_copy as copying
 from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.owners import OwnerTable

@@ -17,7 +17,7 @@ from simpleindex.commands.cache.requirements import (
     parse_requirements,
 )
 from simpleindex.core.names import ProjectName
-from simpleindex.core.text_files import InvalidText, decode_requirements, decode_utf8
+from simpleindex.core.parsing.text_files import InvalidText, decode_requirements, decode_utf8
 
 A = "a" * 64
 ENVIRONMENT = {"python_version": "3.12", "sys_platform": "linux"}

@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import parse_wheel_filename
 
+from simpleindex.core.distribution_identity import (
+    all_spellings,
+    identify,
+    normalized_filename,
+    same_distribution,
+)
 from simpleindex.core.errors import InvalidFilename
-from simpleindex.core.identity import all_spellings, identify, normalized_filename, same_distribution
 from simpleindex.core.names import DistributionName, ProjectName, parse_distribution_name
 
 ACME = ProjectName("acme-tools")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simpleindex.core.bounds import Bound
-from simpleindex.core.json_text import load_json
+from simpleindex.core.parsing.json_text import load_json
 
 FEW = Bound("the list", 4, "values")
 

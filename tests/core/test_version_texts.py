@@ -7,7 +7,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from simpleindex.core.version_texts import parse_requirement, parse_specifiers, parse_version
+from simpleindex.core.parsing.version_texts import parse_requirement, parse_specifiers, parse_version
 
 
 def test_what_is_within_bounds_is_packagings() -> None:

@@ -24,14 +24,14 @@ from simpleindex.diagnosis.digests import judge_digests, judge_metadata
 from simpleindex.diagnosis.facts import databases
 from simpleindex.diagnosis.facts import machine as machine_facts
 from simpleindex.diagnosis.facts.databases import check_databases, damage_of, records_facts
-from simpleindex.diagnosis.facts.files import read_again
+from simpleindex.diagnosis.facts.digests import read_again
 from simpleindex.diagnosis.facts.machine import clock_of, disk_spaces, open_files_limit, watch_limits
 from simpleindex.diagnosis.facts.places import foreign_entries, service_places, service_user
 from simpleindex.diagnosis.packages import DirectoryFacts, judge_directory
 from simpleindex.diagnosis.permissions import ServiceUser, judge_permissions
 from simpleindex.diagnosis.upstreams import UpstreamProbe
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.records.beginning import initialize_records
+from simpleindex.records.start_check import initialize_records
 from tests.fixtures.distributions import add_wheel, metadata_text, put
 
 if TYPE_CHECKING:

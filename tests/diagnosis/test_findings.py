@@ -14,7 +14,6 @@ from simpleindex.access.htpasswd import Users
 from simpleindex.core.files import File
 from simpleindex.core.model import Project
 from simpleindex.core.names import parse_distribution_name, parse_project_name
-from simpleindex.core.path_steps import PathStep
 from simpleindex.diagnosis.accounts import AccountFiles, judge_accounts
 from simpleindex.diagnosis.bucket import BucketFacts, judge_bucket
 from simpleindex.diagnosis.certificates import CertificateFacts, ServedNames, judge_certificates
@@ -43,6 +42,7 @@ from simpleindex.diagnosis.rules import judge_rules
 from simpleindex.diagnosis.server import ClientTrial, ServerFacts, judge_clients, judge_server, judge_unread
 from simpleindex.diagnosis.upstreams import UpstreamProbe, judge_upstreams
 from simpleindex.directory.layout.unserved import Unserved, UnservedCause
+from simpleindex.system.path_steps import PathStep
 from simpleindex.views.sources_file import parse_sources
 
 if TYPE_CHECKING:

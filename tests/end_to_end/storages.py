@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import psycopg
 import pytest
 
-from simpleindex.publishing.staging import STAGING
+from simpleindex.publishing.local.staging import STAGING
 from tests.end_to_end.object_stores import BUCKET as BUCKET_NAME
 from tests.end_to_end.uploading import litter
 

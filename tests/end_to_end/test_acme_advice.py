@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.issuing import names_of
-from simpleindex.tls.acme.library import certificate_id
+from simpleindex.tls.acme.orders import certificate_id
 from simpleindex.tls.acme.settings import AcmeSettings
 from tests.end_to_end.acme_place import Place
 from tests.end_to_end.acme_servers import ACME2CERTIFIER, Acme2Certifier

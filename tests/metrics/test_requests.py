@@ -8,7 +8,7 @@ import pytest
 
 from simpleindex.core.names import ProjectName
 from simpleindex.core.source import Delivery, FileOrigin
-from simpleindex.metrics.requests import RequestMetrics
+from simpleindex.metrics.request_counts import RequestMetrics
 from simpleindex.web.http.response import OfferedDownload, RequestRecord
 from simpleindex.web.routes import FileRoute, OwnPageRoute, ProjectRoute, UploadRoute
 from tests.fixtures.finished_request import FinishedRequestFixture

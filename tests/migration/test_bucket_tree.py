@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from simpleindex.core.bucket_location import parse_location
+from simpleindex.config.bucket_location import parse_location
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName
 from simpleindex.migration.bucket_tree import BucketTree, SourceBucket

@@ -28,7 +28,7 @@ from simpleindex.migration.local_files import SourceDirectory
 from simpleindex.migration.package_tree import PackageTree
 from simpleindex.migration.plan import RefusedFile
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
-from simpleindex.publishing.staging import STAGING
+from simpleindex.publishing.local.staging import STAGING
 from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import FailingExaminer, InProcessExaminer
 from tests.fixtures.imports import ACME, ImportBench, listed, sha256
@@ -255,7 +255,7 @@ def test_another_writer_was_quicker(bench: ImportBench, monkeypatch: pytest.Monk
         if outcomes:
             raise outcomes.pop(0)
 
-    monkeypatch.setattr("simpleindex.publishing.writer.require_name", require_name)
+    monkeypatch.setattr("simpleindex.publishing.local.writer.require_name", require_name)
     monkeypatch.setattr(type(bench.target.writer), "judge_name", lambda *_: None)
     for version in ("1.0", "2.0", "3.0", "4.0"):
         bench.source.add(wheel_name("acme", version), wheel_bytes("acme", version))

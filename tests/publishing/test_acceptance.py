@@ -14,9 +14,9 @@ from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import CannotStore, NotAllowed, SimpleIndexError
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
-from simpleindex.publishing.acceptance import AcceptedUpload, UploadAcceptance, Uploader, largest_file
 from simpleindex.publishing.errors import AlreadyExists, RefusedUpload
-from simpleindex.publishing.incoming_upload import IncomingUpload
+from simpleindex.publishing.upload.acceptance import AcceptedUpload, UploadAcceptance, Uploader, largest_file
+from simpleindex.publishing.upload.incoming_upload import IncomingUpload
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import wheel_name
 from tests.fixtures.guarded_site import MemoryPublishing, Owning

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from simpleindex.archives.inspect import examine_side_file
 from simpleindex.core import bounds
-from simpleindex.publishing.attestations import Attestations, load_attestations
 from simpleindex.publishing.errors import RefusedUpload
+from simpleindex.publishing.upload.attestations import Attestations, load_attestations
 from tests.fixtures.depth import number_of
 
 if TYPE_CHECKING:

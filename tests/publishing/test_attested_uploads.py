@@ -9,12 +9,12 @@ import pytest
 from simpleindex.access.identity import UploadRules
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.directory.source import LocalSource
-from simpleindex.publishing.checks import Upload
 from simpleindex.publishing.errors import RefusedUpload
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.writer import Writer
 from simpleindex.publishing.publisher import LocalPublishing
-from simpleindex.publishing.upload_checks import UploadChecks
-from simpleindex.publishing.writer import Writer
+from simpleindex.publishing.upload.archive_checks import UploadChecks
+from simpleindex.publishing.upload.checks import Upload
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer

@@ -15,7 +15,8 @@ from simpleindex.access.identity import UploadRules
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core.metadata import CoreMetadata
 from simpleindex.core.names import parse_distribution_name, parse_project_name
-from simpleindex.publishing.checks import (
+from simpleindex.publishing.errors import RefusedUpload
+from simpleindex.publishing.upload.checks import (
     Upload,
     judge_digests,
     judge_form,
@@ -24,8 +25,7 @@ from simpleindex.publishing.checks import (
     refused_archive,
     stated_project,
 )
-from simpleindex.publishing.errors import RefusedUpload
-from simpleindex.publishing.form import FileDigests, StatedDigests, UploadForm
+from simpleindex.publishing.upload.form import FileDigests, StatedDigests, UploadForm
 
 SHA256, BLAKE2, MD5 = "0a" * 32, "1b" * 32, "2c" * 16
 MD5_BASE64 = base64.urlsafe_b64encode(bytes.fromhex("fb" * 16)).decode()

@@ -14,9 +14,9 @@ from simpleindex.core.names import LEDGER, PROJECT_FILE
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.project_file import parse_project_file
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
-from simpleindex.publishing.staging import STAGING
-from simpleindex.publishing.trash import TRASH
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.staging import STAGING
+from simpleindex.publishing.local.trash import TRASH
 from tests.fixtures.faults import ACME, WHEEL, writer
 
 if TYPE_CHECKING:

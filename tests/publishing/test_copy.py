@@ -18,14 +18,14 @@ from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
-from simpleindex.publishing import writer as writing
-from simpleindex.publishing.copy import Copier
-from simpleindex.publishing.copy_plan import select_files
-from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource
+from simpleindex.publishing.copying.copy import Copier
+from simpleindex.publishing.copying.copy_plan import select_files
+from simpleindex.publishing.copying.copy_sources import DirectoryCopySource, UpstreamCopySource
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, NotCopied
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
-from simpleindex.publishing.staging import STAGING
-from simpleindex.publishing.writer import Writer
+from simpleindex.publishing.local import writer as writing
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.staging import STAGING
+from simpleindex.publishing.local.writer import Writer
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simpleindex.core.model import Project
-    from simpleindex.publishing.copy import CopiedFile
-    from simpleindex.publishing.copy_sources import CopySource
+    from simpleindex.publishing.copying.copy import CopiedFile
+    from simpleindex.publishing.copying.copy_sources import CopySource
 
 ACME = ProjectName("acme")
 WHEEL, SDIST = wheel_name(), sdist_name()

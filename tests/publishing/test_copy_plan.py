@@ -9,7 +9,7 @@ import pytest
 from simpleindex.core.files import File
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
-from simpleindex.publishing.copy_plan import copy_note, noted_urls, parse_release, select_files
+from simpleindex.publishing.copying.copy_plan import copy_note, noted_urls, parse_release, select_files
 from simpleindex.publishing.errors import NotCopied
 
 ACME = ProjectName("acme")

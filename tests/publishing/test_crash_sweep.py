@@ -26,13 +26,13 @@ from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
-from simpleindex.publishing import deletions, staging, trash
-from simpleindex.publishing import ledger_changes as ledgers
-from simpleindex.publishing import locks as locking
-from simpleindex.publishing import project_file_writer as project_files
-from simpleindex.publishing import recovery as mending
-from simpleindex.publishing import writer as writing
-from simpleindex.publishing.staging import STAGING
+from simpleindex.publishing.local import deletions, staging, trash
+from simpleindex.publishing.local import ledger_changes as ledgers
+from simpleindex.publishing.local import locked_project as locking
+from simpleindex.publishing.local import project_file_writer as project_files
+from simpleindex.publishing.local import recovery as mending
+from simpleindex.publishing.local import writer as writing
+from simpleindex.publishing.local.staging import STAGING
 from tests.fixtures.depth import every
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.faults import ACME, CHANGING, SCENARIOS, Faults, writer

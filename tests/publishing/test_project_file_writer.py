@@ -13,8 +13,8 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.project_file import InvalidProjectFile
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
-from simpleindex.publishing.writer import Writer
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.writer import Writer
 from tests.fixtures.distributions import add_wheel, put, wheel_name
 from tests.fixtures.trees import as_nobody, public_directory
 

@@ -18,13 +18,13 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.directory.project_file import InvalidProjectFile
 from simpleindex.directory.source import LocalSource
-from simpleindex.publishing.checks import Upload
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
-from simpleindex.publishing.form import StatedDigests
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.writer import Space, Writer
 from simpleindex.publishing.publisher import SPARE, LocalPublishing, spare_of
-from simpleindex.publishing.upload_checks import UploadChecks
-from simpleindex.publishing.writer import Space, Writer
+from simpleindex.publishing.upload.archive_checks import UploadChecks
+from simpleindex.publishing.upload.checks import Upload
+from simpleindex.publishing.upload.form import StatedDigests
 from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import FailingExaminer

@@ -19,13 +19,13 @@ from simpleindex.core.errors import CannotStore, InvalidFilename, InvalidProject
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import LEDGER, ProjectName, parse_project_name, spelling_pattern
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.publishing import locks as locking
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
-from simpleindex.publishing.locks import locked_project
-from simpleindex.publishing.present_files import StoredFile
-from simpleindex.publishing.staging import STAGING, StagedFile, Staging
-from simpleindex.publishing.trash import TRASH
-from simpleindex.publishing.writer import Writer
+from simpleindex.publishing.local import locked_project as locking
+from simpleindex.publishing.local.locked_project import locked_project
+from simpleindex.publishing.local.present_files import StoredFile
+from simpleindex.publishing.local.staging import STAGING, StagedFile, Staging
+from simpleindex.publishing.local.trash import TRASH
+from simpleindex.publishing.local.writer import Writer
 from tests.fixtures.distributions import put, wheel_name
 from tests.fixtures.trees import as_nobody, make_fifo, public_directory
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from simpleindex.publishing.locks import LockedProject
+    from simpleindex.publishing.local.locked_project import LockedProject
 
 ACME = ProjectName("acme")
 WHEEL = wheel_name()
@@ -789,7 +789,7 @@ def test_another_writer_is_waited_for_longer_each_time(bench: Bench, monkeypatch
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    monkeypatch.setattr("simpleindex.publishing.locks.time.sleep", pauses.append)
+    monkeypatch.setattr("simpleindex.publishing.local.locked_project.time.sleep", pauses.append)
     assert bench.upload().created
     assert pauses == sorted(pauses)
     assert pauses[0] < pauses[-1] == 0.05

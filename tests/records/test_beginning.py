@@ -10,10 +10,10 @@ import pytest
 
 from simpleindex.core.errors import RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
-from simpleindex.records.beginning import condition_of, initialize_records
 from simpleindex.records.database import FILENAME, RecordsDatabase
 from simpleindex.records.lost_records import AuditEvidence, RecordsCondition, evidence_of, judge_condition
 from simpleindex.records.owners import OwnerTable
+from simpleindex.records.start_check import condition_of, initialize_records
 from simpleindex.records.used_names import UsedNames
 from tests.fixtures.log import CapturedLog
 

@@ -18,7 +18,6 @@ from simpleindex.access.identity import Action  # noqa: E402
 from simpleindex.access.token_options import TokenOptions  # noqa: E402
 from simpleindex.core.errors import RefusedStart, Unavailable  # noqa: E402
 from simpleindex.core.names import ProjectName  # noqa: E402
-from simpleindex.records.beginning import begin_shared_records  # noqa: E402
 from simpleindex.records.first_seen import FirstSeen  # noqa: E402
 from simpleindex.records.opening import open_postgresql  # noqa: E402
 from simpleindex.records.owners import OwnerTable  # noqa: E402
@@ -32,6 +31,7 @@ from simpleindex.records.postgresql.schema import (  # noqa: E402
     STEPS,
 )
 from simpleindex.records.postgresql.server import portable, without_password  # noqa: E402
+from simpleindex.records.start_check import begin_shared_records  # noqa: E402
 from simpleindex.records.tokens import TokenTable  # noqa: E402
 from simpleindex.records.used_names import UsedNames  # noqa: E402
 from tests.fixtures.postgresql import running_postgresql  # noqa: E402

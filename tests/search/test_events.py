@@ -9,7 +9,7 @@ import pytest
 
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
-from simpleindex.search.events import Event, release_events
+from simpleindex.search.release_events import Event, release_events
 from tests.fixtures.deferreds import result
 from tests.fixtures.stub_source import UPLOADED_NS, StubSource
 from tests.search.world import SearchWorld

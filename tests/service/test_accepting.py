@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from twisted.internet.task import Clock
 
-from simpleindex.service import accepting
-from simpleindex.service.accepting import AGAIN_SECONDS, CLOSED_AT_ONCE, AcceptGate
+from simpleindex.service.ports import accepting
+from simpleindex.service.ports.accepting import AGAIN_SECONDS, CLOSED_AT_ONCE, AcceptGate
 from simpleindex.system.descriptors import bounds_of
 from simpleindex.system.errors import own_trouble
 

@@ -17,8 +17,8 @@ from simpleindex.service.runtime import create_runtime
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import AcmeAuthority
 from simpleindex.tls.acme.settings import ExternalAccount
-from simpleindex.tls.files import ACME_DIRECTORY
-from simpleindex.tls.machine import MachineIdentity
+from simpleindex.tls.certificate_files import ACME_DIRECTORY
+from simpleindex.tls.machine_names import MachineIdentity
 from tests.fixtures.certificates import issue
 from tests.fixtures.service import ServiceFixture, service_fixture
 

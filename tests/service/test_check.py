@@ -9,7 +9,7 @@ import pytest
 from simpleindex.commands.main import main
 from simpleindex.core.names import LEDGER
 from simpleindex.directory.layout.unserved import Unserved, UnservedCause, sum_up
-from simpleindex.service.report import catalogue_lines, live_report, taken_line
+from simpleindex.service.directory_report import catalogue_lines, live_report, taken_line
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
 
@@ -127,7 +127,7 @@ def test_a_yank_of_what_was_deleted(tmp_path: Path) -> None:
     put(tmp_path / "root" / "acme" / "simpleindex.toml", b'[yanked]\n"1.0" = "bad"\n"2.0" = "bad"\n')
     world = LiveDirectoryFixture(tmp_path / "root").begin()
     assert [item.cause for item in world.live.unserved()] == [UnservedCause.YANK]
-    from simpleindex.publishing.writer import Writer
+    from simpleindex.publishing.local.writer import Writer
 
     add_wheel(tmp_path / "root", "acme", "2.0")
     Writer(world.directory).deletions.delete(world.project().name, [wheel_name("acme", "2.0")], who="test")

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 from simpleindex.directory.source import LocalSource
 from simpleindex.records.audit import Audit
-from simpleindex.records.beginning import initialize_records
+from simpleindex.records.start_check import initialize_records
 
 UPSTREAM = '[[upstream]]\nname = "behind"\nurl = "https://index.example/simple"\n'
 

@@ -12,8 +12,8 @@ from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.live.listing_changes import FileChanges
 from simpleindex.records.audit import Audit
-from simpleindex.service import hand_changes
-from simpleindex.service.hand_changes import WAIT_SECONDS, HandChanges
+from simpleindex.service.audit import hand_changes
+from simpleindex.service.audit.hand_changes import WAIT_SECONDS, HandChanges
 from tests.fixtures.distributions import wheel_bytes, wheel_name
 from tests.fixtures.service import ServiceFixture, service_fixture
 from tests.fixtures.threads import InlineThreads

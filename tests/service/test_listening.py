@@ -16,7 +16,7 @@ from twisted.internet.testing import MemoryReactor
 
 from simpleindex.config.values import to_listen
 from simpleindex.core.errors import RefusedStart
-from simpleindex.service.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
+from simpleindex.service.ports.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from zope.interface import implementer
 
 from simpleindex.config.values import to_listen
-from simpleindex.service.listening import endpoint
+from simpleindex.service.ports.listening import endpoint
 
 PROXY = IPv4Address("TCP", "192.0.2.9", 5)
 CLIENT = IPv4Address("TCP", "198.51.100.7", 4711)

@@ -22,7 +22,7 @@ from simpleindex.records.downloads.keys import day_of
 from simpleindex.service.composition import directory as own_directories
 from simpleindex.service.composition import index as compose
 from simpleindex.service.fast_lane import tls_protocol
-from simpleindex.service.index_url import CERTIFICATE_INTERVAL
+from simpleindex.service.ports.index_url import CERTIFICATE_INTERVAL
 from simpleindex.service.process import as_daemon, in_the_foreground
 from simpleindex.service.regular_work import RETENTION_INTERVAL
 from simpleindex.service.shutdown import DRAIN_SECONDS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.records.audit import Audit
-from simpleindex.service.upstream_changes import UpstreamChanges
+from simpleindex.service.audit.upstream_changes import UpstreamChanges
 from simpleindex.upstreams.cached import CacheOptions
 from simpleindex.upstreams.listings.changes import ListingChange, listing_change
 from simpleindex.upstreams.listings.store import ListingHooks

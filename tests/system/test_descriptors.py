@@ -12,7 +12,7 @@ import pytest
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.publishing.writer import Writer
+from simpleindex.publishing.local.writer import Writer
 from simpleindex.system import descriptors
 from simpleindex.system.descriptors import (
     bounds,

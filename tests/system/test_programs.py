@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.faults import Fault
-from simpleindex.system.programs import cannot_run, not_run
+from simpleindex.system.executables import cannot_run, not_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.core.path_steps import PathStep
-from simpleindex.tls import files
-from simpleindex.tls.certificates import UnusableCertificate
-from simpleindex.tls.files import (
+from simpleindex.system.path_steps import PathStep
+from simpleindex.tls import certificate_files as files
+from simpleindex.tls.certificate_files import (
     hindrance,
     is_settled,
     judge_permission,
@@ -22,6 +21,7 @@ from simpleindex.tls.files import (
     read_place,
     signature,
 )
+from simpleindex.tls.certificates import UnusableCertificate
 from tests.fixtures.certificates import NOW, issue
 
 if TYPE_CHECKING:

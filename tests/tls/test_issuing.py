@@ -13,7 +13,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from OpenSSL import SSL
 
 from simpleindex.tls.issuing import is_due, make_ca, make_server_certificate, permitted
-from simpleindex.tls.machine import MachineIdentity
+from simpleindex.tls.machine_names import MachineIdentity
 from tests.fixtures.certificates import NOW, shake, trusting
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.tls.machine import qualified_names, this_machine
+from simpleindex.tls.machine_names import qualified_names, this_machine
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import private_ca
 from simpleindex.tls.certificates import is_issued_by
-from simpleindex.tls.machine import MachineIdentity
+from simpleindex.tls.machine_names import MachineIdentity
 from simpleindex.tls.private_ca import PrivateCA, ensure
 from tests.fixtures.certificates import NOW, issue, new_key
 

@@ -10,7 +10,7 @@ import pytest
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import security
-from simpleindex.tls.machine import MachineIdentity
+from simpleindex.tls.machine_names import MachineIdentity
 from simpleindex.tls.security import Security
 from tests.fixtures.certificates import NOW, issue
 from tests.fixtures.log import CapturedLog

@@ -20,8 +20,8 @@ from zope.interface.verify import verifyObject
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import certificates, serving
-from simpleindex.tls.files import read_place
-from simpleindex.tls.machine import MachineIdentity
+from simpleindex.tls.certificate_files import read_place
+from simpleindex.tls.machine_names import MachineIdentity
 from simpleindex.tls.private_ca import ensure
 from simpleindex.tls.serving import Certificates
 from tests.fixtures.certificates import NOW, Handshake, Issued, issue, shake, trusting
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from simpleindex.tls.certificate_files import CertificatePlace
     from simpleindex.tls.certificates import ServerCertificate
-    from simpleindex.tls.files import CertificatePlace
 
 ROOT = issue(ca=True)
 MIDDLE = issue(by=ROOT, ca=True)

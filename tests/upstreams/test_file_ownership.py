@@ -19,7 +19,7 @@ from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.files import Sidecar
 from simpleindex.core.model import Project
 from simpleindex.core.names import METADATA_SUFFIX, ProjectName
-from simpleindex.publishing.copy_sources import UpstreamCopySource
+from simpleindex.publishing.copying.copy_sources import UpstreamCopySource
 from simpleindex.publishing.errors import NotCopied
 from simpleindex.system.log import PUBLISHER
 from simpleindex.upstreams.cache.cache import UpstreamCache

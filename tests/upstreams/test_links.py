@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.links import MOST_LEFT_OUT, why_no_url
-from simpleindex.upstreams.pages.project_page import parse_project
+from simpleindex.upstreams.pages.project_parser import parse_project
 
 if TYPE_CHECKING:
     from simpleindex.core.model import Project

@@ -17,7 +17,7 @@ from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.upstreams.pages.html import read_html
-from simpleindex.upstreams.pages.project_page import parse_flat, parse_project
+from simpleindex.upstreams.pages.project_parser import parse_flat, parse_project
 from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.pages.simple import project_html, project_json, root_html, root_json
 from tests.fixtures.depth import number_of

@@ -12,7 +12,7 @@ import pytest
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.process import UnexpectedError
-from simpleindex.archives.examination.requests import MissingSpan, WheelMetadata
+from simpleindex.archives.examination.protocol import MissingSpan, WheelMetadata
 from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer, WheelParts
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import wheel_name

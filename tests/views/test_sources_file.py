@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.model import Strategy
-from simpleindex.core.toml import MAXIMUM_SIZE
+from simpleindex.core.parsing.toml import MAXIMUM_SIZE
 from simpleindex.core.views import MAIN_VIEW, ViewSettings
 from simpleindex.upstreams.settings import DirectorySettings, UpstreamSettings
 from simpleindex.views.sources_file import CacheSettings, Sources, parse_sources

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.web.acme import read_challenge
+from simpleindex.web.acme_challenges import read_challenge
 
 if TYPE_CHECKING:
     from collections.abc import Callable

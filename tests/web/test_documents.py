@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simpleindex.system.documents import read_documents
+from simpleindex.system.guides import read_documents
 from tests.fixtures.site import SiteFixture
 
 

@@ -11,7 +11,7 @@ from pypi_simple import IndexPage, ProjectPage
 
 from simpleindex.core.model import Project, ProjectList, Withheld
 from simpleindex.core.names import ProjectName
-from simpleindex.upstreams.pages.project_page import parse_project
+from simpleindex.upstreams.pages.project_parser import parse_project
 from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.pages.simple import project_html, root_html

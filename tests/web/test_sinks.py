@@ -14,7 +14,7 @@ from simpleindex.web.publish import sinks
 from simpleindex.web.publish.sinks import FileSink, FormSink, TextSink, boundary_of
 
 if TYPE_CHECKING:
-    from simpleindex.publishing.incoming_upload import IncomingUpload
+    from simpleindex.publishing.upload.incoming_upload import IncomingUpload
 
 
 class MemoryDraft:

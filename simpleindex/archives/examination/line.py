@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simpleindex.archives.examination.process import ExaminationProcess
-    from simpleindex.archives.examination.requests import Outcome, Request
+    from simpleindex.archives.examination.protocol import Outcome, Request
 
 Value = TypeVar("Value")
 

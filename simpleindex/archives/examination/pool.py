@@ -22,15 +22,15 @@ from simpleindex.archives.examination.process import (
     UnexpectedError,
     default_program,
 )
+from simpleindex.system.executables import cannot_run, not_run
 from simpleindex.system.log import logger
-from simpleindex.system.programs import cannot_run, not_run
 from simpleindex.system.threads import core_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from simpleindex.archives.examination.process import Program
-    from simpleindex.archives.examination.requests import Outcome, Request
+    from simpleindex.archives.examination.protocol import Outcome, Request
     from simpleindex.core.faults import Trouble
 
 _log = logger(__name__)
@@ -102,14 +102,14 @@ class ExaminationPool:
             self.give_back(self._begin())
 
     def examine(self, requests: Sequence[Request[Value]]) -> list[Outcome[Value]]:
-        """Examine files; see :class:`~simpleindex.archives.examination.requests.Examiner`."""
+        """Examine files; see :class:`~simpleindex.archives.examination.protocol.Examiner`."""
         outcomes: dict[int, Outcome[Value]] = {}
         for batch in self._batches(requests):
             outcomes |= zip(batch, self._examine_batch([requests[index] for index in batch]), strict=True)
         return [outcomes[index] for index in range(len(requests))]
 
     def examine_in_turn(self, batches: Iterable[Sequence[Request[Value]]]) -> Iterator[list[Outcome[Value]]]:
-        """Examine batches of files; see :class:`~simpleindex.archives.examination.requests.Examiner`."""
+        """Examine batches of files; see :class:`~simpleindex.archives.examination.protocol.Examiner`."""
         line: Pipeline[Value] = Pipeline(self)
         try:
             for batch in batches:

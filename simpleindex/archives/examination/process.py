@@ -19,13 +19,13 @@ import simpleindex
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import frames
 from simpleindex.archives.examination.child import OUT_OF_MEMORY, PROTOCOL
-from simpleindex.archives.examination.requests import BadAnswer, text
+from simpleindex.archives.examination.protocol import BadAnswer, text
 from simpleindex.core.errors import InvalidFilename
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simpleindex.archives.examination.requests import Outcome, Request
+    from simpleindex.archives.examination.protocol import Outcome, Request
 
 Value = TypeVar("Value")
 

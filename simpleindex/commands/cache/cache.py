@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.commands.arguments import Parser
-from simpleindex.commands.cache.contents import CacheContents, CachedEntry, minute
+from simpleindex.commands.cache.cache_listing import CacheContents, CachedEntry, minute
 from simpleindex.commands.cache.pins import pin, unpin
 from simpleindex.commands.cache.warm import add_warm
 from simpleindex.commands.cache.why import why

@@ -21,9 +21,9 @@ from simpleindex.commands.cache.requirements import (
 )
 from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.text_files import InvalidText, decode_requirements
-from simpleindex.core.toml_text import load_toml
-from simpleindex.core.version_texts import parse_requirement, parse_specifiers
+from simpleindex.core.parsing.text_files import InvalidText, decode_requirements
+from simpleindex.core.parsing.toml_text import load_toml
+from simpleindex.core.parsing.version_texts import parse_requirement, parse_specifiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
 
-from simpleindex.commands.cache.contents import CacheContents
+from simpleindex.commands.cache.cache_listing import CacheContents
 
 
 def pin(arguments: argparse.Namespace) -> int:

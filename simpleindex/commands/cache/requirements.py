@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.version_texts import parse_requirement
+from simpleindex.core.parsing.version_texts import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

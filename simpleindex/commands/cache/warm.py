@@ -21,7 +21,7 @@ from simpleindex.commands.progress import Progress
 from simpleindex.commands.remote import IndexRefusal, Remote, Unreachable
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidSources, RefusedStart
-from simpleindex.core.json_text import load_json
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import human_size, plural
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.views.sources_file import parse_sources

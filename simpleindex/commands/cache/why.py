@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.cached_listings import CachedListing
     from simpleindex.upstreams.settings import UpstreamSettings
 
-from simpleindex.commands.cache.contents import CacheContents, minute
+from simpleindex.commands.cache.cache_listing import CacheContents, minute
 
 
 def why(arguments: argparse.Namespace) -> int:

@@ -16,19 +16,19 @@ from simpleindex.core.text import plural
 from simpleindex.records.opening import open_postgresql
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import RenewalStatus
+from simpleindex.tls.certificate_files import places, read_place
 from simpleindex.tls.certificates import (
     CertificateOrigin,
     ServerCertificate,
     UnusableCertificate,
     refuse_invalid_now,
 )
-from simpleindex.tls.files import places, read_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simpleindex.config.settings import Settings
-    from simpleindex.tls.files import CertificatePlace
+    from simpleindex.tls.certificate_files import CertificatePlace
 
 _ORIGINS = {
     CertificateOrigin.OPERATOR: "yours",

@@ -17,8 +17,8 @@ from simpleindex.directory.layout.unserved import sum_up
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
+from simpleindex.service.directory_report import catalogue_lines, taken_line
 from simpleindex.service.places import excluded_paths, further_directories
-from simpleindex.service.report import catalogue_lines, taken_line
 from simpleindex.tap import Options
 from simpleindex.web.status import StatusReport
 

@@ -27,7 +27,7 @@ from simpleindex.diagnosis.databases import judge_databases, judge_records
 from simpleindex.diagnosis.digests import judge_digests, judge_metadata
 from simpleindex.diagnosis.facts.clients import TriedIndex, installable, try_clients
 from simpleindex.diagnosis.facts.databases import check_databases, records_facts
-from simpleindex.diagnosis.facts.files import read_again
+from simpleindex.diagnosis.facts.digests import read_again
 from simpleindex.diagnosis.facts.machine import clock_of, disk_spaces, open_files_limit, watch_limits
 from simpleindex.diagnosis.facts.places import current_user, foreign_entries, service_places, service_user
 from simpleindex.diagnosis.facts.server import readable, request_status, trial_url
@@ -36,16 +36,16 @@ from simpleindex.diagnosis.machine import judge_clock, judge_open_files, judge_s
 from simpleindex.diagnosis.packages import DirectoryFacts, doubles_of, judge_directory
 from simpleindex.diagnosis.permissions import judge_permissions
 from simpleindex.diagnosis.server import judge_clients, judge_server, judge_unread
+from simpleindex.service.directory_report import taken_line
 from simpleindex.service.places import further_directories
-from simpleindex.service.report import taken_line
 from simpleindex.system.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from simpleindex.config.bucket_location import BucketLocation
     from simpleindex.config.settings import Settings
-    from simpleindex.core.bucket_location import BucketLocation
     from simpleindex.diagnosis.finding import SubjectReport
     from simpleindex.diagnosis.permissions import ServiceUser
     from simpleindex.diagnosis.upstreams import UpstreamProbe

@@ -11,8 +11,8 @@ from simpleindex.commands.arguments import Parser, add_path_options, command_pat
 from simpleindex.commands.remote import Remote
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, InvalidQuestion, RefusedStart
-from simpleindex.core.json_text import load_json
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.json_text import load_json
 from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.system.errors import trouble_of
 

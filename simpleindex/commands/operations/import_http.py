@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from twisted.web.iweb import IAgent, IPolicyForHTTPS
 
-    from simpleindex.migration.source import ImportSource
+    from simpleindex.migration.interface import ImportSource
     from simpleindex.upstreams.http.page_requests import UpstreamPage
 
 _DEVPI_ACCEPT: Final = b"application/json, application/vnd.pypi.simple.v1+json;q=0.9, text/html;q=0.8"

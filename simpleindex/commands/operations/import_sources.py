@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from simpleindex.core.bucket_location import parse_location
+from simpleindex.config.bucket_location import parse_location
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import printable
 from simpleindex.migration.bandersnatch_tree import BandersnatchTree, is_bandersnatch_tree
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import argparse
     from threading import Event
 
+    from simpleindex.migration.interface import ImportSource
     from simpleindex.migration.people import ImportedPeople
-    from simpleindex.migration.source import ImportSource
 
 
 def open_source(given: argparse.Namespace, stopping: Event) -> ImportSource:

@@ -29,8 +29,8 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.migration.importer import Importer, ImportTarget
 from simpleindex.migration.people import access_proposal, judge_users, without
 from simpleindex.migration.report import ImportReport, UsersReport, report_json, report_lines
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
-from simpleindex.publishing.writer import Writer
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.audit import Audit
 from simpleindex.service.places import excluded_paths, further_directories
 from simpleindex.system.extras import missing
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
     from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
+    from simpleindex.migration.interface import ImportSource
     from simpleindex.migration.people import ImportedPeople
     from simpleindex.migration.plan import ProjectPlan
-    from simpleindex.migration.source import ImportSource
 
 _PLACES: Final = {
     "path": "DIR",

@@ -10,12 +10,12 @@ from simpleindex.commands.arguments import Parser
 from simpleindex.config.values import to_records
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import plural
-from simpleindex.records.beginning import condition_of
-from simpleindex.records.copying import copy_records
-from simpleindex.records.downloads.copying import copy_downloads
+from simpleindex.records.database_copy import copy_records
+from simpleindex.records.downloads.database_copy import copy_downloads
 from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.lost_records import RecordsCondition
 from simpleindex.records.opening import open_postgresql, open_records
+from simpleindex.records.start_check import condition_of
 
 if TYPE_CHECKING:
     from simpleindex.records.downloads.database import DownloadsDatabase

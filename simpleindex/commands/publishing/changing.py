@@ -15,8 +15,8 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.selection import Subject, select, subject_of
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
-from simpleindex.publishing.writer import Writer
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.audit import Audit
 from simpleindex.service.places import excluded_paths
 from simpleindex.system.extras import missing

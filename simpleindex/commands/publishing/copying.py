@@ -18,12 +18,12 @@ from simpleindex.core.text import human_size, one_of, plural
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.publishing.copy import Copier
-from simpleindex.publishing.copy_plan import parse_release, select_files
-from simpleindex.publishing.copy_sources import DirectoryCopySource, UpstreamCopySource
+from simpleindex.publishing.copying.copy import Copier
+from simpleindex.publishing.copying.copy_plan import parse_release, select_files
+from simpleindex.publishing.copying.copy_sources import DirectoryCopySource, UpstreamCopySource
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
-from simpleindex.publishing.writer import Writer
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.audit import Audit
 from simpleindex.service.places import excluded_paths
 from simpleindex.system.extras import missing
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.archives.examination.protocol import Examiner
     from simpleindex.config.settings import Settings
     from simpleindex.core.files import File
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.publishing.copy import CopiedFile
-    from simpleindex.publishing.copy_sources import CopySource
+    from simpleindex.publishing.copying.copy import CopiedFile
+    from simpleindex.publishing.copying.copy_sources import CopySource
     from simpleindex.upstreams.settings import UpstreamSettings
 
 _PLACES: Final = {"path": "DIR", "state": "DIR", "cache": "DIR", "config": "FILE", "sources": "FILE"}

@@ -9,7 +9,7 @@ from simpleindex.bucket.probe import broken_promise
 from simpleindex.diagnosis.bucket import BucketFacts
 
 if TYPE_CHECKING:
-    from simpleindex.core.bucket_location import BucketLocation
+    from simpleindex.config.bucket_location import BucketLocation
 
 
 def probe_bucket(location: BucketLocation) -> BucketFacts:

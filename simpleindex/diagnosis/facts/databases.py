@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.diagnosis.databases import DatabaseFacts, RecordsFacts
-from simpleindex.records.beginning import condition_of
 from simpleindex.records.lost_records import RecordsCondition
 from simpleindex.records.opening import open_records
+from simpleindex.records.start_check import condition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

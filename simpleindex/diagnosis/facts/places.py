@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.diagnosis.permissions import INTERPRETER, ForeignEntries, ServicePlace, ServiceUser
-from simpleindex.tls.files import groups_of, places, steps_to
+from simpleindex.tls.certificate_files import groups_of, places, steps_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from simpleindex.config.settings import Settings
-    from simpleindex.core.path_steps import PathStep
+    from simpleindex.system.path_steps import PathStep
 
 
 def service_user(settings: Settings, name: str | None) -> ServiceUser:

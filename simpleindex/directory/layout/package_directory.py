@@ -25,7 +25,7 @@ from simpleindex.core.names import (
     spelling_pattern,
 )
 from simpleindex.core.text import printable
-from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing, RootListing
+from simpleindex.directory.layout.directory_listings import DirectoryEntry, ProjectListing, RootListing
 from simpleindex.directory.layout.root_entries import EntryKind, OtherEntries, is_directory, kind_of
 from simpleindex.directory.layout.served_root import OPEN_FLAGS, ServedRoot
 from simpleindex.directory.layout.unserved import UnservedCause

@@ -27,7 +27,7 @@ class OtherEntries:
     """Entries of the root that are neither projects' directories nor distributions.
 
     Attributes:
-        reserved: As in :class:`~simpleindex.directory.layout.listings.RootListing`.
+        reserved: As in :class:`~simpleindex.directory.layout.directory_listings.RootListing`.
         traced: The same.
         unnamed: Raw names of directories whose names are no project's.
         passed_over: What is not served.

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.listings import RootListing
+    from simpleindex.directory.layout.directory_listings import RootListing
 
 
 class Places(NamedTuple):

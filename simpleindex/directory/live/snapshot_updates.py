@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.listings import RootListing
+    from simpleindex.directory.layout.directory_listings import RootListing
     from simpleindex.directory.layout.unserved import Unserved
     from simpleindex.directory.live.listing_changes import FileChanges
     from simpleindex.directory.live.private_names import NameRecord

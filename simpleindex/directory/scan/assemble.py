@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from simpleindex.core.distribution_identity import normalized_filename, wheel_tags
 from simpleindex.core.files import File, file_order
-from simpleindex.core.identity import normalized_filename, wheel_tags
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import DistributionName, Kind, distribution_suffix
 

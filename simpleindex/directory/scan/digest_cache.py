@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from twisted.logger import Logger
 
-    from simpleindex.directory.layout.listings import DirectoryEntry
+    from simpleindex.directory.layout.directory_listings import DirectoryEntry
 
 _log = logger(__name__)
 

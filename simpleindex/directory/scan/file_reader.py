@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
-from simpleindex.archives.examination.requests import distribution, side_file
+from simpleindex.archives.examination.protocol import distribution, side_file
 from simpleindex.core.errors import Changed, InvalidFilename
 from simpleindex.core.model import Withheld
 from simpleindex.core.names import SIDE_FILE_SUFFIXES
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from threading import Event
 
-    from simpleindex.archives.examination.requests import Examiner, Request
+    from simpleindex.archives.examination.protocol import Examiner, Request
     from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.listings import DirectoryEntry
+    from simpleindex.directory.layout.directory_listings import DirectoryEntry
     from simpleindex.directory.layout.package_directory import PackageDirectory
 
 _MOST_AT_ONCE: Final = 32

@@ -20,7 +20,7 @@ from simpleindex.directory.scan.assemble import FileInPlace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing
+    from simpleindex.directory.layout.directory_listings import DirectoryEntry, ProjectListing
     from simpleindex.directory.scan.scanned_files import ScannedFile
     from simpleindex.system.stamp import Stamp
 

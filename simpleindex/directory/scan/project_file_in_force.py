@@ -17,7 +17,7 @@ from simpleindex.directory.project_file import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simpleindex.directory.layout.listings import ProjectListing
+    from simpleindex.directory.layout.directory_listings import ProjectListing
     from simpleindex.directory.scan.snapshot import ProjectSnapshot
 
 _HOLDING: Final = frozenset({Status.QUARANTINED, Status.ARCHIVED})

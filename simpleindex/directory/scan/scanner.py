@@ -36,9 +36,9 @@ from simpleindex.system.stamp import Stamp, is_young
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.archives.examination.protocol import Examiner
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing
+    from simpleindex.directory.layout.directory_listings import DirectoryEntry, ProjectListing
     from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.directory.scan.digest_cache import DigestCache
 

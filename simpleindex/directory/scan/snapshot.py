@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing
+    from simpleindex.directory.layout.directory_listings import DirectoryEntry, ProjectListing
     from simpleindex.directory.layout.unserved import Unserved
     from simpleindex.system.stamp import Stamp
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
-from simpleindex.directory.watch.events import LARGEST_EVENT_BYTES, MASK, Changes, WatchedNames
+from simpleindex.directory.watch.inotify_events import LARGEST_EVENT_BYTES, MASK, Changes, WatchedNames
 from simpleindex.directory.watch.interface import ChangeListener, WatchUnavailable
 
 try:

@@ -14,14 +14,14 @@ from simpleindex.core.selection import find_version
 from simpleindex.core.text import plural, timestamp
 from simpleindex.core.user_agents import parse_user_agent
 from simpleindex.records.downloads.access_log_reading import access_logs, read_requests
-from simpleindex.records.downloads.events import (
+from simpleindex.records.downloads.keys import SECONDS_OF_DAY
+from simpleindex.records.downloads.report import date_of
+from simpleindex.records.downloads.single_downloads import (
     counted_downloads,
     counted_files,
     daily_downloads,
     kept_downloads,
 )
-from simpleindex.records.downloads.keys import SECONDS_OF_DAY
-from simpleindex.records.downloads.report import date_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simpleindex.web.people.account_forms import AccountForms
-from simpleindex.web.people.account_page import AccountPage
-from simpleindex.web.people.login_page import LoginPage
+from simpleindex.web.people.account.account_forms import AccountForms
+from simpleindex.web.people.account.account_page import AccountPage
+from simpleindex.web.people.account.login_page import LoginPage
 from simpleindex.web.publish.writers import Writers
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
 from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount, public_identifiers
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.store import ANNOUNCED
-from simpleindex.tls.files import ACME_DIRECTORY, hindrance
-from simpleindex.tls.machine import this_machine
+from simpleindex.tls.certificate_files import ACME_DIRECTORY, hindrance
+from simpleindex.tls.machine_names import this_machine
 from simpleindex.tls.serving import AcmeServing
 
 if TYPE_CHECKING:

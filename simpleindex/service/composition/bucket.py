@@ -21,7 +21,7 @@ from simpleindex.bucket.publishing import BucketPublishing
 from simpleindex.bucket.serials import BucketSerials
 from simpleindex.bucket.source import BucketSource
 from simpleindex.bucket.writer import BucketWriter
-from simpleindex.core.bucket_location import parse_location
+from simpleindex.config.bucket_location import parse_location
 from simpleindex.core.errors import InvalidProjectName, NotAllowed, RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.text import duration, plural
@@ -30,7 +30,7 @@ from simpleindex.directory.layout.served_root import ServedRoot
 from simpleindex.directory.scan.catalogue import CatalogueFile
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.directory.watch.method import WatchMethod
-from simpleindex.publishing.staging import Staging
+from simpleindex.publishing.local.staging import Staging
 from simpleindex.service.composition.directory import ServedDirectory
 from simpleindex.service.places import own_directory
 from simpleindex.system.log import logger
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from simpleindex.bucket.locks import Locks
     from simpleindex.config.settings import Settings
     from simpleindex.directory.live.private_names import NameRecord
-    from simpleindex.publishing.upload_checks import UploadChecks
+    from simpleindex.publishing.upload.archive_checks import UploadChecks
     from simpleindex.records.postgresql.object_facts import ObjectFacts
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.operation_times import OperationTimes

@@ -7,9 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from simpleindex.core.addresses import is_within
+from simpleindex.service.directory_report import readiness_of, report_of
 from simpleindex.service.fast_lane import open_fast_lane
-from simpleindex.service.report import readiness_of, report_of
-from simpleindex.web.acme import read_challenge
+from simpleindex.web.acme_challenges import read_challenge
 from simpleindex.web.admission import open_admission
 from simpleindex.web.downloads.rights import DownloadRights
 from simpleindex.web.files import FileResponses

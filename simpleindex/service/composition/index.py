@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from simpleindex.config.resolution import METRICS_FOR
 from simpleindex.core.errors import RefusedStart, SimpleIndexError
 from simpleindex.core.views import LOCAL, MAIN_VIEW
+from simpleindex.service.audit.hand_changes import HandChanges
 from simpleindex.service.composition.directory import ServedDirectory
 from simpleindex.service.composition.http import HttpParts, compose_http
 from simpleindex.service.composition.sources import ComposedSources
-from simpleindex.service.hand_changes import HandChanges
 from simpleindex.service.places import refuse_unreadable
 from simpleindex.service.runtime import create_runtime
 from simpleindex.system.extras import has_metrics, has_pages, missing

@@ -18,9 +18,9 @@ from simpleindex.metrics.operations import (
     store_families,
     upstream_families,
 )
-from simpleindex.metrics.requests import RequestMetrics
+from simpleindex.metrics.request_counts import RequestMetrics
 from simpleindex.metrics.worker_reports import decode_families, encode_families, merge_reports
-from simpleindex.service.report import report_of
+from simpleindex.service.directory_report import report_of
 from simpleindex.system.operation_times import OperationTimes
 from simpleindex.web.metrics_page import MetricsPage
 

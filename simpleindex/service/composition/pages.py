@@ -15,12 +15,12 @@ from simpleindex.web.downloads.history import DownloadHistory
 from simpleindex.web.downloads.readable import ReadableDownloads
 from simpleindex.web.downloads.rights import DownloadRights
 from simpleindex.web.pages.negotiation import available_encodings
-from simpleindex.web.people.difference_page import DifferencePage
 from simpleindex.web.people.front_page import FrontPage
-from simpleindex.web.people.inside_page import InsidePage
 from simpleindex.web.people.pages import PeoplePages
 from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
-from simpleindex.web.people.project_page import PageServices, ProjectPage
+from simpleindex.web.people.project.difference_page import DifferencePage
+from simpleindex.web.people.project.inside_page import InsidePage
+from simpleindex.web.people.project.project_page import PageServices, ProjectPage
 from simpleindex.web.people.renderer import PageRenderer, SiteDescription
 from simpleindex.web.people.setup_page import SetupPage
 from simpleindex.web.people.status_page import StatusPage

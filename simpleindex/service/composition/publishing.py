@@ -7,12 +7,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.publishing.acceptance import UploadAcceptance
-from simpleindex.publishing.attestations import Attestations, load_attestations
-from simpleindex.publishing.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.writer import Writer
 from simpleindex.publishing.publisher import LocalPublishing
-from simpleindex.publishing.upload_checks import UploadChecks
-from simpleindex.publishing.writer import Writer
+from simpleindex.publishing.upload.acceptance import UploadAcceptance
+from simpleindex.publishing.upload.archive_checks import UploadChecks
+from simpleindex.publishing.upload.attestations import Attestations, load_attestations
 from simpleindex.system.extras import missing
 from simpleindex.system.log import logger
 from simpleindex.web.publish.api import JsonApi

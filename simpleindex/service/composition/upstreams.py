@@ -15,11 +15,11 @@ from simpleindex.records.allowances import AllowanceTable
 from simpleindex.records.first_seen import FirstSeen
 from simpleindex.records.owners import CachedOwners, OwnerTable
 from simpleindex.records.pins import PinTable
+from simpleindex.service.audit.upstream_changes import UpstreamChanges
 from simpleindex.service.composition.directory import ServedDirectory, refuse_overlap
 from simpleindex.service.composition.sources import ComposedSources
 from simpleindex.service.composition.upstream_secrets import Secrets
 from simpleindex.service.composition.views import ViewParts, compose_view
-from simpleindex.service.upstream_changes import UpstreamChanges
 from simpleindex.service.upstreams import ConnectedUpstream, FollowedFiles, Upstreams
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget

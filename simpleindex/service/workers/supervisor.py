@@ -20,7 +20,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.records.state_lock import StateLock
 from simpleindex.service.composition.index import compose
 from simpleindex.service.ending import SECONDS
-from simpleindex.service.listening import endpoint, listen_now, machine_has_ipv6
+from simpleindex.service.ports.listening import endpoint, listen_now, machine_has_ipv6
 from simpleindex.service.state import claim_state
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.service.workers.announced_changes import AnnouncedChanges

@@ -30,7 +30,7 @@ from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.alpn_challenge import register
 from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
-from simpleindex.tls.acme.library import (
+from simpleindex.tls.acme.orders import (
     NonceNetwork,
     ReplacingClient,
     certificate_id,

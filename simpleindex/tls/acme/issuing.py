@@ -13,7 +13,7 @@ from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, cannot_write
 from simpleindex.tls.acme.state_files import replace_file, write_aside
-from simpleindex.tls.files import ACME_DIRECTORY
+from simpleindex.tls.certificate_files import ACME_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from simpleindex.core.errors import InvalidSetting
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from simpleindex.tls.machine import MachineIdentity
+    from simpleindex.tls.machine_names import MachineIdentity
 
 _NOT_PUBLIC: Final = frozenset(
     {

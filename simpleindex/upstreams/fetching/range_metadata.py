@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.examination.requests import WheelMetadata
+from simpleindex.archives.examination.protocol import WheelMetadata
 from simpleindex.core.files import Sidecar
 from simpleindex.upstreams.errors import NoRanges
 from simpleindex.upstreams.fetching.wheel_examiner import WheelParts

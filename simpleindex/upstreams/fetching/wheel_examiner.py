@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final, Self
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.process import UnexpectedError
-from simpleindex.archives.examination.requests import MissingSpan, WheelMetadata, distribution, wheel_end
+from simpleindex.archives.examination.protocol import MissingSpan, WheelMetadata, distribution, wheel_end
 from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import WHEEL_SUFFIX
 from simpleindex.system.atomic import write_all
 
 if TYPE_CHECKING:
-    from simpleindex.archives.examination.requests import Examiner
+    from simpleindex.archives.examination.protocol import Examiner
     from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.incoming import Incoming
 

@@ -11,8 +11,8 @@ from simpleindex.upstreams.http.body import ResponseBody, read_decoded
 from simpleindex.upstreams.http.headers import USUAL_WAIT, fresh_for
 from simpleindex.upstreams.http.requests import COMPLETE, GONE, OutgoingRequest, header, validators_of
 from simpleindex.upstreams.interface import Validators
-from simpleindex.upstreams.pages.documents import is_html
 from simpleindex.upstreams.pages.html import ends
+from simpleindex.upstreams.pages.page_formats import is_html
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime

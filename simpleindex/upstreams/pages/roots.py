@@ -13,8 +13,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.upstreams.errors import InvalidUpstreamPage
-from simpleindex.upstreams.pages.documents import base_of, is_json, read_html_page, read_json_page
 from simpleindex.upstreams.pages.entries import LONGEST_FILENAME
+from simpleindex.upstreams.pages.page_formats import base_of, is_json, read_html_page, read_json_page
 from simpleindex.upstreams.pages.urls import absolute_url, origin
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from simpleindex.records.downloads.counting import DownloadScope, Grouping, coun
 from simpleindex.records.downloads.keys import day_of
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
-from simpleindex.web.people.download_plot import PLOTTED_DAYS, DailyCounts
+from simpleindex.web.people.project.download_plot import PLOTTED_DAYS, DailyCounts
 
 if TYPE_CHECKING:
     from simpleindex.access.identity import Identity

@@ -14,7 +14,7 @@ from simpleindex.core.text import timestamp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simpleindex.search.events import Event
+    from simpleindex.search.release_events import Event
 
 CONTENT_TYPE: Final = "application/atom+xml; charset=utf-8"
 

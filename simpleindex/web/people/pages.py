@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from simpleindex.core.errors import NotHere
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.pages.negotiation import names_representation
-from simpleindex.web.people.login_page import is_login
+from simpleindex.web.people.account.login_page import is_login
 from simpleindex.web.people.navigation import is_navigation
 from simpleindex.web.people.page_request import PageRequest, query_of
 from simpleindex.web.people.static_files import static_response

@@ -14,7 +14,7 @@ from simpleindex.core import bounds
 from simpleindex.core.names import distribution_suffix
 from simpleindex.core.text import shown
 from simpleindex.publishing.errors import RefusedUpload
-from simpleindex.publishing.incoming_upload import IncomingUpload
+from simpleindex.publishing.upload.incoming_upload import IncomingUpload
 from simpleindex.web.publish.line_feeds import LineFeedForm
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Uploads over HTTP: PyPI's form, and the bare file of ``curl -T`` (docs/protocol.md, "The upload form").
 
-The judgements are those of :mod:`simpleindex.publishing.acceptance`; here a body becomes an upload, and its outcome a response.
+The judgements are those of :mod:`simpleindex.publishing.upload.acceptance`; here a body becomes an upload, and its outcome a response.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from simpleindex.publishing.acceptance import Uploader
-from simpleindex.publishing.incoming_upload import file_missing
+from simpleindex.publishing.upload.acceptance import Uploader
+from simpleindex.publishing.upload.incoming_upload import file_missing
 from simpleindex.web.http.response import Response
 from simpleindex.web.publish.sinks import MOST_TEXT, FileSink, FormSink, boundary_of
 from simpleindex.web.publish.writers import note_subject
 
 if TYPE_CHECKING:
-    from simpleindex.publishing.acceptance import AcceptedUpload, UploadAcceptance
+    from simpleindex.publishing.upload.acceptance import AcceptedUpload, UploadAcceptance
     from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.publish.writers import Writers

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from simpleindex.directory.layout.listings import DirectoryEntry, ProjectListing, RootListing
+    from simpleindex.directory.layout.directory_listings import DirectoryEntry, ProjectListing, RootListing
 
 ACME = ProjectName("acme")
 ZIP = "acme-1.0.zip"

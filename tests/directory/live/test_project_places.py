@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simpleindex.core.names import ProjectName
-from simpleindex.directory.layout.listings import RootListing
+from simpleindex.directory.layout.directory_listings import RootListing
 from simpleindex.directory.live.project_places import Places, ProjectPlaces
 from simpleindex.system.stamp import Stamp
 

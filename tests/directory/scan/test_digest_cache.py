@@ -12,7 +12,7 @@ import pytest
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
-from simpleindex.directory.layout.listings import DirectoryEntry
+from simpleindex.directory.layout.directory_listings import DirectoryEntry
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.system.stamp import Stamp
 from tests.fixtures.log import log_into

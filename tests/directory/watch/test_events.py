@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from simpleindex.directory.watch import events
-from simpleindex.directory.watch.events import WatchedNames
+from simpleindex.directory.watch import inotify_events as events
+from simpleindex.directory.watch.inotify_events import WatchedNames
 
 ROOT, ACME = 1, 2
 

@@ -22,8 +22,8 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from simpleindex.directory.watch import events
 from simpleindex.directory.watch import inotify as watch
+from simpleindex.directory.watch import inotify_events as events
 from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.directory.watch.interface import WatchUnavailable
 from tests.fixtures.depth import number_of

@@ -11,8 +11,8 @@ from twisted.internet.protocol import Factory
 
 from simpleindex.config.values import ListenAddress
 from simpleindex.core.errors import RefusedStart
-from simpleindex.service.listening import endpoint, listen_now
-from simpleindex.service.proxy_protocol import PREFIX
+from simpleindex.service.ports.listening import endpoint, listen_now
+from simpleindex.service.ports.proxy_protocol import PREFIX
 from simpleindex.service.workers.messages import Inherited
 from simpleindex.service.workers.sockets import SharedSocket, SharingReactor
 

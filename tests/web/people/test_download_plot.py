@@ -12,8 +12,8 @@ from simpleindex.config.resolution import resolve
 from simpleindex.core.names import ProjectName
 from simpleindex.web.downloads.history import DownloadHistory
 from simpleindex.web.downloads.readable import ReadableDownloads
-from simpleindex.web.people.download_plot import HEIGHT, DailyCounts, DownloadBar, download_plot
-from simpleindex.web.people.project_page import PageServices, ProjectPage
+from simpleindex.web.people.project.download_plot import HEIGHT, DailyCounts, DownloadBar, download_plot
+from simpleindex.web.people.project.project_page import PageServices, ProjectPage
 from tests.fixtures.counted_downloads import NOW, TODAY, WHEEL, downloads_of_two_projects, key
 from tests.fixtures.deferreds import result
 from tests.fixtures.people_site import PLAIN_BROWSER, Document, open_people_pages

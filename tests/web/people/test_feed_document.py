@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.names import ProjectName
-from simpleindex.search.events import Event
+from simpleindex.search.release_events import Event
 from simpleindex.web.people.feed_document import Feed, write_feed
 
 ATOM = "{http://www.w3.org/2005/Atom}"

@@ -17,10 +17,10 @@ from simpleindex.core.model import Project
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.system.bodies import BytesBody
 from simpleindex.web.http.response import RequestInfo
-from simpleindex.web.people.difference_page import DifferencePage
-from simpleindex.web.people.inside_page import InsidePage
 from simpleindex.web.people.page_request import PageRequest
-from simpleindex.web.people.project_page import PageServices
+from simpleindex.web.people.project.difference_page import DifferencePage
+from simpleindex.web.people.project.inside_page import InsidePage
+from simpleindex.web.people.project.project_page import PageServices
 from simpleindex.web.people.renderer import PageRenderer
 from simpleindex.web.people.tool_settings import IndexAddress
 from simpleindex.web.routes import OwnPageRoute

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simpleindex.web.http.response import RequestInfo
-from simpleindex.web.people.login_page import page_before
+from simpleindex.web.people.account.login_page import page_before
 
 
 @pytest.mark.parametrize(

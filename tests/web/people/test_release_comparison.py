@@ -7,7 +7,7 @@ import pytest
 from simpleindex.archives.contents import Member
 from simpleindex.core.files import File
 from simpleindex.core.names import Kind
-from simpleindex.web.people.release_comparison import (
+from simpleindex.web.people.project.release_comparison import (
     compare_members,
     compare_requirements,
     is_metadata,

@@ -6,7 +6,7 @@ import pytest
 
 from simpleindex.core.files import File
 from simpleindex.core.names import Kind
-from simpleindex.web.people.wheel_tags import tags_of, wheel_table
+from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
 
 
 def wheel(tags: str) -> File:

@@ -1,0 +1,1 @@
+"""Parse JSON, TOML, text files and versions that people and strangers wrote, within bounds. Pure."""

@@ -1,0 +1,1 @@
+"""Copies of releases from another directory or an upstream's cache."""

@@ -1,0 +1,1 @@
+"""Ports: listening, accepting, PROXY headers, and the URL that follows from them."""

@@ -1,0 +1,1 @@
+"""The account page, its forms, and the login."""

@@ -1,0 +1,179 @@
+"""``/-/diff/<project>/<version>/<version>``: what changed between two versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.version import Version
+
+from simpleindex.archives.errors import BrokenArchive
+from simpleindex.core import bounds
+from simpleindex.core.errors import InvalidProjectName, NotHere
+from simpleindex.core.names import parse_project_name
+from simpleindex.core.selection import find_version
+from simpleindex.web.people.project.release_comparison import (
+    MemberComparison,
+    compare_members,
+    compare_requirements,
+    is_metadata,
+    pair_of,
+    plain_path,
+    requirements_of,
+)
+from simpleindex.web.people.renderer import PageContent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from simpleindex.archives.contents import MemberList
+    from simpleindex.core.files import File
+    from simpleindex.core.names import ProjectName
+    from simpleindex.web.http.response import Response
+    from simpleindex.web.people.page_request import PageRequest
+    from simpleindex.web.people.project.project_page import PageServices
+
+MOST_DIFFERENCES: Final = 50
+"""Files whose text is compared on one page; the others are named."""
+
+
+@dataclass(frozen=True)
+class ReleaseDifference:
+    """What differs between two distributions of a project.
+
+    Attributes:
+        older: The older one.
+        newer: The newer one.
+        members: The files that were added, removed and changed.
+        added_requirements: Dependencies that only the newer one has.
+        removed_requirements: Dependencies that only the older one has.
+        texts: Unified differences by path, of files that are text and not too large.
+        is_complete: Whether all files of both were compared.
+    """
+
+    older: File
+    newer: File
+    members: MemberComparison
+    added_requirements: tuple[str, ...]
+    removed_requirements: tuple[str, ...]
+    texts: Mapping[str, str]
+    is_complete: bool
+
+
+class DifferencePage:
+    """Answers ``/-/diff/``.
+
+    Args:
+        services: What pages are made with.
+    """
+
+    def __init__(self, services: PageServices) -> None:
+        self._services = services
+
+    async def answer(self, request: PageRequest) -> Response:
+        """Return the differences; of two versions in the other order too.
+
+        Raises:
+            NotHere: There is no such project or version, or the reader may not read it.
+            SimpleIndexError: As the source raises.
+        """
+        name, texts = _subject(request)
+        project = await request.source.project(name)
+        versions = [
+            version for text in texts if (version := find_version(project.versions, text)) is not None
+        ]
+        if len(versions) < len(texts):
+            raise NotHere(f"version of {name} with this number")
+        older, newer = sorted(versions, key=Version)
+        pair = pair_of(project.files, older, newer)
+        difference, problem = None, None
+        if pair is None:
+            problem = "There is no wheel and no sdist in both versions that could be compared."
+        else:
+            try:
+                difference = await self._compare(request, name, *pair)
+            except BrokenArchive as error:
+                problem = f"They cannot be compared: {error}."
+
+        def values() -> Mapping[str, Any]:
+            return {
+                "name": name,
+                "older": older,
+                "newer": newer,
+                "difference": difference,
+                "problem": problem,
+            }
+
+        entries = 0 if difference is None else sum(text.count("\n") for text in difference.texts.values())
+        return await self._services.renderer.answer(
+            request, PageContent("difference.html", values, entries=entries)
+        )
+
+    async def _compare(
+        self, request: PageRequest, name: ProjectName, older: File, newer: File
+    ) -> ReleaseDifference:
+        reader, source = self._services.reader, request.source
+        before, after = await reader.members(source, name, older), await reader.members(source, name, newer)
+        compared = compare_members((older, before.members), (newer, after.members))
+        # RECORD repeats every other change as a digest.
+        changed = (path for path in compared.changed if not path.endswith(".dist-info/RECORD"))
+        chosen = (*_metadata_paths(older, before), *changed)
+        paths_before = _paths(older, before, chosen)
+        paths_after = _paths(newer, after, chosen)
+        texts = await reader.texts(source, name, older, tuple(paths_before.values()))
+        former = {
+            paths_after[path]: text
+            for path, member in paths_before.items()
+            if path in paths_after and (text := texts.get(member)) is not None
+        }
+        differences = await reader.differences(source, name, newer, former) if former else {}
+        plain = {member: path for path, member in paths_after.items()}
+        added, removed = await self._requirements(request, name, newer, texts, paths_after)
+        return ReleaseDifference(
+            older,
+            newer,
+            compared,
+            added,
+            removed,
+            {plain[member]: text for member, text in differences.items() if text},
+            before.is_complete and after.is_complete,
+        )
+
+    async def _requirements(
+        self,
+        request: PageRequest,
+        name: ProjectName,
+        newer: File,
+        former: Mapping[str, str | None],
+        paths: Mapping[str, str],
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        members = tuple(member for path, member in paths.items() if is_metadata(path))
+        texts = await self._services.reader.texts(request.source, name, newer, members) if members else {}
+        before = next((text for path, text in former.items() if text is not None and is_metadata(path)), "")
+        after = next((text for text in texts.values() if text is not None), "")
+        return compare_requirements(requirements_of(before), requirements_of(after))
+
+
+def _metadata_paths(file: File, listed: MemberList) -> Iterable[str]:
+    return (plain_path(each.path, file) for each in listed.members if is_metadata(each.path))
+
+
+def _paths(file: File, listed: MemberList, chosen: Sequence[str]) -> dict[str, str]:
+    """Return the members of chosen plain paths that are small enough to be compared, metadata first."""
+    members = {plain_path(each.path, file): each for each in listed.members}
+    small = [
+        path
+        for path in dict.fromkeys(chosen)
+        if path in members and not bounds.MEMBER_TEXT.excess(members[path].size)
+    ]
+    return {path: members[path].path for path in small[:MOST_DIFFERENCES]}
+
+
+def _subject(request: PageRequest) -> tuple[ProjectName, tuple[str, str]]:
+    segments = getattr(request.route, "name", "").split("/")
+    if len(segments) != 4:
+        raise NotHere("page")
+    try:
+        return parse_project_name(segments[1]), (segments[2], segments[3])
+    except InvalidProjectName:
+        raise NotHere("page") from None

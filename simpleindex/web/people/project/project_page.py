@@ -1,0 +1,328 @@
+"""The page of a project, and of one of its versions."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from cachetools import LRUCache
+from packaging.version import Version
+
+from simpleindex.archives.description import RenderedDescription
+from simpleindex.archives.errors import BrokenArchive
+from simpleindex.archives.examination.process import UnexpectedError
+from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
+from simpleindex.core.model import Status
+from simpleindex.core.names import ProjectName
+from simpleindex.core.selection import find_version, latest_release
+from simpleindex.web.metadata_reader import MetadataReader, in_order_of_metadata
+from simpleindex.web.people.project.download_plot import download_plot
+from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
+from simpleindex.web.people.renderer import PageContent
+from simpleindex.web.people.tool_settings import install_commands, trust_command
+from simpleindex.web.release_metadata import NO_METADATA, parse_release_metadata
+from simpleindex.web.routes import ReleaseRoute
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from simpleindex.access.identity import Identity
+    from simpleindex.archives.distribution_reader import DistributionReader
+    from simpleindex.core.files import File
+    from simpleindex.core.model import Project, Withheld
+    from simpleindex.core.source import Source
+    from simpleindex.records.audit_reading import UploadNote
+    from simpleindex.search.search import Search
+    from simpleindex.search.visibility import Dependent
+    from simpleindex.system.threads import Threads
+    from simpleindex.web.http.response import Response
+    from simpleindex.web.people.page_request import PageRequest
+    from simpleindex.web.people.project.download_plot import DailyCounts
+    from simpleindex.web.people.renderer import PageRenderer
+    from simpleindex.web.people.tool_settings import IndexAddress
+    from simpleindex.web.release_metadata import ReleaseMetadata
+
+MOST_DEPENDENTS: Final = 100
+
+_KEPT: Final = 500
+"""Descriptions that are kept rendered; one has some 20 KiB."""
+
+
+async def _no_uploads(_request: PageRequest, _name: ProjectName) -> Mapping[str, UploadNote]:
+    return {}
+
+
+async def _no_downloads(_reader: Identity, _name: ProjectName) -> DailyCounts | None:
+    return None
+
+
+@dataclass(frozen=True)
+class PageServices:
+    """What project pages are made with.
+
+    Attributes:
+        renderer: Renders templates.
+        reader: Reads what is inside distributions.
+        threads: Threads for parsing metadata.
+        address: Returns the address of a view, for commands.
+        fronts_upstreams: Tells whether a view has projects that are not on its list.
+        search: Finds dependents; None where there is no search.
+        uploads: Returns who uploaded the files of a project, as far as the reader may know.
+        cached_files: Returns which files of upstreams are in the cache, and which not.
+        downloads: Returns how often a project was downloaded; None where the reader may not know.
+    """
+
+    renderer: PageRenderer
+    reader: DistributionReader
+    threads: Threads
+    address: Callable[[PageRequest], IndexAddress]
+    fronts_upstreams: Callable[[str], bool] = lambda _: False
+    search: Search | None = None
+    uploads: Callable[[PageRequest, ProjectName], Awaitable[Mapping[str, UploadNote]]] = _no_uploads
+    cached_files: Callable[[ProjectName, Sequence[File]], Mapping[str, bool]] = lambda *_: {}
+    downloads: Callable[[Identity, ProjectName], Awaitable[DailyCounts | None]] = _no_downloads
+
+
+@dataclass(frozen=True)
+class Description:
+    """The metadata of a release with its rendered description.
+
+    Attributes:
+        metadata: The metadata.
+        rendered: The description; None if there is none.
+    """
+
+    metadata: ReleaseMetadata
+    rendered: RenderedDescription | None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version in the list of versions.
+
+    Attributes:
+        version: The version.
+        uploaded: When its newest file was uploaded, seconds since 1970; None if that is not known.
+        files: How many files it has.
+        yanked: Why all of its files are yanked, which may be an empty text; None if they are not.
+        is_prerelease: Whether installers pass over it by default.
+    """
+
+    version: str
+    uploaded: float | None
+    files: int
+    yanked: str | None
+    is_prerelease: bool
+
+
+class ProjectPage:
+    """Answers ``/<project>/`` and ``/<project>/<version>/`` for people.
+
+    Args:
+        services: What pages are made with.
+    """
+
+    def __init__(self, services: PageServices) -> None:
+        self._services = services
+        self._metadata = MetadataReader(services.reader)
+        self._descriptions: LRUCache[str, Description] = LRUCache(_KEPT)
+
+    async def answer(self, request: PageRequest) -> Response:
+        """Return the page.
+
+        Raises:
+            NotHere: There is no such project or version, or the reader may not read it.
+            SimpleIndexError: As the source raises.
+        """
+        name = request.route.name
+        assert name is not None, "the front page has a class of its own"
+        project = await request.source.project(ProjectName(name))
+        version = _version_of(request, project)
+        files = [file for file in project.files if file.version == version]
+        description = await self._description(request.source, project, files)
+        dependents = await self._dependents(request, project)
+        address = self._services.address(request)
+        present = await self._present(request, description)
+        uploads = await self._services.uploads(request, project.name)
+        cached = self._services.cached_files(project.name, files)
+        downloads = await self._services.downloads(request.reader, project.name)
+        facts = PageFacts(project, version, description, dependents, present, uploads, cached, downloads)
+
+        def values() -> Mapping[str, Any]:
+            return template_values(facts, address)
+
+        sources = (
+            project,
+            description,
+            dependents,
+            present,
+            tuple(sorted(uploads.items())),
+            tuple(cached.items()),
+            downloads,
+            address,
+        )
+        content = PageContent(
+            "project.html", values, (project.name, version), sources, entries=len(project.files)
+        )
+        return await self._services.renderer.answer(request, content)
+
+    async def _present(self, request: PageRequest, description: Description) -> tuple[str, ...]:
+        """Return the required projects that the reader finds in this index."""
+        required = {each.project for each in description.metadata.requirements if each.project is not None}
+        if self._services.fronts_upstreams(request.view):
+            return tuple(sorted(required))
+        names = (await request.source.projects()).names
+        return tuple(name for name in sorted(required) if names[bisect_left(names, name) :][:1] == (name,))
+
+    async def _dependents(self, request: PageRequest, project: Project) -> tuple[Dependent, ...]:
+        search = self._services.search
+        if search is None or not search.is_available:
+            return ()
+        return await search.dependents(request.source, project.name, MOST_DEPENDENTS)
+
+    async def _description(self, source: Source, project: Project, files: Sequence[File]) -> Description:
+        """Return the metadata of a release, from the first of its files that can tell; nothing if none can."""
+        for file in in_order_of_metadata(files):
+            key = file.metadata.sha256 if file.metadata is not None else file.sha256
+            if key is not None and (kept := self._descriptions.get(key)) is not None:
+                return kept
+            try:
+                data = await self._metadata.read(source, project.name, file)
+            except (SimpleIndexError, BrokenArchive):
+                continue
+            if data is not None:
+                return await self._describe(
+                    await self._services.threads.run(parse_release_metadata, data), key
+                )
+        return _NOTHING
+
+    async def _describe(self, metadata: ReleaseMetadata, key: str | None) -> Description:
+        html, has_images, is_final = f"<pre>{escape(metadata.description)}</pre>", False, True
+        try:
+            if metadata.description:
+                html, has_images = await self._services.reader.description(
+                    metadata.description, metadata.description_type
+                )
+        except (BrokenArchive, UnexpectedError):
+            pass  # Rendering it takes too long: it is shown as it is written.
+        except Unavailable:
+            is_final = False
+        rendered = RenderedDescription(html, has_images) if metadata.description else None
+        described = Description(metadata, rendered)
+        if key is not None and is_final:
+            self._descriptions[key] = described
+        return described
+
+
+def releases_of(project: Project) -> tuple[Release, ...]:
+    """Return the versions of a project, newest first."""
+    files: dict[str, list[File]] = {}
+    for file in project.files:
+        files.setdefault(file.version, []).append(file)
+    return tuple(_release(version, files[version]) for version in reversed(files))
+
+
+def _release(version: str, files: Sequence[File]) -> Release:
+    times = [file.uploaded_ns for file in files if file.uploaded_ns is not None]
+    reasons = [file.yanked for file in files if file.yanked is not None]
+    return Release(
+        version,
+        max(times) / 1e9 if times else None,
+        len(files),
+        max(reasons, key=len) if len(reasons) == len(files) else None,
+        Version(version).is_prerelease,
+    )
+
+
+def _version_of(request: PageRequest, project: Project) -> str:
+    if not isinstance(request.route, ReleaseRoute):
+        return latest_release(project.files) or ""
+    version = find_version(project.versions, request.route.version)
+    if version is None:
+        raise NotHere(f"version of {project.name} with this number")
+    return version
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """What the page of a version shows.
+
+    Attributes:
+        project: The project, as the reader is offered it.
+        version: The version; empty if there is none.
+        description: Its metadata.
+        dependents: Projects that require this one.
+        present: The required projects that are in this index.
+        uploads: Who uploaded each file, for readers who may know.
+        cached: Which files of upstreams are in the cache, and which not.
+        downloads: How often the project was downloaded; None if the reader may not know.
+    """
+
+    project: Project
+    version: str
+    description: Description
+    dependents: tuple[Dependent, ...]
+    present: tuple[str, ...]
+    uploads: Mapping[str, UploadNote]
+    cached: Mapping[str, bool]
+    downloads: DailyCounts | None = None
+
+
+def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
+    """Return the variables of the template.
+
+    Args:
+        facts: What the page shows.
+        address: Where the index is.
+    """
+    project, version, metadata = facts.project, facts.version, facts.description.metadata
+    files = [file for file in project.files if file.version == version]
+    releases = releases_of(project)
+    return {
+        "project": project,
+        "version": version,
+        "release": next((each for each in releases if each.version == version), None),
+        "releases": releases,
+        "newest": latest_release(project.files),
+        "files": [(file, tags_of(file)) for file in files],
+        "table": wheel_table(files),
+        "metadata": metadata,
+        "description": facts.description.rendered,
+        "present": facts.present,
+        "uploads": facts.uploads,
+        "cached": facts.cached,
+        "downloads": None if facts.downloads is None else download_plot(facts.downloads),
+        "by_extra": _by_extra(metadata),
+        "classifiers": _by_topic(metadata.classifiers),
+        "dependents": facts.dependents,
+        "withheld": _withheld(project),
+        "commands": install_commands(address, project.name, version, files) if files else (),
+        "trust": trust_command(address),
+        "is_normal": project.status is Status.ACTIVE,
+    }
+
+
+def _by_extra(metadata: ReleaseMetadata) -> dict[str, list[Any]]:
+    grouped: dict[str, list[Any]] = {}
+    for requirement in metadata.requirements:
+        grouped.setdefault(requirement.extra, []).append(requirement)
+    return dict(sorted(grouped.items()))
+
+
+def _by_topic(classifiers: Sequence[str]) -> dict[str, list[str]]:
+    """Return classifiers by their first part, which is the same for many."""
+    grouped: dict[str, list[str]] = {}
+    for classifier in classifiers:
+        topic, _, rest = classifier.partition(" :: ")
+        grouped.setdefault(topic, []).append(rest)
+    return grouped
+
+
+def _withheld(project: Project) -> tuple[Withheld, ...]:
+    """Return what is not offered and whose reason everybody may read who may read the project."""
+    return tuple(item for item in project.withheld if item.public)
+
+
+_NOTHING: Final = Description(NO_METADATA, None)
