@@ -1,23 +1,16 @@
-"""Messages between the supervisor and its workers: one JSON object a line. Pure."""
+"""Messages between the supervisor, its workers and their template: one JSON object a line. Pure."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOST_BYTES: Final = 1024 * 1024
 """A longer line is no message: log lines are a few kilobytes."""
-
-
-TO_SUPERVISOR: Final = 3
-"""A worker's descriptor of messages to its supervisor."""
-
-FROM_SUPERVISOR: Final = 4
-"""A worker's descriptor of messages from it."""
-
-FIRST_SOCKET: Final = 5
-"""A worker's first descriptor of a listening socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +18,7 @@ class Inherited:
     """A listening socket that a worker inherits.
 
     Attributes:
-        descriptor: Its number in the worker.
+        descriptor: Its place among the worker's descriptors; once the worker has them, its number.
         family: Its address family, as in :mod:`socket`.
     """
 
@@ -64,14 +57,22 @@ def encode_description(description: WorkerDescription) -> bytes:
     return json.dumps(asdict(description)).encode() + b"\n"
 
 
-def decode_description(line: bytes) -> WorkerDescription:
-    """Return the description in a line of :func:`encode_description`."""
+def decode_description(line: bytes, descriptors: Sequence[int]) -> WorkerDescription:
+    """Return the description in a line of :func:`encode_description`.
+
+    Args:
+        line: The line.
+        descriptors: The worker's descriptors of listening sockets.
+    """
     content = json.loads(line)
     # JSON has no tuples; repeatable options are compared as tuples.
     given = {
         name: tuple(value) if isinstance(value, list) else value for name, value in content["given"].items()
     }
-    sockets = {name: Inherited(**each) for name, each in content["sockets"].items()}
+    sockets = {
+        name: Inherited(descriptors[each["descriptor"]], each["family"])
+        for name, each in content["sockets"].items()
+    }
     return WorkerDescription(
         content["number"], content["count"], given, content["directory"], sockets, content["is_waiting"]
     )

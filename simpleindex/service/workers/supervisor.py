@@ -23,10 +23,12 @@ from simpleindex.service.ending import SECONDS
 from simpleindex.service.ports.listening import endpoint, listen_now, machine_has_ipv6
 from simpleindex.service.state import claim_state
 from simpleindex.service.systemd import Notifier, start_watchdog
-from simpleindex.service.workers.announced_changes import AnnouncedChanges
+from simpleindex.service.workers.exchange import WorkerExchange
 from simpleindex.service.workers.messages import Inherited, Message, WorkerDescription
+from simpleindex.service.workers.restart_pauses import RestartPauses
 from simpleindex.service.workers.sockets import SharedSocket, SharingReactor
-from simpleindex.service.workers.worker_process import WorkerProcess, socket_numbers
+from simpleindex.service.workers.template_process import TemplateProcess
+from simpleindex.service.workers.worker_process import WorkerProcess, connected
 from simpleindex.system.log import logger
 from simpleindex.system.troubles import Troubles
 
@@ -35,21 +37,12 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall
     from twisted.logger import FileLogObserver
-    from twisted.python.failure import Failure
 
     from simpleindex.config.settings import Settings
     from simpleindex.service.process import ServiceProcess
     from simpleindex.tls.private_ca import Owner
 
 _log: Final = logger(__name__)
-
-AGAIN_SECONDS: Final = 0.3
-"""From the end of a worker to its next start; twice as long each time that it ends within :data:`STEADY_SECONDS`."""
-
-MOST_AGAIN_SECONDS: Final = 30.0
-
-STEADY_SECONDS: Final = 60.0
-"""A worker that ran so long is started again as if for the first time."""
 
 ALIVE_SECONDS: Final = 30.0
 """Between two requests for a sign of life; a worker that gave none by the next is ended and started again."""
@@ -106,11 +99,10 @@ class WorkerSupervisor(Service):
         self._sockets: dict[str, SharedSocket] = {}
         self._notifier = Notifier({}, os.getpid())
         self._loops: list[LoopingCall] = []
-        self._changes = AnnouncedChanges()
-        self._collections = AnnouncedChanges()
+        self._exchange = WorkerExchange(self.workers)
+        self._template: TemplateProcess | None = None
         self._logged: TTLCache[str, int] = TTLCache(1000, SAME_LINE_SECONDS, reactor.seconds)
-        self._started: dict[int, float] = {}
-        self._pause: dict[int, float] = {}
+        self._pauses = RestartPauses()
         self._was_ready = False
         self._others: IDelayedCall | None = None
         self._reloading: set[int] = set()
@@ -162,9 +154,8 @@ class WorkerSupervisor(Service):
                 self._spawn(number)
 
     def _spawn(self, number: int) -> None:
-        descriptors = {name: shared.of(number) for name, shared in self._sockets.items()}
-        numbers = socket_numbers(list(descriptors))
-        sockets = {name: Inherited(numbers[name], each.family) for name, each in descriptors.items()}
+        shared = {name: each.of(number) for name, each in self._sockets.items()}
+        sockets = {name: Inherited(place, each.family) for place, (name, each) in enumerate(shared.items())}
         description = WorkerDescription(
             number,
             self.settings.workers,
@@ -173,10 +164,19 @@ class WorkerSupervisor(Service):
             sockets,
             is_waiting=any(each.is_ready for each in self.workers.values()),
         )
-        worker = WorkerProcess(description, self._received, self._worker_ended)
-        self._started[number] = self._reactor.seconds()
+        template = self._living_template()
+        worker = WorkerProcess(description, template, self._received, self._worker_ended)
+        self._pauses.started(number, self._reactor.seconds())
         self.workers[number] = worker
-        worker.spawn(self._reactor, {name: each.fileno() for name, each in descriptors.items()}, os.environ)
+        with connected(self._reactor, worker) as other_end:
+            template.fork(number, [other_end, *(each.fileno() for each in shared.values())])
+
+    def _living_template(self) -> TemplateProcess:
+        """Return the process that forks workers; where it has ended, a new one."""
+        if self._template is None or self._template.has_ended:
+            self._template = TemplateProcess(self._end_reported, self._template_ended)
+            self._template.spawn(self._reactor, os.environ)
+        return self._template
 
     # What workers report
 
@@ -192,13 +192,13 @@ class WorkerSupervisor(Service):
             case "status" if worker.number == 1:
                 self._notifier.status(f"{message.text}, {self.settings.workers} workers")
             case "changed":
-                self._announce(worker, message)
+                self._exchange.announce(worker, message)
             case "collect":
-                self._collect(worker, message)
+                self._exchange.collect(worker, message)
             case "report":
-                self._report(worker, message)
+                self._exchange.report(worker, message)
             case "seen":
-                self._seen(self._changes.seen(message.number, worker.number))
+                self._exchange.seen(worker, message)
 
     def _write_log(self, worker: WorkerProcess, message: Message) -> None:
         if self._logged.setdefault(message.text, worker.number) == worker.number:
@@ -218,80 +218,51 @@ class WorkerSupervisor(Service):
                     "{count} workers serve (processes {numbers}).", count=len(self.workers), numbers=numbers
                 )
 
-    def _announce(self, worker: WorkerProcess, message: Message) -> None:
-        others = {number for number, each in self.workers.items() if each.is_ready and each is not worker}
-        number = self._changes.begin(worker.number, message.number, others)
-        if number is None:
-            self._seen((worker.number, message.number))
-            return
-        for each in others:
-            self.workers[each].send(Message("changed", message.text, message.detail, number))
-
-    def _seen(self, origin: tuple[int, int] | None) -> None:
-        if origin is not None and origin[0] in self.workers:
-            self.workers[origin[0]].send(Message("seen", number=origin[1]))
-
-    def _collect(self, worker: WorkerProcess, message: Message) -> None:
-        """Request the reports of all others for a worker that shows the metrics or the status of all."""
-        others = {number for number, each in self.workers.items() if each.is_ready and each is not worker}
-        number = self._collections.begin(worker.number, message.number, others)
-        if number is None:
-            self._collected((worker.number, message.number))
-            return
-        for each in others:
-            self.workers[each].send(Message("collect", message.text, number=number))
-
-    def _report(self, worker: WorkerProcess, message: Message) -> None:
-        origin = self._collections.origin_of(message.number)
-        if origin is not None and origin[0] in self.workers:
-            self.workers[origin[0]].send(Message("report", message.text, str(worker.number), origin[1]))
-        self._collected(self._collections.seen(message.number, worker.number))
-
-    def _collected(self, origin: tuple[int, int] | None) -> None:
-        if origin is not None and origin[0] in self.workers:
-            self.workers[origin[0]].send(Message("collected", number=origin[1]))
-
     # Workers that end
 
-    def _worker_ended(self, worker: WorkerProcess, reason: Failure) -> None:
-        for origin in self._changes.ended(worker.number):
-            self._seen(origin)
-        for origin in self._collections.ended(worker.number):
-            self._collected(origin)
+    def _worker_ended(self, worker: WorkerProcess, reason: str) -> None:
+        self._exchange.ended(worker)
         self._reloading.discard(worker.number)
         if not self.running:
             self.workers.pop(worker.number, None)
             if not self.workers and self._ended is not None:
+                self._end_template()
                 self._ended.callback(None)
             return
         if not self._was_ready:
             self._give_up(worker, reason)
             return
-        pause = self._next_pause(worker.number)
+        pause = self._pauses.after_end(worker.number, self._reactor.seconds())
         _log.error(
             "Worker {number} ended ({reason}); it is started again.",
             number=worker.number,
-            reason=_reason(reason),
+            reason=reason,
         )
         self._reactor.callLater(pause, self._start_again, worker.number)
 
-    def _next_pause(self, number: int) -> float:
-        lasted = self._reactor.seconds() - self._started[number]
-        former = self._pause.get(number, AGAIN_SECONDS / 2)
-        pause = AGAIN_SECONDS if lasted >= STEADY_SECONDS else min(former * 2, MOST_AGAIN_SECONDS)
-        self._pause[number] = pause
-        return pause
+    def _end_reported(self, number: int, how: str) -> None:
+        if number in self.workers:
+            self.workers[number].process_ended(how)
+
+    def _template_ended(self, template: TemplateProcess, how: str) -> None:
+        """Go on without the template: the workers stay, and the next one to be started is forked from a new one."""
+        if self.running:
+            _log.error(
+                "The process that starts workers ended ({how}); it is started again when needed.", how=how
+            )
+        for worker in [each for each in self.workers.values() if each.template is template]:
+            worker.judge_end()
 
     def _start_again(self, number: int) -> None:
         if self.running:
             self._spawn(number)
 
-    def _give_up(self, worker: WorkerProcess, reason: Failure) -> None:
+    def _give_up(self, worker: WorkerProcess, reason: str) -> None:
         """End the service, whose first start failed; the worker has written why."""
         _log.critical(
             "Worker {number} could not start ({reason}), so the server ends.",
             number=worker.number,
-            reason=_reason(reason),
+            reason=reason,
         )
         del self.workers[worker.number]
         self._reactor.addSystemEventTrigger("after", "shutdown", partial(os._exit, 1))
@@ -300,6 +271,7 @@ class WorkerSupervisor(Service):
     def _end_silent_workers(self) -> None:
         for worker in self.workers.values():
             if not worker.is_ready:
+                self._end_silent_template(worker)
                 continue
             if not worker.is_alive:
                 _log.error(
@@ -310,6 +282,13 @@ class WorkerSupervisor(Service):
                 worker.signal(signal.SIGKILL)
             worker.is_alive = False
             worker.send(Message("ping"))
+
+    def _end_silent_template(self, worker: WorkerProcess) -> None:
+        """End a template that has not forked a worker since the last look; another one is started for it."""
+        if worker.pid is None and not worker.has_ended:
+            if not worker.is_alive:
+                worker.template.kill()
+            worker.is_alive = False
 
     # SIGHUP and the end
 
@@ -338,14 +317,23 @@ class WorkerSupervisor(Service):
             self._others.cancel()
         for shared in self._sockets.values():
             shared.close()
-        # One that waits to be started again has no process.
-        self.workers = {number: each for number, each in self.workers.items() if each.pid is not None}
+        # They wait to be started again.
+        for number in [number for number, each in self.workers.items() if each.has_ended]:
+            del self.workers[number]
         if not self.workers:
+            self._end_template()
             return None
         self._ended = Deferred()
         for worker in self.workers.values():
             worker.signal(signal.SIGTERM)
+        if self._template is not None and all(each.pid is None for each in self.workers.values()):
+            # It still imports modules for the first one.
+            self._template.kill()
         return self._ended.addTimeout(SECONDS, self._reactor, onTimeoutCancel=lambda *_: self._end_workers())
+
+    def _end_template(self) -> None:
+        if self._template is not None:
+            self._template.close()
 
     def _end_workers(self) -> None:
         for worker in self.workers.values():
@@ -357,11 +345,3 @@ def _no_factory() -> Any:
     from twisted.internet.protocol import Factory  # noqa: PLC0415
 
     return Factory()
-
-
-def _reason(reason: Failure) -> str:
-    status = reason.value
-    number = getattr(status, "signal", None)
-    if number:
-        return f"signal {signal.Signals(number).name}"
-    return f"status {getattr(status, 'exitCode', None)}"

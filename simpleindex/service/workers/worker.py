@@ -1,14 +1,17 @@
-"""The process of a worker: ``python -m simpleindex.service.workers.worker NUMBER/COUNT``, started by the supervisor alone."""
+"""The program of a worker, which the template runs in a process that it has forked."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.protocol import Factory
 from twisted.logger import globalLogBeginner
 
 from simpleindex.config.resolution import resolve
@@ -17,25 +20,28 @@ from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins, en
 from simpleindex.service.process import ServiceProcess, as_daemon
 from simpleindex.service.service import IndexService
 from simpleindex.service.workers.link import SupervisorLink, SupervisorLog
-from simpleindex.service.workers.messages import (
-    FROM_SUPERVISOR,
-    MOST_BYTES,
-    TO_SUPERVISOR,
-    WorkerDescription,
-    decode_description,
-)
+from simpleindex.service.workers.messages import MOST_BYTES, Message, decode_description, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from simpleindex.service.workers.messages import WorkerDescription
 
 
-def main() -> int:
-    """Serve until the supervisor ends this worker, or is gone itself; return the exit status."""
+def main(descriptors: Sequence[int]) -> int:
+    """Serve until the supervisor ends this worker, or is gone itself; return the exit status.
+
+    Args:
+        descriptors: The connection to the supervisor, then the listening sockets.
+    """
     # Until the service's own is set, a SIGHUP would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    description = decode_description(_first_line(FROM_SUPERVISOR))
+    connection, *sockets = descriptors
+    os.write(connection, encode(Message("started", number=os.getpid())))
+    description = decode_description(_first_line(connection), sockets)
+    _show_number(description)
     try:
-        _serve(description)
+        _serve(description, connection)
     except RefusedStart as error:
         sys.stderr.write(f"simpleindex: {error}\n")
         return 1
@@ -53,12 +59,19 @@ def _first_line(descriptor: int) -> bytes:
     return line
 
 
-def _serve(description: WorkerDescription) -> None:
-    from twisted.internet import reactor  # noqa: PLC0415  (this module is a program of its own, as twistd is)
-    from twisted.internet.stdio import StandardIO  # noqa: PLC0415
+def _show_number(description: WorkerDescription) -> None:
+    """Let ``ps -o comm`` and ``top`` tell the workers apart, where the system can."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(f"worker {description.number}/{description.count}")
+
+
+def _serve(description: WorkerDescription, connection: int) -> None:
+    from twisted.internet import reactor  # noqa: PLC0415  (made in each worker, never in the template)
 
     def connect(link: SupervisorLink) -> None:
-        StandardIO(link, stdin=FROM_SUPERVISOR, stdout=TO_SUPERVISOR)  # type: ignore[call-arg]  # its type is that of Windows
+        os.set_blocking(connection, False)
+        reactor.adoptStreamConnection(connection, socket.AF_UNIX, Factory.forProtocol(lambda: link))  # type: ignore[attr-defined]
+        os.close(connection)
 
     serve(description, reactor, connect)
 
@@ -90,7 +103,3 @@ def serve(description: WorkerDescription, reactor: Any, connect: Callable[[Super
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,95 +3,67 @@
 from __future__ import annotations
 
 import os
-import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+import socket
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.protocols.basic import LineReceiver
 
-from simpleindex.service.workers.messages import (
-    FIRST_SOCKET,
-    FROM_SUPERVISOR,
-    MOST_BYTES,
-    TO_SUPERVISOR,
-    Message,
-    decode,
-    encode,
-    encode_description,
-)
+from simpleindex.service.workers.messages import MOST_BYTES, Message, decode, encode, encode_description
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
     from twisted.python.failure import Failure
 
     from simpleindex.service.workers.messages import WorkerDescription
-
-MODULE: Final = "simpleindex.service.workers.worker"
-
-_OF_SYSTEMD: Final = (
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-)
-"""Variables that are about the supervisor's process alone (sd_notify(3), sd_listen_fds(3))."""
+    from simpleindex.service.workers.template_process import TemplateProcess
 
 
-class WorkerProcess(ProcessProtocol):
-    """The process of a worker.
+class WorkerProcess(LineReceiver):
+    """The process of a worker, and the connection to it.
 
     Args:
         description: What the worker needs at its start.
+        template: The process that forks it, and reports its end.
         received: Called with the worker and each message of it.
-        ended: Called with the worker and the reason when its process has ended.
+        ended: Called with the worker when its process has ended, and how.
         kill: Sends a signal to a process.
 
     Attributes:
         number: The worker's number.
+        template: See above.
+        pid: The process's number; None before and after it.
         is_ready: Whether it serves.
         is_alive: Whether it gave a sign of life since the last request for one.
+        has_ended: Whether the process has ended.
     """
+
+    delimiter = b"\n"
+    MAX_LENGTH = MOST_BYTES
 
     def __init__(
         self,
         description: WorkerDescription,
+        template: TemplateProcess,
         received: Callable[[WorkerProcess, Message], None],
-        ended: Callable[[WorkerProcess, Failure], None],
+        ended: Callable[[WorkerProcess, str], None],
         kill: Callable[[int, int], None] = os.kill,
     ) -> None:
         self.number = description.number
+        self.template = template
+        self.pid: int | None = None
         self.is_ready = False
         self.is_alive = True
+        self.has_ended = False
+        self._is_connected = True
+        self._early_signals: list[int] = []
+        self._end: str | None = None
         self._description = description
         self._received = received
         self._ended = ended
         self._kill = kill
-        self._rest = b""
-        self._has_ended = False
-
-    @property
-    def pid(self) -> int | None:
-        """The process's number; None before and after it."""
-        return getattr(self.transport, "pid", None)
-
-    def spawn(self, reactor: Any, sockets: Mapping[str, int], environment: Mapping[str, str]) -> None:
-        """Start the process.
-
-        Args:
-            reactor: Starts it.
-            sockets: The listening sockets' descriptors here, by their names in the description.
-            environment: Of this process.
-        """
-        descriptors: dict[int, int | str] = {0: 0, 1: 1, 2: 2, TO_SUPERVISOR: "r", FROM_SUPERVISOR: "w"}
-        for name, descriptor in sockets.items():
-            descriptors[self._description.sockets[name].descriptor] = descriptor
-        # Not the working directory on the path: it may hold directories of packages, as the served one does.
-        words = [sys.executable, "-P", "-m", MODULE, f"{self.number}/{self._description.count}"]
-        kept = {name: value for name, value in environment.items() if name not in _OF_SYSTEMD}
-        reactor.spawnProcess(self, words[0], words, env=kept, childFDs=descriptors)
 
     def connectionMade(self) -> None:
         self._write(encode_description(self._description))
@@ -101,37 +73,65 @@ class WorkerProcess(ProcessProtocol):
         self._write(encode(message))
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process; one to a process that has ended is dropped."""
+        """Send a signal to the process, as soon as there is one; to a process that has ended nothing is sent."""
         if self.pid is None:
+            self._early_signals.append(number)
             return
         with suppress(ProcessLookupError):
             self._kill(self.pid, number)
 
-    def childDataReceived(self, childFD: int, data: bytes) -> None:
-        if childFD != TO_SUPERVISOR:
+    def lineReceived(self, line: bytes) -> None:
+        message = decode(line)
+        if message is None:
             return
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > MOST_BYTES:
-            self._rest = b""
-        for line in lines:
-            message = decode(line)
-            if message is not None:
-                self._received(self, message)
+        if message.kind == "started":
+            self.pid = message.number
+            for number in self._early_signals:
+                self.signal(number)
+        else:
+            self._received(self, message)
 
-    def processEnded(self, reason: Failure) -> None:
-        self._has_ended = True
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Drop what is no message."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 (Twisted's signature)
+        self._is_connected = False
+        self.judge_end()
+
+    def process_ended(self, how: str) -> None:
+        """Take note of how the process ended, as the template reports it."""
+        self._end = how
+        self.judge_end()
+
+    def judge_end(self) -> None:
+        """Report the end, once: when all is read that the process wrote, and it is known how it ended, or nobody will report that."""
+        is_known = self._end is not None or self.template.has_ended
+        if self.has_ended or self._is_connected or not is_known:
+            return
+        self.has_ended = True
+        self.pid = None
         self.is_ready = False
-        self._ended(self, reason)
+        self._ended(self, self._end or "its status is not known")
 
     def _write(self, line: bytes) -> None:
-        if self.transport is None or self._has_ended:
-            return
-        try:
-            self.transport.writeToChild(FROM_SUPERVISOR, line)
-        except KeyError:
-            return  # Its end of the connection is closed; the end of the process follows.
+        if self._is_connected and self.transport is not None:
+            self.transport.write(line)
 
 
-def socket_numbers(names: list[str]) -> dict[str, int]:
-    """Return the descriptor in the worker of each listening socket."""
-    return {name: FIRST_SOCKET + place for place, name in enumerate(names)}
+@contextmanager
+def connected(reactor: Any, worker: WorkerProcess) -> Iterator[int]:
+    """Connect a worker that is about to be forked.
+
+    Args:
+        reactor: Reads from the connection and writes to it.
+        worker: The worker as it is seen here.
+
+    Yields:
+        The descriptor of the process's end; it is closed here afterwards.
+    """
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        # It makes a duplicate of the descriptor.
+        reactor.adoptStreamConnection(near.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: worker))
+        yield far.fileno()

@@ -1,0 +1,71 @@
+"""What workers exchange through their supervisor: changes that all must list, and reports of all for one that shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpleindex.service.workers.announced_changes import AnnouncedChanges
+from simpleindex.service.workers.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.service.workers.worker_process import WorkerProcess
+
+
+class WorkerExchange:
+    """Passes changes and reports from each worker to the others.
+
+    Args:
+        workers: The workers' processes, by their numbers.
+    """
+
+    def __init__(self, workers: Mapping[int, WorkerProcess]) -> None:
+        self._workers = workers
+        self._changes = AnnouncedChanges()
+        self._collections = AnnouncedChanges()
+
+    def announce(self, worker: WorkerProcess, message: Message) -> None:
+        """Let all others list what one changed."""
+        others = self._others(worker)
+        number = self._changes.begin(worker.number, message.number, others)
+        if number is None:
+            self._answer("seen", (worker.number, message.number))
+            return
+        for each in others:
+            self._workers[each].send(Message("changed", message.text, message.detail, number))
+
+    def seen(self, worker: WorkerProcess, message: Message) -> None:
+        """Take note that a worker lists a change."""
+        self._answer("seen", self._changes.seen(message.number, worker.number))
+
+    def collect(self, worker: WorkerProcess, message: Message) -> None:
+        """Request the reports of all others for a worker that shows the metrics or the status of all."""
+        others = self._others(worker)
+        number = self._collections.begin(worker.number, message.number, others)
+        if number is None:
+            self._answer("collected", (worker.number, message.number))
+            return
+        for each in others:
+            self._workers[each].send(Message("collect", message.text, number=number))
+
+    def report(self, worker: WorkerProcess, message: Message) -> None:
+        """Pass a worker's report to the one that requested it."""
+        origin = self._collections.origin_of(message.number)
+        if origin is not None and origin[0] in self._workers:
+            self._workers[origin[0]].send(Message("report", message.text, str(worker.number), origin[1]))
+        self._answer("collected", self._collections.seen(message.number, worker.number))
+
+    def ended(self, worker: WorkerProcess) -> None:
+        """Wait no longer for a worker that has ended."""
+        for origin in self._changes.ended(worker.number):
+            self._answer("seen", origin)
+        for origin in self._collections.ended(worker.number):
+            self._answer("collected", origin)
+
+    def _others(self, worker: WorkerProcess) -> set[int]:
+        return {number for number, each in self._workers.items() if each.is_ready and each is not worker}
+
+    def _answer(self, kind: str, origin: tuple[int, int] | None) -> None:
+        if origin is not None and origin[0] in self._workers:
+            self._workers[origin[0]].send(Message(kind, number=origin[1]))

@@ -1,0 +1,68 @@
+"""Requests to the template for a new worker, with the descriptors that the worker gets; over a Unix socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REPORTS: Final = 3
+"""The template's descriptor of its reports to the supervisor."""
+
+REQUESTS: Final = 4
+"""The template's descriptor of requests of the supervisor."""
+
+MOST_DESCRIPTORS: Final = 253
+"""Linux takes no more at once (SCM_MAX_FD)."""
+
+_LENGTH: Final = Struct("!I")
+
+
+@dataclass(frozen=True)
+class ForkRequest:
+    """A request for a new worker.
+
+    Attributes:
+        worker: Its number.
+        modules: The names of modules that it will need, in the order of their import.
+    """
+
+    worker: int
+    modules: Sequence[str] = ()
+
+
+def send_request(connection: socket.socket, request: ForkRequest, descriptors: Sequence[int]) -> None:
+    """Send a request.
+
+    Args:
+        connection: To the template.
+        request: The request.
+        descriptors: Those of the worker: its connection to the supervisor, then its listening sockets.
+
+    Raises:
+        OSError: The template is gone, or has not read for long.
+    """
+    body = json.dumps(asdict(request)).encode()
+    # The descriptors come with the first byte.
+    socket.send_fds(connection, [_LENGTH.pack(len(body))], descriptors)
+    connection.sendall(body)
+
+
+def receive_request(connection: socket.socket) -> tuple[ForkRequest, list[int]] | None:
+    """Return the next request with its descriptors; None after the last one."""
+    head, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, MOST_DESCRIPTORS, socket.MSG_WAITALL)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    body = connection.recv(length, socket.MSG_WAITALL)
+    if len(body) < length:
+        return None
+    for each in descriptors:
+        os.set_inheritable(each, False)
+    return ForkRequest(**json.loads(body)), descriptors
