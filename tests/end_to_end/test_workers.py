@@ -33,18 +33,27 @@ UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "60"))
 """Files that are uploaded while workers are killed."""
 
 
+def children(pid: int) -> dict[int, str]:
+    """The processes that one started, each with the name that ``ps -o comm`` shows."""
+    found: dict[int, str] = {}
+    for each in os.listdir("/proc"):
+        with suppress(OSError):
+            if each.isdecimal():
+                # proc(5): the number, the name in parentheses, the state, the parent.
+                head, _, rest = (PROC / each / "stat").read_text().rpartition(")")
+                if rest.split()[1] == str(pid):
+                    found[int(each)] = head.partition("(")[2]
+    return found
+
+
 def processes(server: Server) -> dict[int, int]:
     """The workers' processes, by their numbers."""
-    found: dict[int, int] = {}
-    for pid in os.listdir("/proc"):
-        with suppress(OSError):
-            words = (PROC / pid / "cmdline").read_bytes().split(b"\0") if pid.isdecimal() else []
-            status = (PROC / pid / "stat").read_text().rpartition(")")[2].split() if words else []
-            if b"simpleindex.service.workers.worker" in words and status[1] == str(server.process.pid):
-                found[
-                    int(words[words.index(b"simpleindex.service.workers.worker") + 1].partition(b"/")[0])
-                ] = int(pid)
-    return found
+    return {
+        int(name.removeprefix("worker ").partition("/")[0]): pid
+        for fork_server in children(server.process.pid)
+        for pid, name in children(fork_server).items()
+        if name.startswith("worker ")
+    }
 
 
 @pytest.fixture
@@ -180,11 +189,19 @@ def test_a_second_server_on_the_port_or_the_state_is_refused(new_server: Callabl
 
 
 def test_without_its_supervisor_no_worker_stays(new_server: Callable[..., Server]) -> None:
-    """It would hold the port, and nobody could stop it."""
+    """It would hold the port, and nobody could stop it. Without their fork server they stay, and are started again by another."""
     server = new_server("--workers=2").start()
     server.await_line("2 workers serve")
     workers = processes(server)
+    (former,) = children(server.process.pid)
+    assert os.listdir(PROC / str(former) / "task") == [str(former)]
+    os.kill(former, signal.SIGKILL)
+    server.await_line("The process that starts workers ended")
+    assert {server.get("/-/health").status for _ in range(8)} == {200}
+    os.kill(workers[2], signal.SIGKILL)
+    server.await_line("Worker 2 ended")
+    server.await_line("2 workers serve", times=2)
+    (fork_server,) = children(server.process.pid)
+    ended = (fork_server, workers[1], *children(fork_server))
     server.kill()
-    wait_until(
-        lambda: not any((PROC / str(pid)).exists() for pid in workers.values()), "the workers have ended"
-    )
+    wait_until(lambda: not any((PROC / str(pid)).exists() for pid in ended), "the workers have ended")

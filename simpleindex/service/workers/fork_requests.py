@@ -1,4 +1,4 @@
-"""Requests to the template for a new worker, with the descriptors that the worker gets; over a Unix socket."""
+"""Requests to the fork server for a new worker, with the descriptors that the worker gets; over a Unix socket."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 REPORTS: Final = 3
-"""The template's descriptor of its reports to the supervisor."""
+"""The fork server's descriptor of its reports to the supervisor."""
 
 REQUESTS: Final = 4
-"""The template's descriptor of requests of the supervisor."""
+"""The fork server's descriptor of requests of the supervisor."""
 
 MOST_DESCRIPTORS: Final = 253
 """Linux takes no more at once (SCM_MAX_FD)."""
@@ -41,12 +41,12 @@ def send_request(connection: socket.socket, request: ForkRequest, descriptors: S
     """Send a request.
 
     Args:
-        connection: To the template.
+        connection: To the fork server.
         request: The request.
         descriptors: Those of the worker: its connection to the supervisor, then its listening sockets.
 
     Raises:
-        OSError: The template is gone, or has not read for long.
+        OSError: The fork server is gone, or has not read for long.
     """
     body = json.dumps(asdict(request)).encode()
     # The descriptors come with the first byte.

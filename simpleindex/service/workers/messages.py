@@ -1,4 +1,4 @@
-"""Messages between the supervisor, its workers and their template: one JSON object a line. Pure."""
+"""Messages between the supervisor, its workers and their fork server: one JSON object a line. Pure."""
 
 from __future__ import annotations
 

@@ -24,10 +24,10 @@ from simpleindex.service.ports.listening import endpoint, listen_now, machine_ha
 from simpleindex.service.state import claim_state
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.service.workers.exchange import WorkerExchange
+from simpleindex.service.workers.fork_server_process import ForkServerProcess
 from simpleindex.service.workers.messages import Inherited, Message, WorkerDescription
 from simpleindex.service.workers.restart_pauses import RestartPauses
 from simpleindex.service.workers.sockets import SharedSocket, SharingReactor
-from simpleindex.service.workers.template_process import TemplateProcess
 from simpleindex.service.workers.worker_process import WorkerProcess, connected
 from simpleindex.system.log import logger
 from simpleindex.system.troubles import Troubles
@@ -100,7 +100,7 @@ class WorkerSupervisor(Service):
         self._notifier = Notifier({}, os.getpid())
         self._loops: list[LoopingCall] = []
         self._exchange = WorkerExchange(self.workers)
-        self._template: TemplateProcess | None = None
+        self._fork_server: ForkServerProcess | None = None
         self._logged: TTLCache[str, int] = TTLCache(1000, SAME_LINE_SECONDS, reactor.seconds)
         self._pauses = RestartPauses()
         self._was_ready = False
@@ -164,19 +164,19 @@ class WorkerSupervisor(Service):
             sockets,
             is_waiting=any(each.is_ready for each in self.workers.values()),
         )
-        template = self._living_template()
-        worker = WorkerProcess(description, template, self._received, self._worker_ended)
+        fork_server = self._living_fork_server()
+        worker = WorkerProcess(description, fork_server, self._received, self._worker_ended)
         self._pauses.started(number, self._reactor.seconds())
         self.workers[number] = worker
         with connected(self._reactor, worker) as other_end:
-            template.fork(number, [other_end, *(each.fileno() for each in shared.values())])
+            fork_server.fork(number, [other_end, *(each.fileno() for each in shared.values())])
 
-    def _living_template(self) -> TemplateProcess:
+    def _living_fork_server(self) -> ForkServerProcess:
         """Return the process that forks workers; where it has ended, a new one."""
-        if self._template is None or self._template.has_ended:
-            self._template = TemplateProcess(self._end_reported, self._template_ended)
-            self._template.spawn(self._reactor, os.environ)
-        return self._template
+        if self._fork_server is None or self._fork_server.has_ended:
+            self._fork_server = ForkServerProcess(self._end_reported, self._fork_server_ended)
+            self._fork_server.spawn(self._reactor, os.environ)
+        return self._fork_server
 
     # What workers report
 
@@ -226,7 +226,7 @@ class WorkerSupervisor(Service):
         if not self.running:
             self.workers.pop(worker.number, None)
             if not self.workers and self._ended is not None:
-                self._end_template()
+                self._end_fork_server()
                 self._ended.callback(None)
             return
         if not self._was_ready:
@@ -244,13 +244,13 @@ class WorkerSupervisor(Service):
         if number in self.workers:
             self.workers[number].process_ended(how)
 
-    def _template_ended(self, template: TemplateProcess, how: str) -> None:
-        """Go on without the template: the workers stay, and the next one to be started is forked from a new one."""
+    def _fork_server_ended(self, fork_server: ForkServerProcess, how: str) -> None:
+        """Go on without the fork server: the workers stay, and the next one to be started is forked from a new one."""
         if self.running:
             _log.error(
                 "The process that starts workers ended ({how}); it is started again when needed.", how=how
             )
-        for worker in [each for each in self.workers.values() if each.template is template]:
+        for worker in [each for each in self.workers.values() if each.fork_server is fork_server]:
             worker.judge_end()
 
     def _start_again(self, number: int) -> None:
@@ -271,7 +271,7 @@ class WorkerSupervisor(Service):
     def _end_silent_workers(self) -> None:
         for worker in self.workers.values():
             if not worker.is_ready:
-                self._end_silent_template(worker)
+                self._end_silent_fork_server(worker)
                 continue
             if not worker.is_alive:
                 _log.error(
@@ -283,11 +283,11 @@ class WorkerSupervisor(Service):
             worker.is_alive = False
             worker.send(Message("ping"))
 
-    def _end_silent_template(self, worker: WorkerProcess) -> None:
-        """End a template that has not forked a worker since the last look; another one is started for it."""
+    def _end_silent_fork_server(self, worker: WorkerProcess) -> None:
+        """End a fork server that has not forked a worker since the last look; another one is started for it."""
         if worker.pid is None and not worker.has_ended:
             if not worker.is_alive:
-                worker.template.kill()
+                worker.fork_server.kill()
             worker.is_alive = False
 
     # SIGHUP and the end
@@ -321,19 +321,19 @@ class WorkerSupervisor(Service):
         for number in [number for number, each in self.workers.items() if each.has_ended]:
             del self.workers[number]
         if not self.workers:
-            self._end_template()
+            self._end_fork_server()
             return None
         self._ended = Deferred()
         for worker in self.workers.values():
             worker.signal(signal.SIGTERM)
-        if self._template is not None and all(each.pid is None for each in self.workers.values()):
+        if self._fork_server is not None and all(each.pid is None for each in self.workers.values()):
             # It still imports modules for the first one.
-            self._template.kill()
+            self._fork_server.kill()
         return self._ended.addTimeout(SECONDS, self._reactor, onTimeoutCancel=lambda *_: self._end_workers())
 
-    def _end_template(self) -> None:
-        if self._template is not None:
-            self._template.close()
+    def _end_fork_server(self) -> None:
+        if self._fork_server is not None:
+            self._fork_server.close()
 
     def _end_workers(self) -> None:
         for worker in self.workers.values():

@@ -1,4 +1,4 @@
-"""The program of a worker, which the template runs in a process that it has forked."""
+"""The program of a worker, which the fork server runs in a process that it has forked."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _show_number(description: WorkerDescription) -> None:
 
 
 def _serve(description: WorkerDescription, connection: int) -> None:
-    from twisted.internet import reactor  # noqa: PLC0415  (made in each worker, never in the template)
+    from twisted.internet import reactor  # noqa: PLC0415  (made in each worker, never in the fork server)
 
     def connect(link: SupervisorLink) -> None:
         os.set_blocking(connection, False)

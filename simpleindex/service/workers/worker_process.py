@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+    from simpleindex.service.workers.fork_server_process import ForkServerProcess
     from simpleindex.service.workers.messages import WorkerDescription
-    from simpleindex.service.workers.template_process import TemplateProcess
 
 
 class WorkerProcess(LineReceiver):
@@ -26,14 +26,14 @@ class WorkerProcess(LineReceiver):
 
     Args:
         description: What the worker needs at its start.
-        template: The process that forks it, and reports its end.
+        fork_server: The process that forks it, and reports its end.
         received: Called with the worker and each message of it.
         ended: Called with the worker when its process has ended, and how.
         kill: Sends a signal to a process.
 
     Attributes:
         number: The worker's number.
-        template: See above.
+        fork_server: See above.
         pid: The process's number; None before and after it.
         is_ready: Whether it serves.
         is_alive: Whether it gave a sign of life since the last request for one.
@@ -46,13 +46,13 @@ class WorkerProcess(LineReceiver):
     def __init__(
         self,
         description: WorkerDescription,
-        template: TemplateProcess,
+        fork_server: ForkServerProcess,
         received: Callable[[WorkerProcess, Message], None],
         ended: Callable[[WorkerProcess, str], None],
         kill: Callable[[int, int], None] = os.kill,
     ) -> None:
         self.number = description.number
-        self.template = template
+        self.fork_server = fork_server
         self.pid: int | None = None
         self.is_ready = False
         self.is_alive = True
@@ -99,13 +99,13 @@ class WorkerProcess(LineReceiver):
         self.judge_end()
 
     def process_ended(self, how: str) -> None:
-        """Take note of how the process ended, as the template reports it."""
+        """Take note of how the process ended, as the fork server reports it."""
         self._end = how
         self.judge_end()
 
     def judge_end(self) -> None:
         """Report the end, once: when all is read that the process wrote, and it is known how it ended, or nobody will report that."""
-        is_known = self._end is not None or self.template.has_ended
+        is_known = self._end is not None or self.fork_server.has_ended
         if self.has_ended or self._is_connected or not is_known:
             return
         self.has_ended = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,17 +38,18 @@ def test_no_message(line: bytes) -> None:
 
 
 def test_a_description_survives() -> None:
-    """With the options as twistd's options hold them: tuples for repeatable ones."""
+    """With the options as twistd's options hold them: tuples for repeatable ones; and with the worker's own descriptors."""
     description = WorkerDescription(
         2,
         4,
         {"path": "x", "http": ("1", "2"), "immutable-files": True},
         "/here",
-        {"http 0": Inherited(5, 2)},
+        {"http 0": Inherited(1, 2)},
         is_waiting=True,
     )
-    assert decode_description(encode_description(description)) == description
-    assert not description.is_first
+    decoded = decode_description(encode_description(description), [30, 31])
+    assert decoded == replace(description, sockets={"http 0": Inherited(31, 2)})
+    assert not decoded.is_first
 
 
 def test_a_change_is_complete_when_all_list_it() -> None:

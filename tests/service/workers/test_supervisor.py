@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from simpleindex.core.errors import RefusedStart
@@ -18,19 +17,16 @@ from simpleindex.service.process import ServiceProcess, as_daemon
 from simpleindex.service.systemd import Notifier
 from simpleindex.service.workers import supervisor as module
 from simpleindex.service.workers.messages import (
-    TO_SUPERVISOR,
     Message,
     WorkerDescription,
     decode,
     decode_description,
     encode,
 )
+from simpleindex.service.workers.restart_pauses import AGAIN_SECONDS, MOST_AGAIN_SECONDS, STEADY_SECONDS
 from simpleindex.service.workers.supervisor import (
-    AGAIN_SECONDS,
     ALIVE_SECONDS,
-    MOST_AGAIN_SECONDS,
     OTHERS_SECONDS,
-    STEADY_SECONDS,
     WorkerSupervisor,
 )
 from simpleindex.service.workers.worker_process import WorkerProcess
@@ -44,20 +40,22 @@ if TYPE_CHECKING:
 
 
 class Process:
-    """A worker's process as Twisted shows it."""
+    """A worker's process, as the supervisor's connection to it shows it."""
 
-    def __init__(self, reactor: WorkerReactor, protocol: Any, pid: int) -> None:
+    disconnecting = False
+
+    def __init__(self, worker: Any, pid: int) -> None:
         self.pid: int | None = pid
-        self.protocol = protocol
+        self.worker = worker
         self.lines: list[bytes] = []
-        self._reactor = reactor
-        protocol.makeConnection(self)
+        worker.makeConnection(self)
+        self.report("started", number=pid)
 
     @property
     def description(self) -> WorkerDescription:
-        return decode_description(self.lines[0])
+        return decode_description(self.lines[0], range(9))
 
-    def writeToChild(self, descriptor: int, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         self.lines += data.splitlines(keepends=True)
 
     def taken(self) -> list[Message | None]:
@@ -66,12 +64,40 @@ class Process:
         return [decode(line) for line in taken]
 
     def report(self, kind: str, text: str = "", detail: str = "", number: int = 0) -> None:
-        self.protocol.childDataReceived(TO_SUPERVISOR, encode(Message(kind, text, detail, number)))
+        self.worker.dataReceived(encode(Message(kind, text, detail, number)))
 
-    def end(self, status: int = 0, by: int | None = None) -> None:
+    def end(self, how: str = "status 0") -> None:
+        """End, and have the fork server report it."""
         self.pid = None
-        reason = ProcessTerminated(status, by) if status or by else ProcessDone(0)
-        self.protocol.processEnded(Failure(reason))
+        self.worker.connectionLost()
+        if not self.worker.fork_server.has_ended:
+            self.worker.fork_server.report_end(self.worker.number, how)
+
+
+class MemoryForkServer:
+    """A fork server that starts no processes."""
+
+    def __init__(self, report_end: Any, ended: Any) -> None:
+        self.report_end = report_end
+        self.has_ended = False
+        self.is_closed = False
+        self.environment: dict[str, str] = {}
+        self.forked: list[int] = []
+        self._ended = ended
+
+    def spawn(self, reactor: WorkerReactor, environment: dict[str, str]) -> None:
+        reactor.fork_servers.append(self)
+
+    def fork(self, worker: int, descriptors: list[int]) -> None:
+        assert all(os.fstat(each) for each in descriptors)
+        self.forked.append(worker)
+
+    def kill(self) -> None:
+        self.has_ended = True
+        self._ended(self, "signal SIGKILL")
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class WorkerReactor(Reactor):
@@ -79,18 +105,19 @@ class WorkerReactor(Reactor):
 
     def __init__(self) -> None:
         super().__init__()
+        self.fork_servers: list[MemoryForkServer] = []
         self.spawned: list[Process] = []
-        self.words: list[list[str]] = []
-        self.environments: list[dict[str, str]] = []
+        self.forks = True
+        self.unforked: list[Any] = []
         self.was_stopped = False
         self.at_the_end: list[tuple[Any, ...]] = []
 
-    def spawnProcess(
-        self, protocol: Any, executable: str, args: list[str], env: dict[str, str], childFDs: dict[int, Any]
-    ) -> None:
-        self.words.append(args)
-        self.environments.append(env)
-        self.spawned.append(Process(self, protocol, 1000 + len(self.spawned)))
+    def adoptStreamConnection(self, descriptor: int, family: int, factory: Any) -> None:
+        worker = factory.buildProtocol(None)
+        if self.forks:
+            self.spawned.append(Process(worker, 1000 + len(self.spawned)))
+        else:
+            self.unforked.append(worker)
 
     def stop(self) -> None:
         self.was_stopped = True
@@ -163,6 +190,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             made.log.append(assignments[0])
 
     monkeypatch.setattr(module, "Notifier", SystemdNotifier)
+    monkeypatch.setattr(module, "ForkServerProcess", MemoryForkServer)
 
     @implementer(ILogObserver)
     def note(event: Any) -> None:
@@ -216,7 +244,8 @@ def test_the_first_reads_before_the_others_start(world: World) -> None:
     for each in world.workers[1:]:
         each.report("state", "ready")
     assert world.log[-1] == "3 workers serve (processes 1000, 1001, 1002)."
-    assert [words[-1] for words in world.reactor.words] == ["1/3", "2/3", "3/3"]
+    (fork_server,) = world.reactor.fork_servers
+    assert fork_server.forked == [1, 2, 3]
 
 
 def test_the_others_do_not_wait_for_ever(world: World) -> None:
@@ -227,16 +256,6 @@ def test_the_others_do_not_wait_for_ever(world: World) -> None:
     assert len(world.workers) == 3
     world.workers[0].report("state", "complete")
     assert len(world.workers) == 3
-
-
-def test_workers_know_nothing_of_systemd(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its variables are about the supervisor's process."""
-    monkeypatch.setenv("NOTIFY_SOCKET", "/x")
-    monkeypatch.setenv("SIMPLEINDEX_TITLE", "Ours")
-    world.start()
-    (environment,) = world.reactor.environments
-    assert "NOTIFY_SOCKET" not in environment
-    assert environment["SIMPLEINDEX_TITLE"] == "Ours"
 
 
 def test_one_log(world: World) -> None:
@@ -261,7 +280,7 @@ def test_a_worker_that_ends_is_started_again(world: World) -> None:
     """Sooner if it ran for long, later if it ends again and again."""
     world.start_all()
     world.reactor.advance(STEADY_SECONDS)
-    world.workers[1].end(by=signal.SIGKILL)
+    world.workers[1].end("signal SIGKILL")
     assert "Worker 2 ended (signal SIGKILL); it is started again." in world.log
     assert len(world.workers) == 2
     pause = AGAIN_SECONDS
@@ -270,7 +289,7 @@ def test_a_worker_that_ends_is_started_again(world: World) -> None:
         assert len(world.workers) == 2
         world.reactor.advance(0.02)
         assert len(world.workers) == 3
-        world.workers[1].end(status=3)
+        world.workers[1].end("status 3")
         pause = min(2 * pause, MOST_AGAIN_SECONDS)
     assert pause == MOST_AGAIN_SECONDS
 
@@ -278,7 +297,7 @@ def test_a_worker_that_ends_is_started_again(world: World) -> None:
 def test_a_start_that_fails_ends_the_server(world: World) -> None:
     """With status 1; the worker has written why."""
     world.start()
-    world.workers[0].end(status=1)
+    world.workers[0].end("status 1")
     assert world.reactor.was_stopped
     ((phase, event, exit_, *status),) = world.reactor.at_the_end
     assert (phase, event) == ("after", "shutdown")
@@ -311,7 +330,7 @@ def test_a_change_is_listed_by_all(world: World) -> None:
     assert first.taken() == third.taken() == [Message("changed", "acme", "local", 1)]
     first.report("seen", number=1)
     assert second.taken() == []
-    third.end(by=signal.SIGKILL)
+    third.end("signal SIGKILL")
     assert second.taken() == [Message("seen", number=5)]
 
 
@@ -320,9 +339,8 @@ def test_a_change_of_the_only_worker(world: World) -> None:
     world.workers[0].report("state", "ready")
     world.workers[0].report("changed", "acme", "local", 5)
     assert world.workers[0].taken() == [Message("seen", number=5)]
-    world.workers[0].protocol.childDataReceived(1, b"not a message")
-    world.workers[0].protocol.childDataReceived(TO_SUPERVISOR, b"x" * (2 << 20))
-    world.workers[0].protocol.childDataReceived(TO_SUPERVISOR, b"no\n")
+    world.workers[0].worker.dataReceived(b"x" * (2 << 20))
+    world.workers[0].worker.dataReceived(b"no\n")
 
 
 def test_metrics_of_all_workers(world: World) -> None:
@@ -333,7 +351,7 @@ def test_metrics_of_all_workers(world: World) -> None:
     assert first.taken() == third.taken() == [Message("collect", "status", number=1)]
     first.report("report", "[]", number=1)
     assert second.taken() == [Message("report", "[]", "1", 7)]
-    third.end(by=signal.SIGKILL)
+    third.end("signal SIGKILL")
     assert second.taken() == [Message("collected", number=7)]
     first.report("report", "[]", number=1)
     assert second.taken() == []
@@ -380,6 +398,7 @@ def test_the_end(world: World) -> None:
         assert outcome == []
         each.end()
     assert outcome == ["ended"]
+    assert world.reactor.fork_servers[0].is_closed
     world.reactor.advance(STEADY_SECONDS)
     assert world.workers == []
 
@@ -394,7 +413,7 @@ def test_the_end_of_workers_that_hang(world: World) -> None:
 
 def test_the_end_while_a_worker_waits_to_be_started(world: World) -> None:
     world.start_all()
-    world.workers[1].end(status=1)
+    world.workers[1].end("status 1")
     stop(world)
     world.reactor.advance(STEADY_SECONDS)
     assert len(world.workers) == 2
@@ -410,15 +429,58 @@ def test_signals_and_messages_to_one_that_just_ended(world: World, monkeypatch: 
 
     monkeypatch.setattr(world, "kill", gone)
     world.supervisor.workers[1].signal(signal.SIGHUP)
-
-    def closed(*_: object) -> None:
-        raise KeyError
-
-    monkeypatch.setattr(world.workers[0], "writeToChild", closed)
-    world.supervisor.workers[1].send(Message("ping"))
-    world.workers[0].end(by=signal.SIGKILL)
+    world.workers[0].end("signal SIGKILL")
     world.supervisor.workers[1].signal(signal.SIGHUP)
     world.supervisor.workers[1].send(Message("ping"))
+
+
+def test_a_fork_server_that_ends(world: World) -> None:
+    """Its workers stay, though nobody reports how they end; another fork server forks the next one."""
+    world.start_all()
+    world.reactor.fork_servers[0].kill()
+    assert (
+        "The process that starts workers ended (signal SIGKILL); it is started again when needed."
+        in world.log
+    )
+    assert len(world.workers) == 3
+    world.workers[1].end()
+    assert "Worker 2 ended (its status is not known); it is started again." in world.log
+    world.reactor.advance(AGAIN_SECONDS)
+    assert world.reactor.fork_servers[1].forked == [2]
+    world.reactor.fork_servers[0].report_end(9, "status 0")
+
+
+def test_a_fork_server_that_hangs(world: World) -> None:
+    """It is ended, and what it was to start is started by another one."""
+    world.start_all()
+    world.reactor.forks = False
+    world.workers[1].end("status 1")
+    world.reactor.advance(AGAIN_SECONDS)
+    for _ in range(2):
+        assert len(world.reactor.fork_servers) == 1
+        for each in world.workers:
+            each.report("alive")
+        world.reactor.advance(ALIVE_SECONDS)
+    (unforked,) = world.reactor.unforked
+    assert world.reactor.fork_servers[0].has_ended
+    world.reactor.forks = True
+    unforked.connectionLost()
+    unforked.connectionLost()
+    world.reactor.advance(MOST_AGAIN_SECONDS)
+    assert world.reactor.fork_servers[1].forked == [2]
+
+
+def test_the_end_before_a_worker_is_forked(world: World) -> None:
+    """Its fork server is ended; a worker that was forked all the same gets the signal."""
+    world.reactor.forks = False
+    world.start()
+    outcome = stop(world)
+    assert world.reactor.fork_servers[0].has_ended
+    (worker,) = world.reactor.unforked
+    process = Process(worker, 77)
+    assert world.signals == [(77, signal.SIGTERM)]
+    process.end()
+    assert outcome == ["ended"]
 
 
 def test_a_port_in_use(tmp_path: Path, world: World) -> None:

@@ -144,8 +144,11 @@ def test_a_worker_serves(number: int, is_waiting: bool, fixture: ServiceFixture)
 def test_a_start_that_is_refused(capfd: pytest.CaptureFixture[str], fixture: ServiceFixture) -> None:
     """With a sentence, and status 1."""
     description = WorkerDescription(1, 2, {"path": str(fixture.place / "missing")}, "/")
-    with mock.patch.object(module, "_first_line", return_value=encode_description(description)):
-        assert main() == 1
+    near, far = socket.socketpair()
+    near.sendall(encode_description(description))
+    with near, far, mock.patch.object(module, "_show_number"):
+        assert main([far.fileno()]) == 1
+        assert decode(near.recv(1000)) == Message("started", number=os.getpid())
     assert "missing" in capfd.readouterr().err
 
 

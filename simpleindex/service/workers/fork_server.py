@@ -1,4 +1,4 @@
-"""The program of the template: it imports what workers need, and forks each of them; started by the supervisor alone.
+"""The program of the fork server: it imports what workers need, and forks each of them; started by the supervisor alone.
 
 It has no event loop, no threads, no database and no TLS connection, so a fork copies nothing that must not be in two processes.
 The modules that it has imported are in memory once for all workers.
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _IGNORED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Terminals and systemd send them to every process; the template must report how the workers end."""
+"""Terminals and systemd send them to every process; the fork server must report how the workers end."""
 
 
-class Template:
-    """The template: it forks workers, and reports how they end.
+class ForkServer:
+    """The fork server: it forks workers, and reports how they end.
 
     Args:
         requests: The connection from the supervisor.
@@ -45,7 +45,7 @@ class Template:
         """Fork workers until the supervisor is gone.
 
         Returns:
-            The descriptors of a worker, in its process; None in the template's own.
+            The descriptors of a worker, in its process; None in the fork server's own.
         """
         self._follow_children()
         while True:
@@ -77,7 +77,7 @@ class Template:
         return pid
 
     def _leave(self) -> None:
-        """Give up in the worker what is the template's."""
+        """Give up in the worker what is the fork server's."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -122,7 +122,7 @@ def main() -> int:
     """Fork workers until the supervisor is gone; in a worker, serve. Return the exit status."""
     # An automatic collection would leave holes between the shared objects, for a worker to write into.
     gc.disable()
-    descriptors = Template(socket.socket(fileno=REQUESTS), REPORTS).run()
+    descriptors = ForkServer(socket.socket(fileno=REQUESTS), REPORTS).run()
     return 0 if descriptors is None else serve(descriptors)
 
 

@@ -1,4 +1,4 @@
-"""The template as the supervisor sees it: its process, requests for workers, and what it reports of them."""
+"""The fork server as the supervisor sees it: its process, requests for workers, and what it reports of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
-MODULE: Final = "simpleindex.service.workers.template"
+MODULE: Final = "simpleindex.service.workers.fork_server"
 
 _OF_SYSTEMD: Final = (
     "NOTIFY_SOCKET",
@@ -36,11 +36,11 @@ _OF_A_REACTOR: Final = "twisted.internet.reactor"
 """Its import makes the reactor, which each worker does for itself."""
 
 _SEND_SECONDS: Final = 5.0
-"""A request fits into the socket's buffer; where the template has not read for so long, it is ended."""
+"""A request fits into the socket's buffer; where the fork server has not read for so long, it is ended."""
 
 
-class TemplateProcess(ProcessProtocol):
-    """The process of the template.
+class ForkServerProcess(ProcessProtocol):
+    """The process of the fork server.
 
     Args:
         worker_ended: Called with the number of a worker that has ended, and how.
@@ -54,7 +54,7 @@ class TemplateProcess(ProcessProtocol):
     def __init__(
         self,
         worker_ended: Callable[[int, str], None],
-        ended: Callable[[TemplateProcess, str], None],
+        ended: Callable[[ForkServerProcess, str], None],
         kill: Callable[[int, int], None] = os.kill,
     ) -> None:
         self.has_ended = False
