@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import shutil
 import sqlite3
@@ -21,7 +22,7 @@ from tests.fixtures.log import CapturedLog, release_failures
 from tests.fixtures.postgresql import running_postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from tests.fixtures.postgresql import PostgreSQL
 
@@ -47,6 +48,18 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[SHARED_DIRECTORY] = path
     config.add_cleanup(partial(shutil.rmtree, path, ignore_errors=True))
     config.add_cleanup(partial(os.environ.__delitem__, SHARED_DIRECTORY))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave modules and items, which all live until the end, out of the collections of garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -45,7 +45,7 @@ def test_smoke(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not THOROUGH, reason="takes half a minute; SIMPLEINDEX_THOROUGH=1 runs it")
+@pytest.mark.skipif(not THOROUGH, reason="takes half a minute; TESTS_THOROUGH=1 runs it")
 def test_the_version_before(tmp_path: Path) -> None:
     """It, here the same one again, is measured wherever simpleindex is, and compared with it."""
     before = ("--before", str(Path(sys.executable).with_name("twistd")))
