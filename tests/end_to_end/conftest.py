@@ -22,7 +22,7 @@ from tests.conftest import SHARED_DIRECTORY
 from tests.end_to_end.acme_servers import Pebble
 from tests.end_to_end.object_stores import MISSING_SEAWEEDFS, SeaweedFS
 from tests.end_to_end.running import Installed, Server
-from tests.end_to_end.storages import DIRECTORY, BucketStorage, DirectoryStorage
+from tests.end_to_end.storages import make_storage
 from tests.fixtures.postgresql import running_postgresql
 
 if TYPE_CHECKING:
@@ -113,11 +113,7 @@ def postgresql(open_directory: Path) -> Iterator[PostgreSQL]:
 @pytest.fixture
 def storage(request: pytest.FixtureRequest) -> Storage:
     """Where packages and records are: an empty directory, or with :data:`ON_BOTH_STORAGES` a prefix and a database too."""
-    if getattr(request, "param", DIRECTORY) == DIRECTORY:
-        return DirectoryStorage()
-    store, server = request.getfixturevalue("seaweedfs"), request.getfixturevalue("postgresql")
-    records = server.create_database()
-    return BucketStorage(store, records.rpartition("/")[2], records)
+    return make_storage(request)
 
 
 @pytest.fixture(scope="session")

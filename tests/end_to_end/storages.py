@@ -152,3 +152,12 @@ class BucketStorage:
 
     def options_of_commands(self) -> None:
         return None
+
+
+def make_storage(request: pytest.FixtureRequest) -> Storage:
+    """Make the storage that a fixture's parameter names; a directory without one."""
+    if getattr(request, "param", DIRECTORY) == DIRECTORY:
+        return DirectoryStorage()
+    store, server = request.getfixturevalue("seaweedfs"), request.getfixturevalue("postgresql")
+    records = server.create_database()
+    return BucketStorage(store, records.rpartition("/")[2], records)

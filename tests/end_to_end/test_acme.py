@@ -308,13 +308,10 @@ def test_what_was_left_behind(new_client: Callable[..., Server], pebble: Pebble)
 
 
 @pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
-@pytest.mark.parametrize("shift", ["-4000d", "+4000d"])
-def test_a_machine_whose_clock_is_wrong(
-    new_client: Callable[..., Server], tmp_path: Path, shift: str
-) -> None:
+def test_a_machine_whose_clock_is_wrong(new_client: Callable[..., Server], tmp_path: Path) -> None:
     """Then no certificate of the authority's looks valid, and the sentence says why."""
     server = new_client("--acme-name", NAME)
-    environment = {"LD_PRELOAD": FAKETIME[0], "FAKETIME": shift, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    environment = {"LD_PRELOAD": FAKETIME[0], "FAKETIME": "+4000d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     server.installed = instead(server.installed, tmp_path / "twistd", environment)
     server.launch().await_line(r"No new certificate: .*this machine's clock shows \d{4}-")
 

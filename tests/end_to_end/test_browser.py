@@ -13,6 +13,7 @@ import pytest
 
 from tests.end_to_end.publishing import start_publishing
 from tests.end_to_end.running import Server, wait_until
+from tests.fixtures.depth import THOROUGH
 from tests.fixtures.distributions import metadata_text, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.hostile_texts import MARKDOWN, RST
 
@@ -303,8 +304,10 @@ def test_hostile_descriptions_do_nothing(browser: Any, site: Publishing) -> None
             assert visit.page.evaluate(handlers) == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1280])
+SCREENS = [(375, "dark"), (1280, "light"), *([(375, "light"), (1280, "dark")] if THOROUGH else [])]
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_accessibility(browser: Any, site: Publishing, axe: str, scheme: str, width: int) -> None:
     wheel = wheel_name("rockets", "2.0")
     paths = (

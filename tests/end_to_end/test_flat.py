@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from tests.end_to_end.clients import Client
     from tests.end_to_end.running import Installed, Server
 
 pytestmark = pytest.mark.slow
@@ -42,14 +43,18 @@ class PythonServer(Peer):
         return [sys.executable, "-m", "http.server", *where]
 
 
-@pytest.fixture(params=[PythonServer, Nginx])
+both_servers = pytest.mark.parametrize("server", [PythonServer, Nginx], indirect=True)
+
+
+@pytest.fixture
 def server(request: pytest.FixtureRequest, installed: Installed, tmp_path: Path) -> Iterator[Peer]:
     """A static server over a directory of wheels and an sdist of two projects."""
     packages = tmp_path / "dist"
     put(packages / wheel_name("flat-app"), wheel_bytes("flat-app", "1.0", "Requires-Dist: flat-lib"))
     put(packages / wheel_name("flat-lib", "2.0"), wheel_bytes("flat-lib", "2.0"))
     put(packages / sdist_name("flat-lib", "3.0"), sdist_bytes("flat-lib", "3.0"))
-    server: Peer = request.param(installed, tmp_path / "static", packages)
+    kind: type[Peer] = getattr(request, "param", PythonServer)
+    server = kind(installed, tmp_path / "static", packages)
     server.start()
     yield server
     server.stop()
@@ -64,20 +69,22 @@ def start(new_server: Callable[..., Server], server: Peer, mode: str = "cache", 
     return front.start()
 
 
-def install(front: Server, home: Path) -> None:
-    """By pip and by uv."""
+def install(front: Server, home: Path, *clients: Callable[..., Client]) -> None:
+    """By each of these clients."""
     arguments = ("--only-binary", ":all:", "--index-url", front.simple, "flat-app")
-    pip(home, front.ca)("install", "--target", home / "pip", *arguments)
-    uv(home, front.ca)("pip", "install", "--target", home / "uv", *arguments)
-    for target in (home / "pip", home / "uv"):
+    target = home / "target"
+    for client in clients:
+        words = ("install",) if client is pip else ("pip", "install", "--no-cache")
+        client(home, front.ca)(*words, "--target", target, *arguments)
         assert (version_in(target, "flat_app"), version_in(target, "flat_lib")) == ("1.0", "2.0")
         shutil.rmtree(target)
 
 
+@both_servers
 def test_a_directory_of_wheels(new_server: Callable[..., Server], server: Peer, tmp_path: Path) -> None:
     """Pip and uv install from it; what comes is found, also which projects there are; once it is gone, from the cache."""
     front = start(new_server, server)
-    install(front, tmp_path)
+    install(front, tmp_path, pip, uv)
     assert list(front.catalogue()) == ["flat-app", "flat-lib"]
     wheel = server.packages / wheel_name("flat-app")
     (file,) = front.project("flat-app")["files"]
@@ -89,7 +96,7 @@ def test_a_directory_of_wheels(new_server: Callable[..., Server], server: Peer, 
     put(server.packages / wheel_name("flat-new"), wheel_bytes("flat-new"))
     wait_until(lambda: front.get("/simple/flat-new/").status == 200, "the new one is found")
     server.stop()
-    install(front, tmp_path)
+    install(front, tmp_path, uv)
     wait_until(lambda: front.get("/simple/flat-lib/").headers["Cache-Control"] == "no-store", "it is away")
     assert front.get("/simple/flat-none/").status == 404
 
@@ -97,7 +104,7 @@ def test_a_directory_of_wheels(new_server: Callable[..., Server], server: Peer, 
 def test_redirected(new_server: Callable[..., Server], server: Peer, tmp_path: Path) -> None:
     """To the directory itself."""
     front = start(new_server, server, "redirect")
-    install(front, tmp_path)
+    install(front, tmp_path, pip, uv)
     answer = front.get(f"/simple/flat-app/{wheel_name('flat-app')}")
     assert answer.status == 302
     assert answer.headers["Location"] == f"http://127.0.0.1:{server.port}/{wheel_name('flat-app')}"

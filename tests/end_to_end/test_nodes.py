@@ -166,7 +166,7 @@ def uploads_under_kills(nodes: Nodes, token: str) -> tuple[list[str], Counter[in
     seen: Counter[int] = Counter()
 
     def read() -> None:
-        while not over.is_set():
+        while not over.wait(0.02):
             with suppress(OSError, http.client.HTTPException):
                 seen[nodes.proxy.get("/simple/contested/").status] += 1
 

@@ -14,7 +14,6 @@ from tests.end_to_end.clients import pip, sha256, uv, version_in
 from tests.end_to_end.passage import Passage
 from tests.end_to_end.peers import (
     PEERS,
-    DevpiServer,
     Nginx,
     NginxPages,
     Peer,
@@ -122,7 +121,11 @@ def behind(
         yield put_in_front_of
 
 
-@pytest.mark.parametrize("kind", [Nginx, Pypiserver, TwistdWeb], ids=lambda kind: kind.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "kind",
+    (Nginx, Pypiserver, TwistdWeb) if THOROUGH else (TwistdWeb,),
+    ids=lambda kind: kind.name.replace(" ", "-"),
+)
 def test_a_minimum_age_where_no_upload_times_are_stated(
     kind: type[Peer], behind: Callable[..., Behind]
 ) -> None:
@@ -163,7 +166,8 @@ def page(front: Server, name: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "kind",
-    PEERS if THOROUGH else (DevpiServer, Nginx, Pypiserver),
+    # An import from devpi (test_import.py) reads the same pages of it; its server takes seconds to start.
+    PEERS if THOROUGH else (Nginx, Pypiserver),
     ids=lambda kind: kind.name.replace(" ", "-"),
 )
 def test_a_peer(kind: type[Peer], behind: Callable[..., Behind], tmp_path: Path) -> None:

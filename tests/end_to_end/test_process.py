@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("SIMPLEINDEX_KILLS", "3"))
+KILLS = int(os.environ.get("SIMPLEINDEX_KILLS", "2"))
 NOBODY = pwd.getpwnam("nobody")
 
 
@@ -64,9 +64,9 @@ def test_daemon(new_server: Callable[..., Server]) -> None:
     assert "Traceback" not in log.read_text()
 
 
-def test_a_daemon_that_cannot_start_says_so(new_server: Callable[..., Server]) -> None:
+def test_a_daemon_that_cannot_start_says_so(index: Server, new_server: Callable[..., Server]) -> None:
     """Its parent waits for word from it, and must get one: a boot script would hang for ever."""
-    first, second = new_server().start(), new_server(name="second")
+    first, second = index, new_server(name="second")
     log = second.home / "daemon.log"
     second.listen = ("--https", str(first.port))
     second.twistd_options = (f"--pidfile={second.home / 'pid'}", f"--logfile={log}")
@@ -166,9 +166,9 @@ def test_an_early_sighup_does_no_harm(new_server: Callable[..., Server]) -> None
     assert len(server.catalogue()) == 150
 
 
-def test_sighup_reopens_the_access_log(new_server: Callable[..., Server]) -> None:
+def test_sighup_reopens_the_access_log(index: Server) -> None:
     """As logrotate wants it: after the move and the signal, lines go to a new file."""
-    server = new_server().start()
+    server = index
     server.requests()
     log = server.home / "access.log"
     log.rename(log.with_name("access.log.1"))
@@ -178,11 +178,10 @@ def test_sighup_reopens_the_access_log(new_server: Callable[..., Server]) -> Non
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
-def test_a_bare_port_serves_both_families(new_server: Callable[..., Server]) -> None:
+def test_a_bare_port_serves_both_families(index: Server) -> None:
     """One number is enough for all addresses; its certificate is for them too."""
-    server = new_server().start()
     for address in ("127.0.0.1", "::1", "localhost"):
-        connection = http.client.HTTPSConnection(address, server.port, context=server.trust, timeout=PATIENCE)
+        connection = http.client.HTTPSConnection(address, index.port, context=index.trust, timeout=PATIENCE)
         with closing(connection):
             assert ask(connection, "/-/health").status == 200
 
@@ -204,9 +203,9 @@ def test_a_unix_socket(new_server: Callable[..., Server]) -> None:
 # -- refusals -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_taken_port(new_server: Callable[..., Server]) -> None:
+def test_a_taken_port(index: Server, new_server: Callable[..., Server]) -> None:
     """One sentence with the port and what to do."""
-    first, second = new_server().start(), new_server(name="second")
+    first, second = index, new_server(name="second")
     second.listen = ("--https", str(first.port))
     said = second.refused()
     (line,) = re.findall(r"simpleindex: .*\n", said)

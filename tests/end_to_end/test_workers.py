@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 PROC = Path("/proc")
-UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "60"))
+UPLOADS = int(os.environ.get("SIMPLEINDEX_UPLOADS", "40"))
 """Files that are uploaded while workers are killed."""
 
 
@@ -65,7 +65,14 @@ def publishing(new_server: Callable[..., Server]) -> Iterator[Publishing]:
     made.assert_no_secret_was_told()
 
 
-def test_a_scrape_shows_all_workers(publishing: Publishing) -> None:
+def test_four_workers(publishing: Publishing, tmp_path: Path) -> None:
+    """They are shown together, list what any of them took, and some are killed."""
+    assert_a_scrape_shows_all_workers(publishing)
+    assert_an_upload_is_listed_by_every_worker(publishing, tmp_path)
+    kill_workers(publishing)
+
+
+def assert_a_scrape_shows_all_workers(publishing: Publishing) -> None:
     """Whichever accepts it; requests of all are counted. So does the status."""
     server = publishing.server
     status = json.loads(server.get("/-/status").body)
@@ -90,7 +97,7 @@ def listed(server: Server) -> dict[str, str]:
     }
 
 
-def test_an_upload_is_listed_by_every_worker(publishing: Publishing, tmp_path: Path) -> None:
+def assert_an_upload_is_listed_by_every_worker(publishing: Publishing, tmp_path: Path) -> None:
     """From its answer on; a new connection may reach any of them. pip installs it."""
     server, token = publishing.server, publishing.token()
     assert sorted(processes(server)) == [1, 2, 3, 4]
@@ -105,7 +112,7 @@ def test_an_upload_is_listed_by_every_worker(publishing: Publishing, tmp_path: P
     assert done.returncode == 0, done.stderr
 
 
-def test_workers_that_are_killed(publishing: Publishing) -> None:
+def kill_workers(publishing: Publishing) -> None:
     """In turn, with SIGKILL, under uploads: what was answered 200 is listed by all, whole; names never vanish meanwhile."""
     server, token = publishing.server, publishing.token()
     assert upload(server, token, "steady", "1.0", wheel_bytes("steady")).status == 200
@@ -113,7 +120,7 @@ def test_workers_that_are_killed(publishing: Publishing) -> None:
     statuses: Counter[int] = Counter()
 
     def read() -> None:
-        while not over.is_set():
+        while not over.wait(0.02):
             with suppress(OSError, http.client.HTTPException):
                 statuses[server.get("/simple/steady/").status] += 1
 
@@ -125,7 +132,7 @@ def test_workers_that_are_killed(publishing: Publishing) -> None:
 
     def send(number: int) -> int:
         try:
-            return upload(server, token, f"p{number}", "1.0", wheel_bytes(f"p{number}")).status
+            return upload(server, token, f"k{number}", "1.0", wheel_bytes(f"k{number}")).status
         except (OSError, http.client.HTTPException):
             return 0
 
@@ -142,12 +149,12 @@ def test_workers_that_are_killed(publishing: Publishing) -> None:
     accepted = {number for number, status in enumerate(answers) if status == 200}
     assert len(accepted) > UPLOADS // 2, Counter(answers)
     expected = {
-        wheel_name(f"p{number}"): hashlib.sha256(wheel_bytes(f"p{number}")).hexdigest()
+        wheel_name(f"k{number}"): hashlib.sha256(wheel_bytes(f"k{number}")).hexdigest()
         for number in range(UPLOADS)
     }
-    for _ in range(8):
+    for _ in range(4):
         now = listed(server)
-        assert {wheel_name(f"p{number}") for number in accepted} <= now.keys()
+        assert {wheel_name(f"k{number}") for number in accepted} <= now.keys()
         assert all(expected[name] == digest for name, digest in now.items() if name in expected)
     assert set(statuses) <= {200, 503}, statuses
     wait_until(lambda: litter(server.root) == [], "unfinished uploads are cleared away")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.fixtures.connection import Answer
 
-SECONDS = float(os.environ.get("SIMPLEINDEX_FUZZ_SECONDS", "8"))
+SECONDS = float(os.environ.get("SIMPLEINDEX_FUZZ_SECONDS", "3"))
 SEED = int(os.environ.get("SIMPLEINDEX_FUZZ_SEED", "0"))
 _EXAMPLES_OF_A_ROUND = number_of(100)
 
