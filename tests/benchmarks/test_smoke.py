@@ -78,6 +78,7 @@ def test_the_version_before(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.skipif(not THOROUGH, reason="loads both processors for seconds; SIMPLEINDEX_THOROUGH=1 runs it")
 def test_wrk(tmp_path: Path) -> None:
     """Where wrk is there and has a second, its script sends the requests and its result is read."""
     chosen = ("--only", "access-log", "--servers", "simpleindex", "--rounds", "1", "--seconds", "1")
