@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.python import usage
 
-from simpleindex.config.options import OPTION_NAMES, OPTIONS, Option
+from simpleindex.config.options import OPTION_NAMES, OPTIONS
 from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import nearest
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from twisted.application.service import IService
 
+    from simpleindex.config.option import Option
     from simpleindex.config.settings import Settings
     from simpleindex.service.workers.supervisor import WorkerSupervisor
 
@@ -86,7 +87,9 @@ def _taker(option: Option) -> Callable[..., None]:
         self.given[option.name] = True
 
     taker: Callable[..., None] = take_flag if option.flag else take
-    taker.__doc__ = f"{option.help} [default: {option.default}]" if option.default else option.help
+    taker.__doc__ = (
+        f"{option.help} [default: {option.default_words}]" if option.default_words else option.help
+    )
     return taker
 
 

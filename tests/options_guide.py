@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from simpleindex.config.options import guide_rows
+from simpleindex.config.options import OPTIONS
+
+if TYPE_CHECKING:
+    from simpleindex.config.option import Option
 
 GUIDE = Path(__file__).parent.parent / "simpleindex/docs/options.md"
+
+
+def guide_rows() -> str:
+    """Return the rows of the table in docs/options.md."""
+    return "".join(f"{_guide_row(option)}\n" for option in OPTIONS)
+
+
+def _guide_row(option: Option) -> str:
+    metavar = f" {option.metavar}" if option.metavar else ""
+    name = f"`--{option.name}{metavar}`{' (repeatable)' if option.repeatable else ''}"
+    default = option.default_words or "off"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in (name, default, option.help)) + " |"
 
 
 def with_current_table(guide: str) -> str:

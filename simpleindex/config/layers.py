@@ -12,7 +12,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from simpleindex.config.options import OPTION_NAMES, OPTIONS, VARIABLE_PREFIX, Option
+from simpleindex.config.option import VARIABLE_PREFIX
+from simpleindex.config.options import OPTION_NAMES, OPTIONS
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.parsing.toml import read_toml
 from simpleindex.core.text import did_you_mean, nearest
@@ -20,6 +21,8 @@ from simpleindex.core.text import did_you_mean, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from simpleindex.config.option import Option
 
 T = TypeVar("T")
 

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from simpleindex.config.options import OPTION_NAMES, OPTIONS, Option
+from simpleindex.config.option import Option
+from simpleindex.config.options import OPTION_NAMES, OPTIONS
 from simpleindex.config.settings import Settings
 from simpleindex.core.text import nearest
 
@@ -22,7 +23,7 @@ def test_every_option_explains_itself(option: Option) -> None:
     """--help has a whole sentence for each, and a default for each that takes a value."""
     assert option.help.endswith(".")
     assert option.help[0].isupper()
-    assert bool(option.default) is bool(option.metavar) is not option.flag
+    assert bool(option.default_words) is bool(option.metavar) is not option.flag
 
 
 def test_names_in_other_places() -> None:
