@@ -19,15 +19,12 @@ from simpleindex.system.atomic import storing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simpleindex.bucket.live_bucket import LiveBucket
     from simpleindex.bucket.writer import BucketWriter
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.source import Source
     from simpleindex.publishing.local.present_files import StoredFile
     from simpleindex.publishing.project_file_edits import ProjectFileChange
-    from simpleindex.publishing.upload.archive_checks import UploadChecks
+    from simpleindex.publishing.publisher import PublishingContext
     from simpleindex.publishing.upload.checks import Upload
-    from simpleindex.system.threads import Threads
 
 
 class BucketPublishing(Publisher):
@@ -39,10 +36,7 @@ class BucketPublishing(Publisher):
     Args:
         writer: Writes into the bucket.
         staging: Where uploads lie until they are whole and checked.
-        live: The served state of the bucket.
-        source: The files that are listed.
-        threads: Call blocking functions.
-        checks: Checks an upload's file.
+        context: What publishing needs beside the storage.
     """
 
     IS_LISTING_EXACT = False
@@ -51,13 +45,9 @@ class BucketPublishing(Publisher):
         self,
         writer: BucketWriter,
         staging: Staging,
-        live: LiveBucket,
-        source: Source,
-        threads: Threads,
-        *,
-        checks: UploadChecks,
+        context: PublishingContext,
     ) -> None:
-        super().__init__(writer, live, source, threads, checks)
+        super().__init__(writer, context)
         self._writer = writer
         self._staging = staging
         self.require_writable: Callable[[], None] = lambda: None

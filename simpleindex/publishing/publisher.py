@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
@@ -64,6 +65,23 @@ class StoredDeletions(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class PublishingContext:
+    """What publishing needs beside the storage, whichever that is.
+
+    Attributes:
+        live: The served state, which is refreshed after every change.
+        source: The files that are listed.
+        threads: Call blocking functions.
+        checks: Checks an upload's file.
+    """
+
+    live: LiveDirectory
+    source: Source
+    threads: Threads
+    checks: UploadChecks
+
+
 class Publisher(ABC):
     """Publishes into a storage: judges what is uploaded, changes it in a thread, and waits until the index shows that.
 
@@ -72,10 +90,7 @@ class Publisher(ABC):
 
     Args:
         deletions: Deletes and undeletes files.
-        live: The served state, which is refreshed after every change.
-        source: The files that are listed.
-        threads: Call blocking functions.
-        checks: Checks an upload's file.
+        context: What publishing needs beside the storage.
     """
 
     IS_LISTING_EXACT: ClassVar[bool]
@@ -83,16 +98,13 @@ class Publisher(ABC):
     def __init__(
         self,
         deletions: StoredDeletions,
-        live: LiveDirectory,
-        source: Source,
-        threads: Threads,
-        checks: UploadChecks,
+        context: PublishingContext,
     ) -> None:
         self._deletions = deletions
-        self._live = live
-        self._source = source
-        self._threads = threads
-        self._checks = checks
+        self._live = context.live
+        self._source = context.source
+        self._threads = context.threads
+        self._checks = context.checks
 
     @abstractmethod
     def _filenames(self, name: ProjectName) -> tuple[str, ...]:
@@ -203,10 +215,7 @@ class LocalPublishing(Publisher):
     Args:
         writer: Stores files.
         project_files: Changes yanks and status.
-        live: The served state of the directory, which is refreshed after every change.
-        source: The files that are listed.
-        threads: Call blocking functions.
-        checks: Checks an upload's file.
+        context: What publishing needs beside the storage.
     """
 
     IS_LISTING_EXACT = True
@@ -215,13 +224,9 @@ class LocalPublishing(Publisher):
         self,
         writer: Writer,
         project_files: ProjectFileWriter,
-        live: LiveDirectory,
-        source: Source,
-        threads: Threads,
-        *,
-        checks: UploadChecks,
+        context: PublishingContext,
     ) -> None:
-        super().__init__(writer.deletions, live, source, threads, checks)
+        super().__init__(writer.deletions, context)
         self._writer = writer
         self._project_files = project_files
 

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system.path_steps import PathStep, blocking_step
-from simpleindex.tls.certificates import (
-    CertificateOrigin,
-    ServerCertificate,
-    UnusableCertificate,
-    assemble,
-    read_pem,
-)
+from simpleindex.tls.certificates import CertificateOrigin, ServerCertificate, assemble
+from simpleindex.tls.pem import UnusableCertificate, read_pem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -1,30 +1,22 @@
-"""What PEM text holds, whether it can be served, and which certificate answers to a name: decisions over values."""
+"""Certificates of the server: whether one can be served with its key, until when, and when its end is warned of."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from simpleindex.core.errors import SimpleIndexError
+from simpleindex.tls.pem import PemContents, ServerKey, UnusableCertificate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from datetime import datetime
 
-ServerKey: TypeAlias = (
-    ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
-)
 
 WARN_BEFORE: Final = timedelta(days=14)
 """From how long before its end a certificate is warned of: a weekend and a week to act in."""
@@ -34,18 +26,6 @@ MINIMUM_RSA_BITS: Final = 2048
 
 _CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
 """The curves that TLS 1.3 has signatures for (RFC 8446 section 4.2.3)."""
-
-# Up to the next five hyphens, which no block has in it: many beginnings without an end are read once.
-# A label is of any printable characters, and hyphens between them (RFC 7468 section 3): "X9.42 DH PARAMETERS".
-_BLOCK: Final = re.compile(rb"-----BEGIN ((?:[ -,.-~]|-(?!----))*+)-----(?:[^-]|-(?!----))++-----END \1-----")
-
-_CERTIFICATES: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "X.509 CERTIFICATE"})
-"""The last two are what older programs write (RFC 7468 section 5.1)."""
-
-_KEYS: Final = frozenset(
-    {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "DSA PRIVATE KEY"}
-)
-"""Those of OpenSSL; of other programs (OPENSSH PRIVATE KEY, PGP ...) none is for TLS."""
 
 
 class CertificateOrigin(IntEnum):
@@ -57,19 +37,6 @@ class CertificateOrigin(IntEnum):
     """Issued by the ACME authority of ``--acme``."""
     PRIVATE_CA = 2
     """Made by the private CA, so that only clients who trust that CA accept it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PemContents:
-    """What was read from PEM text.
-
-    Attributes:
-        certificates: In the order of the text.
-        key: The private key, or None if there is none.
-    """
-
-    certificates: tuple[x509.Certificate, ...]
-    key: ServerKey | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,29 +82,6 @@ class ServerCertificate:
                 return "RSA"
             case _:
                 return "EdDSA"
-
-
-def read_pem(where: str, data: bytes) -> PemContents:
-    """Read the certificates and the key in ``data``; text between the blocks and blocks of other kinds are passed over.
-
-    Raises:
-        UnusableCertificate: A block is cut short, unreadable or encrypted, or there are two keys.
-    """
-    blocks = [(found[1].decode(), found[0]) for found in _BLOCK.finditer(data)]
-    if len(blocks) != data.count(b"-----BEGIN "):
-        raise UnusableCertificate(where, "is cut short: copy it again, whole.")
-    keys = [block for label, block in blocks if label in _KEYS]
-    if len(keys) > 1:
-        raise UnusableCertificate(
-            where, "holds more than one private key: give each certificate a file of its own."
-        )
-    certificates = (
-        block.replace(label.encode(), b"CERTIFICATE") for label, block in blocks if label in _CERTIFICATES
-    )
-    return PemContents(
-        tuple(_load_certificate(where, block) for block in certificates),
-        _load_key(where, keys[0]) if keys else None,
-    )
 
 
 def assemble(
@@ -234,79 +178,6 @@ def warn_before(certificate: ServerCertificate) -> timedelta:
     return min(WARN_BEFORE, (certificate.expires - certificate.leaf.not_valid_before_utc) / 6)
 
 
-def covers(certificate: ServerCertificate, host: str) -> bool:
-    """Tell whether a client that asked for ``host``, a DNS name or an address, accepts the certificate (RFC 9525)."""
-    try:
-        if _is_address(host):
-            verify_certificate_ip_address(certificate.leaf, host)
-        else:
-            verify_certificate_hostname(certificate.leaf, host)
-    except (VerificationError, CertificateError):
-        return False
-    return True
-
-
-def choose(certificates: Sequence[ServerCertificate], host: str) -> tuple[ServerCertificate, ...]:
-    """Choose what answers to ``host``: one certificate of each key type, ECDSA first; nothing if none is for it.
-
-    The operator's certificates go before those of the ACME authority, and these before those of the private CA, whatever they
-    match by: the operator decides, and more clients trust a public authority. Among these an exact name goes before a wildcard, which stands for one label (RFC 9525 section 6.3); then the one
-    that expires last wins.
-    """
-    for origin in CertificateOrigin:
-        for name in (host, wildcard_for(host)):
-            best: dict[str, ServerCertificate] = {}
-            for each in certificates:
-                if each.origin is origin and name in each.names:
-                    best[each.key_type] = max(
-                        best.get(each.key_type, each), each, key=lambda one: one.expires
-                    )
-            if best:
-                return tuple(best[key_type] for key_type in sorted(best))
-    return ()
-
-
-def canonical(host: str) -> str:
-    """Return the one spelling by which hosts are compared: lower case, no final dot; addresses as RFC 5952 writes them."""
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        return host.lower().rstrip(".")
-
-
-def wildcard_for(host: str) -> str:
-    """Return the wildcard name that covers ``host``."""
-    return f"*.{host.partition('.')[2]}"
-
-
-def _load_certificate(where: str, block: bytes) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(block)
-    except ValueError as error:
-        raise UnusableCertificate(
-            where, "holds a certificate that cannot be parsed: copy it again."
-        ) from error
-
-
-def _load_key(where: str, block: bytes) -> ServerKey:
-    try:
-        key = load_pem_private_key(block, password=None)
-    except TypeError as error:
-        raise UnusableCertificate(
-            where,
-            "holds an encrypted private key: decrypt it with `openssl pkey`, for nobody can type its password at start.",
-        ) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise UnusableCertificate(
-            where, "holds a private key that cannot be parsed: copy it again."
-        ) from error
-    if not isinstance(key, ServerKey):
-        raise UnusableCertificate(
-            where, "holds a key of a kind that TLS cannot use: use ECDSA P-256 or RSA 2048."
-        )
-    return key
-
-
 def _refuse_weak(where: str, key: ServerKey) -> None:
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < MINIMUM_RSA_BITS:
         raise UnusableCertificate(
@@ -337,24 +208,3 @@ def _names(where: str, leaf: x509.Certificate) -> tuple[str, ...]:
     hosts = extension.value.get_values_for_type(x509.DNSName)
     addresses = extension.value.get_values_for_type(x509.IPAddress)
     return (*(name.lower() for name in hosts), *(str(address) for address in addresses))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-class UnusableCertificate(SimpleIndexError):
-    """A certificate or its key that cannot be served.
-
-    Attributes:
-        where: The file.
-        reason: What is wrong and what to do, as a sentence without its subject.
-    """
-
-    template = "{where} {reason}"
-    where: str
-    reason: str

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
 
-from simpleindex.tls.certificates import UnusableCertificate, canonical, choose, wildcard_for
+from simpleindex.tls.host_names import canonical, choose, wildcard_for
+from simpleindex.tls.pem import UnusableCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls.certificate_files import hindrance, places, read_file
-from simpleindex.tls.certificates import UnusableCertificate, is_issued_by
+from simpleindex.tls.certificates import is_issued_by
 from simpleindex.tls.issuing import is_due, is_made_here, make_ca, make_server_certificate, permitted
+from simpleindex.tls.pem import UnusableCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,15 +15,10 @@ from zope.interface import implementer
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system.log import logger
 from simpleindex.tls.certificate_files import hindrance, is_settled, places, read_place, signature
-from simpleindex.tls.certificates import (
-    CertificateOrigin,
-    UnusableCertificate,
-    canonical,
-    covers,
-    expiry_warnings,
-    refuse_invalid_now,
-)
+from simpleindex.tls.certificates import CertificateOrigin, expiry_warnings, refuse_invalid_now
 from simpleindex.tls.contexts import certificate_context, new_context, select_http, serve
+from simpleindex.tls.host_names import canonical, covers
+from simpleindex.tls.pem import UnusableCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -12,7 +12,7 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
-from simpleindex.publishing.publisher import LocalPublishing
+from simpleindex.publishing.publisher import LocalPublishing, PublishingContext
 from simpleindex.publishing.upload.archive_checks import UploadChecks
 from simpleindex.publishing.upload.checks import Upload
 from tests.fixtures.deferreds import result
@@ -37,10 +37,9 @@ class Place:
         self.publishing = LocalPublishing(
             writer,
             ProjectFileWriter(self.world.directory),
-            self.world.live,
-            source,
-            self.world.reads,
-            checks=UploadChecks(InProcessExaminer(), provenance),
+            PublishingContext(
+                self.world.live, source, self.world.reads, UploadChecks(InProcessExaminer(), provenance)
+            ),
         )
 
     def publish(self, attestations: str | None) -> Published:

@@ -21,7 +21,7 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Space, Writer
-from simpleindex.publishing.publisher import SPARE, LocalPublishing, spare_of
+from simpleindex.publishing.publisher import SPARE, LocalPublishing, PublishingContext, spare_of
 from simpleindex.publishing.upload.archive_checks import UploadChecks
 from simpleindex.publishing.upload.checks import Upload
 from simpleindex.publishing.upload.form import StatedDigests
@@ -59,10 +59,12 @@ class Place:
         self.publishing = LocalPublishing(
             self.writer,
             ProjectFileWriter(self.world.directory),
-            self.world.live,
-            LocalSource(self.world.live, self.world.directory, self.world.reads),
-            self.writes,
-            checks=UploadChecks(self.examiner, **options),
+            PublishingContext(
+                self.world.live,
+                LocalSource(self.world.live, self.world.directory, self.world.reads),
+                self.writes,
+                UploadChecks(self.examiner, **options),
+            ),
         )
 
     def begin(

@@ -21,8 +21,9 @@ from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName
-from simpleindex.records.database import RecordsDatabase, use_wal
+from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.owners import OwnerTable
+from simpleindex.records.sqlite_connection import use_wal
 from simpleindex.records.tokens import TokenTable
 from tests.fixtures.trees import SPECIAL
 

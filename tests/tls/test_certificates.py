@@ -16,16 +16,13 @@ from hypothesis import strategies as st
 from simpleindex.tls.certificates import (
     CertificateOrigin,
     ServerCertificate,
-    UnusableCertificate,
     assemble,
-    canonical,
-    choose,
-    covers,
     expiry_warnings,
     is_issued_by,
-    read_pem,
     refuse_invalid_now,
 )
+from simpleindex.tls.host_names import canonical, choose, covers
+from simpleindex.tls.pem import UnusableCertificate, read_pem
 from tests.fixtures.certificates import NOW, Issued, issue, new_key
 
 ROOT = issue(ca=True)

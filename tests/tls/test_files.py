@@ -21,7 +21,7 @@ from simpleindex.tls.certificate_files import (
     read_place,
     signature,
 )
-from simpleindex.tls.certificates import UnusableCertificate
+from simpleindex.tls.pem import UnusableCertificate
 from tests.fixtures.certificates import NOW, issue
 
 if TYPE_CHECKING:

@@ -17,12 +17,8 @@ from simpleindex.records.opening import open_postgresql
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import RenewalStatus
 from simpleindex.tls.certificate_files import places, read_place
-from simpleindex.tls.certificates import (
-    CertificateOrigin,
-    ServerCertificate,
-    UnusableCertificate,
-    refuse_invalid_now,
-)
+from simpleindex.tls.certificates import CertificateOrigin, ServerCertificate, refuse_invalid_now
+from simpleindex.tls.pem import UnusableCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.records.database import use_wal
 from simpleindex.records.downloads.database import DownloadsStore
+from simpleindex.records.sqlite_connection import use_wal
 from simpleindex.system.ownership import make_private, make_state_directory
 
 if TYPE_CHECKING:

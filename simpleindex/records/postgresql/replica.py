@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
-from simpleindex.records.database import CREATE_TABLES
 from simpleindex.records.postgresql.schema import ONLY_SHARED, REPLICATED
+from simpleindex.records.sqlite_connection import CREATE_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

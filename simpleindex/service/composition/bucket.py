@@ -31,6 +31,7 @@ from simpleindex.directory.scan.catalogue import CatalogueFile
 from simpleindex.directory.watch.interface import NoWatch
 from simpleindex.directory.watch.method import WatchMethod
 from simpleindex.publishing.local.staging import Staging
+from simpleindex.publishing.publisher import PublishingContext
 from simpleindex.service.composition.directory import ServedDirectory
 from simpleindex.service.places import own_directory
 from simpleindex.system.log import logger
@@ -241,7 +242,9 @@ class ServedBucket(ServedDirectory):
     def publishing(self, threads: Threads, checks: UploadChecks) -> BucketPublishing:
         """Return what publishes into the bucket."""
         writer = BucketWriter(self.directory, self._locks)
-        publishing = BucketPublishing(writer, self.staging, self.live, self.source, threads, checks=checks)
+        publishing = BucketPublishing(
+            writer, self.staging, PublishingContext(self.live, self.source, threads, checks)
+        )
         publishing.require_writable = self.require_writable
         return publishing
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from simpleindex.core.errors import RefusedStart
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
-from simpleindex.publishing.publisher import LocalPublishing
+from simpleindex.publishing.publisher import LocalPublishing, PublishingContext
 from simpleindex.publishing.upload.acceptance import UploadAcceptance
 from simpleindex.publishing.upload.archive_checks import UploadChecks
 from simpleindex.publishing.upload.attestations import Attestations, load_attestations
@@ -89,7 +89,7 @@ def _publishing(
     writer = Writer(directory.directory)
     project_files = ProjectFileWriter(directory.directory)
     publishing = LocalPublishing(
-        writer, project_files, directory.live, directory.source, threads, checks=checks
+        writer, project_files, PublishingContext(directory.live, directory.source, threads, checks)
     )
     return publishing, writer.clean
 

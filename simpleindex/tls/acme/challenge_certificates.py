@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from simpleindex.tls.certificates import canonical
+from simpleindex.tls.host_names import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,13 +30,8 @@ from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.alpn_challenge import register
 from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
-from simpleindex.tls.acme.orders import (
-    NonceNetwork,
-    ReplacingClient,
-    certificate_id,
-    has_resource,
-    offered_profiles,
-)
+from simpleindex.tls.acme.nonces import NonceNetwork
+from simpleindex.tls.acme.orders import ReplacingClient, certificate_id, has_resource, offered_profiles
 from simpleindex.tls.acme.sentences import ORDER_SECONDS, Sentences, printable_detail, problem_code
 from simpleindex.tls.acme.settings import choose_profile
 

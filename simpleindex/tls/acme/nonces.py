@@ -1,0 +1,44 @@
+"""Try requests again whose nonce the authority refused (RFC 8555 section 6.5)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from acme import client, messages
+
+from simpleindex.tls.acme.sentences import problem_code
+
+if TYPE_CHECKING:
+    import requests
+
+_NONCE_TRIES: Final = 8
+"""The library tries a refused nonce again once; pebble refuses every fifth and more when it is told to."""
+
+
+class NonceNetwork(client.ClientNetwork):
+    """Try a request again whose nonce was refused, more than once (RFC 8555 section 6.5), and note requested waits.
+
+    Attributes:
+        retry_after: What the last answer requested (``Retry-After``, RFC 8555 section 6.6); None without.
+    """
+
+    retry_after: timedelta | None = None
+
+    def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super()._send_request(method, url, *args, **kwargs)
+        self.retry_after = None
+        if "Retry-After" in response.headers:
+            until = client.ClientV2.retry_after(response, 0)
+            self.retry_after = until - datetime.now()  # noqa: DTZ005 (the library returns local time)
+        return response
+
+    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        for _ in range(_NONCE_TRIES):
+            try:
+                return super().post(*args, **kwargs)
+            except messages.Error as error:
+                if problem_code(error) != "badNonce":
+                    raise
+                refused = error
+        raise refused
