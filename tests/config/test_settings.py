@@ -80,7 +80,7 @@ def test_the_help_tells_the_true_defaults(tmp_path: Path) -> None:
     """Giving every default that is a value, as --help words it, changes nothing."""
     spelled = {option.name: option.default for option in OPTIONS if option.default}
     del spelled["acme-directory"]  # means nothing without --acme
-    assert len(spelled) == 14
+    assert len(spelled) == 13
     assert resolve(spelled, HOME, tmp_path) == resolve({}, HOME, tmp_path)
 
 
