@@ -13,17 +13,17 @@ pytestmark = needs_fast_lane
 
 BOUNDS: Final = {
     # The page is had by the same coroutine as in the ordinary lane, of which each step counts as a call: +0.5 us of 16, saved elsewhere.
-    "page": 29,
+    "page": 26,
     # The directory is looked into, and whether the name was ever used here: 11 calls more than for a page of the directory.
-    "page of an upstream": 42,
+    "page of an upstream": 38,
     # From the cache, without a thread.
     "file of an upstream": 515,
     "page, ordinary lane": 340,
-    "page JSON gzip": 29,
+    "page JSON gzip": 26,
     "page JSON gzip, ordinary lane": 395,
-    "page 304": 30,
+    "page 304": 27,
     "page 304, ordinary lane": 327,
-    "root": 32,
+    "root": 29,
     # Reported when it is over, and whether it was a download: 8 calls.
     ".metadata": 358,
     # Descriptors are counted before a file is opened, so that the directory never runs out of them: 6 calls.

@@ -11,6 +11,33 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
+class Suspended(Generic[Value]):
+    """A coroutine after its first step, when it is not finished.
+
+    Args:
+        work: The coroutine.
+        waits_for: What its first step waits for.
+    """
+
+    __slots__ = ("_waits_for", "_work")
+
+    def __init__(self, work: Coroutine[Any, Any, Value], waits_for: Any) -> None:
+        self._work = work
+        self._waits_for = waits_for
+
+    async def rest(self) -> Value:
+        """Continue from what the first step waits for, and return the coroutine's value."""
+        value: Value = await _continue(self._work, self._waits_for)
+        return value
+
+    def drop(self) -> None:
+        """End the coroutine; what it waits for goes on for others, and may fail unheard."""
+        self._work.close()
+        add_errback = getattr(self._waits_for, "addErrback", None)
+        if add_errback is not None:
+            add_errback(_ignore)
+
+
 class Started(Generic[Value]):
     """A coroutine whose first step is done.
 
@@ -25,33 +52,29 @@ class Started(Generic[Value]):
         BaseException: Whatever the first step raised.
     """
 
-    __slots__ = ("_waits_for", "_work", "is_finished", "value")
+    __slots__ = ("_suspended", "is_finished", "value")
 
     def __init__(self, work: Coroutine[Any, Any, Value]) -> None:
-        self._work = work
         self.value: Value = None  # type: ignore[assignment]  # it is read only where it was returned
         try:
-            self._waits_for = work.send(None)
+            waits_for = work.send(None)
         except StopIteration as end:
             self.is_finished = True
             self.value = end.value
         else:
             self.is_finished = False
+            self._suspended = Suspended(work, waits_for)
 
     async def rest(self) -> Value:
         """Continue from what the first step waits for, and return the coroutine's value."""
         if self.is_finished:
             return self.value
-        value: Value = await _continue(self._work, self._waits_for)
-        return value
+        return await self._suspended.rest()
 
     def drop(self) -> None:
-        """End a coroutine that nobody continues; what it waits for goes on for others, and may fail unheard."""
+        """End a coroutine that nobody continues, if it is not finished."""
         if not self.is_finished:
-            self._work.close()
-            add_errback = getattr(self._waits_for, "addErrback", None)
-            if add_errback is not None:
-                add_errback(_ignore)
+            self._suspended.drop()
 
 
 @coroutine

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from simpleindex.core.caches import SizedCache
 from simpleindex.core.model import Project
-from simpleindex.core.stepping import Started
+from simpleindex.core.stepping import Suspended
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.upstreams.single_flight import SingleFlight
 from simpleindex.web.conditional import not_modified
@@ -125,7 +125,7 @@ class Listings:
         self.description = description
         self._cache = _page_cache(cache_size)
         self.renderings = 0
-        self._started: tuple[Page, ListingForm, Started[Rendered]] | None = None
+        self._started: tuple[Page, ListingForm, Suspended[Rendered]] | None = None
 
     def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
         """Take new settings; every page is rendered anew.
@@ -169,8 +169,8 @@ class Listings:
             return self.unchanged(page, rendered.etag, stale=stale)
         return replace(self.full(page, rendered.etag, form, stale=stale), body=rendered.body)
 
-    def begin(self, page: Page, form: ListingForm) -> Started[Rendered]:
-        """Begin to answer an anonymous request before it is parsed.
+    def begin(self, page: Page, form: ListingForm) -> Rendered | None:
+        """Return the page for an anonymous request that is not parsed yet, or None if it has to be waited for.
 
         An answer that has to wait is continued by :meth:`answer` for the same request, which must follow in the same turn
         of the reactor; :meth:`drop_started` comes after that.
@@ -178,10 +178,14 @@ class Listings:
         Raises:
             SimpleIndexError: As :meth:`page`, if the source answers at once.
         """
-        started = Started(self.page(page, form, self._public[page.view]))
-        if not started.is_finished:
-            self._started = page, form, started
-        return started
+        work = self.page(page, form, self._public[page.view])
+        try:
+            waits_for = work.send(None)
+        except StopIteration as end:
+            rendered: Rendered = end.value
+            return rendered
+        self._started = page, form, Suspended(work, waits_for)
+        return None
 
     def drop_started(self) -> None:
         """Drop an answer that was started, if nothing has continued it."""
@@ -189,7 +193,7 @@ class Listings:
             self._started[2].drop()
             self._started = None
 
-    def _take_started(self, page: Page, form: ListingForm, source: Source) -> Started[Rendered] | None:
+    def _take_started(self, page: Page, form: ListingForm, source: Source) -> Suspended[Rendered] | None:
         if (
             self._started is None
             or self._started[:2] != (page, form)

@@ -164,8 +164,7 @@ class Express:
             data: What came.
         """
         site = channel.site
-        observe, counts = site.request_over, site.request_counts
-        received = 0.0 if observe is None and counts is None else site.reactor.seconds()
+        received = site.reactor.seconds()
         passed = self.answer(data)
         if passed is None:
             try:
@@ -173,7 +172,8 @@ class Express:
             finally:
                 self._listings.drop_started()
             return
-        channel.send_whole(passed[0])
+        channel.send_whole(passed[0], received)
+        counts, observe = site.request_counts, site.request_over
         if counts is not None:
             counts.count(type(passed[5]), passed[2], passed[3], received)
         if observe is not None:
@@ -203,7 +203,7 @@ class Express:
                 return None
         form, fields = judged
         try:
-            rendered = self._listings.begin(page, form).value
+            rendered = self._listings.begin(page, form)
         except Exception:  # noqa: BLE001  (the ordinary lane meets it again, and tells of it)
             return None
         if rendered is None or rendered.subject.stale:

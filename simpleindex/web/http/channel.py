@@ -72,8 +72,13 @@ class IndexChannel(PacedChannel):
             self._address = self.transport.getPeer()
         return self._address
 
-    def send_whole(self, wire: bytes) -> None:
-        """Send all of an answer to a request that was not parsed, and expect the next one."""
+    def send_whole(self, wire: bytes, now: float) -> None:
+        """Send all of an answer to a request that was not parsed, and expect the next one.
+
+        Args:
+            wire: All its bytes.
+            now: When it came, in seconds of the reactor's clock.
+        """
         if len(wire) <= limits.SLICE_BYTES:
             self.site.sending.write(self.transport, wire)
         else:
@@ -81,7 +86,7 @@ class IndexChannel(PacedChannel):
         if self._waitingForTransport:
             self._pass_on()
         else:
-            self.enter(Phase.IDLE)
+            self.stay_idle(now)
 
     def _pass_on(self) -> None:
         """Go on as if an ordinary request were done, which waits until the client has taken its answer."""
