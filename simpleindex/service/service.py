@@ -183,6 +183,8 @@ class IndexService(Service):
         except RefusedStart as error:
             raise self._refusal(error) from None
         self.index.runtime.threads.start()
+        # What was imported and composed stays: a third of a start over 100,000 projects was the collector's visits to it.
+        gc.freeze()
         for directory in self.index.sources.directories:
             directory.digests.open()
         self._examines = self.index.runtime.examination.check()

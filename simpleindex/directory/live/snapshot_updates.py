@@ -51,8 +51,11 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 
-# Projects looked at in one visit to a thread; the visit itself costs more than looking at one small project.
 _BATCH: Final = 128
+"""Projects read in one visit to a thread; the visit itself costs more than to read one small project."""
+
+_RECALLED: Final = 4 * _BATCH
+"""Projects compared with the catalogue in one visit."""
 
 # Seconds after which a project that changed within the last 2 s is looked at once more.
 _SECOND_LOOK: Final = 2.1
@@ -134,7 +137,7 @@ class SnapshotUpdates:
         self._withheld_log = WithheldLog(log)
         self._when_complete: list[Deferred[None]] = []
         self._surveys = Coalescer(self._survey, workers=1, batch=1)
-        self._looks = Coalescer(self._look, workers=workers, batch=_BATCH)
+        self._looks = Coalescer(self._look, workers=workers, batch=_RECALLED)
         self._long_reads = Coalescer(self._read_long, workers=workers, batch=1)
 
     @property
@@ -310,9 +313,13 @@ class SnapshotUpdates:
         return bool(await self._in_read_thread(digests.remembers_anything))
 
     async def _look(self, names: Sequence[ProjectName]) -> None:
-        # A request that waits for this look must not go on while what was seen is not what is published.
-        while names:
-            names = await self._read(self._in_look_thread, names)
+        if self.catalogue is not None and not self.complete:
+            names = await self._recall(names, self.catalogue)
+        for start in range(0, len(names), _BATCH):
+            part = names[start : start + _BATCH]
+            # A request that waits for this look must not go on while what was seen is not what is published.
+            while part:
+                part = await self._read(self._in_look_thread, part)
 
     async def _read_long(self, names: Sequence[ProjectName]) -> None:
         for name in await self._read(self._in_digest_thread, names, verify=True):
@@ -322,10 +329,6 @@ class SnapshotUpdates:
         self, run_in_thread: RunInThread, names: Sequence[ProjectName], *, verify: bool = False
     ) -> Sequence[ProjectName]:
         """Read projects and publish them; return those whose reading was overtaken, to be read once more."""
-        if self.catalogue is not None and not self.complete:
-            names = await self._recall(names, self.catalogue)
-            if not names:
-                return ()
         self.generation += 1
         epoch = self._guard.epoch
         # Before they are listed, and a few at a time: to watch ten thousand at once takes a while without any answer.

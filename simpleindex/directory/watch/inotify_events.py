@@ -101,8 +101,9 @@ class WatchedNames:
     def __init__(self, root_wd: int) -> None:
         self.root_wd = root_wd
         self.wds: dict[str, int] = {}
+        self._first_names: dict[int, str] = {}
         # Links make several names of one directory, and a directory has one watch.
-        self._names: dict[int, tuple[str, ...]] = {}
+        self._further_names: dict[int, tuple[str, ...]] = {}
 
     def add(self, name: str, wd: int) -> bool:
         """Take note of a directory's watch; return whether it is none of the root itself."""
@@ -110,8 +111,13 @@ class WatchedNames:
         if wd == self.root_wd:
             return False
         self.wds[name] = wd
-        self._names[wd] = (*self._names.get(wd, ()), name)
+        if self._first_names.setdefault(wd, name) is not name:
+            self._further_names[wd] = (*self._further_names.get(wd, ()), name)
         return True
+
+    def _names(self, wd: int) -> tuple[str, ...]:
+        first = self._first_names.get(wd)
+        return () if first is None else (first, *self._further_names.get(wd, ()))
 
     def sum_up(self, data: bytes) -> Changes:
         """Sum up events, and forget the names that mean another directory now, or none."""
@@ -133,7 +139,7 @@ class WatchedNames:
                 batch.named.setdefault(wd, set()).add(data[begin:end])
             if is_noise:
                 continue
-            batch.directories.update(self._names.get(wd, ()))
+            batch.directories.update(self._names(wd))
             if mask & _SELF_GONE:
                 self._name_files(wd, batch)
                 batch.root = bool(self._drop(wd, batch.ended)) or batch.root
@@ -163,13 +169,15 @@ class WatchedNames:
     def _name_files(self, wd: int, batch: _Batch) -> None:
         """Add the files that a watch has named so far to those of each name that its directory has now."""
         padded_names = batch.named.pop(wd, ())
-        for directory in self._names.get(wd, ()):
+        for directory in self._names(wd):
             files = batch.files.setdefault(directory, set())
             files.update(name.rstrip(b"\0") for name in padded_names)
 
     def _drop(self, wd: int, ended: list[int]) -> tuple[str, ...]:
         """Forget a watch, since it would follow its directory to another name; return the names it had here."""
-        names = self._names.pop(wd, ())
+        names = self._names(wd)
+        self._first_names.pop(wd, None)
+        self._further_names.pop(wd, None)
         for name in names:
             del self.wds[name]
         if names:
