@@ -275,6 +275,6 @@ def _decode(segment: bytes) -> str:
         text = unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:
         raise NotHere("page") from None
-    if text in (".", "..") or any(character in text for character in "/\\\0"):
+    if text in (".", "..") or "/" in text or "\\" in text or "\0" in text:
         raise NotHere("page")
     return text

@@ -40,14 +40,17 @@ def request_info(request: Request, trusted: Sequence[Network]) -> RequestInfo:
         return None if values is None else b", ".join(values).decode("latin-1")
 
     method = request.method.decode("latin-1")
-    info = RequestInfo(
-        method, request.uri, header, _is_local(request, header, trusted), record=_record_of(request)
-    )
+    info = RequestInfo(method, request.uri, header, record=_record_of(request))
     if request.uri.startswith(_OWN_PAGES):
         address = _direct_address(request, header, trusted)
         own = unmapped(getattr(request.getHost(), "host", None) or "")
         has_own_address = bool(address) and address == own and not is_loopback(address)
-        info = replace(info, direct_address=address, has_own_address=has_own_address)
+        info = replace(
+            info,
+            is_local=_is_local(request, header, trusted),
+            direct_address=address,
+            has_own_address=has_own_address,
+        )
     if method in READ_METHODS and header("authorization") is None:
         return info
     peer = getattr(request.getClientAddress(), "host", None) or ""

@@ -87,7 +87,7 @@ class RequestInfo:
         method: Upper case as it came.
         target: The request target's path and query, raw (RFC 9112 section 3.2).
         header: Returns a field's value by lower-case name, several joined by comma; None if absent.
-        is_local: Whether the client runs on this machine, and is no proxy for another.
+        is_local: Of requests below ``/-/``: whether the client runs on this machine, and is no proxy for another.
         address: The client's, as stated by trusted proxies; empty for a Unix socket.
         is_secure: Whether nobody on the way could read it: TLS, to this server or to a trusted proxy, or loopback.
         body: What comes with it, where that is taken; see :mod:`simpleindex.web.http.request_body`.
