@@ -38,7 +38,7 @@ _WHO: Final = {
 }
 
 
-def hindrance(identity: Identity, action: Action, name: ProjectName) -> str | None:
+def why_not_allowed(identity: Identity, action: Action, name: ProjectName) -> str | None:
     """Return why an identity cannot do something that is not public, whatever the rules say; None if it might."""
     if not identity.authenticated:
         return f"A login is needed to {_DOING[action.value]} {name}."

@@ -82,7 +82,7 @@ class Access:
             owner: The user who published the name first; None if nobody owns it yet.
         """
         if not (action is Action.READ and self.is_public(name)):
-            hindrance = access_text.hindrance(identity, action, name)
+            hindrance = access_text.why_not_allowed(identity, action, name)
             if hindrance is not None:
                 return Decision(False, hindrance)
         for deciding in dict.fromkeys((action, Action.ADMIN)):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.tar import read_tar
-from simpleindex.archives.zip import MemberSpan, find_directory, members, place_of, unpack
+from simpleindex.archives.zip import MemberSpan, data_start, find_directory, members, unpack
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.files import Sidecar
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ArchiveInfo",
     "MemberSpan",
-    "examine",
     "examine_side_file",
+    "inspect_distribution",
     "read_sidecar",
     "sdist_metadata",
     "wheel_metadata",
@@ -76,7 +76,7 @@ class ArchiveInfo:
     place: MemberSpan | None
 
 
-def examine(file: BinaryIO, name: DistributionName) -> ArchiveInfo:
+def inspect_distribution(file: BinaryIO, name: DistributionName) -> ArchiveInfo:
     """Read an open distribution: whether it is whole, then its metadata, then every byte for the digest.
 
     Args:
@@ -98,7 +98,7 @@ def examine(file: BinaryIO, name: DistributionName) -> ArchiveInfo:
     return ArchiveInfo(name.version, digest.hexdigest(), _requires_python(data, name), None, None)
 
 
-def metadata_of(pread: Pread, size: int, name: DistributionName) -> tuple[bytes, str | None]:
+def read_wheel_metadata(pread: Pread, size: int, name: DistributionName) -> tuple[bytes, str | None]:
     """Read a wheel's METADATA without reading the rest of it, so that nothing is proven but that they are a part of it.
 
     Args:
@@ -114,7 +114,7 @@ def metadata_of(pread: Pread, size: int, name: DistributionName) -> tuple[bytes,
     """
     directory = find_directory(pread, size)
     member = wheel_metadata(members(pread, directory), name)
-    data = unpack(pread, place_of(pread, member, directory), member.size)
+    data = unpack(pread, data_start(pread, member, directory), member.size)
     if zlib.crc32(data) != member.crc:
         raise BrokenArchive("its metadata are damaged")
     return data, _requires_python(data, name)
@@ -125,7 +125,7 @@ def read_sidecar(pread: Pread, facts: ArchiveInfo) -> bytes:
 
     Args:
         pread: ``pread(length, offset)``, as :func:`os.pread` with its descriptor bound.
-        facts: What :func:`examine` returned, perhaps long ago and from a cache, so nothing in it is trusted.
+        facts: What :func:`inspect_distribution` returned, perhaps long ago and from a cache, so nothing in it is trusted.
 
     Raises:
         BrokenArchive: These are not the bytes whose digest was listed.
@@ -191,7 +191,7 @@ def _examine_zip(file: BinaryIO, size: int, name: DistributionName) -> ArchiveIn
     member = choose(members(pread, directory), name)
     data, place = None, None
     if member is not None:
-        place = place_of(pread, member, directory)
+        place = data_start(pread, member, directory)
         data = unpack(pread, place, member.size)
         if zlib.crc32(data) != member.crc:
             raise BrokenArchive("its metadata are damaged")

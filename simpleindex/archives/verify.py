@@ -28,7 +28,7 @@ from simpleindex.archives.wheel_metadata import (
     judge_wheel_file,
 )
 from simpleindex.archives.wheel_record import is_listed, judge_owed_digest, judge_record
-from simpleindex.archives.zip import MemberSpan, members, place_of, read_local_header
+from simpleindex.archives.zip import MemberSpan, data_start, members, read_local_header
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata, read_details, read_metadata, states
 from simpleindex.core.names import Kind, distribution_suffix
@@ -104,7 +104,7 @@ def examine_strictly(file: BinaryIO, name: DistributionName, rules: UploadRules)
 def _examine_tar(
     file: BinaryIO, size: int, suffix: str, name: DistributionName, most: int
 ) -> VerifiedMetadata:
-    paths, data = strict_tars.read_strictly(_chunks(file), size, suffix, most)
+    paths, data = strict_tars.read_tar_strictly(_chunks(file), size, suffix, most)
     # pip unpacks whatever ends like a zip file as one, even if it is called .tar.gz.
     if zipfile.is_zipfile(file):
         raise BrokenArchive("it is a tar and a zip archive at once")
@@ -126,7 +126,7 @@ def _examine_zip(
     judge_path = layout.judge if is_wheel else None
     member = choose(_noting(members(pread, directory), texts, judge_path), name)
     with_digests = is_wheel and rules.require_record
-    paths = strict_zips.read_strictly(pread, directory, most, with_digests=with_digests)
+    paths = strict_zips.read_zip_strictly(pread, directory, most, with_digests=with_digests)
     data = None if member is None else _read(pread, member, directory, MAXIMUM_SIZE)
     if not is_wheel:
         return _judge_sdist(paths, data, name)
@@ -178,7 +178,7 @@ def _judge_record(
 ) -> None:
     if record is None:
         raise BrokenArchive("it has no RECORD in its .dist-info directory")
-    place = place_of(pread, record, directory)
+    place = data_start(pread, record, directory)
     listed, owed = judge_record(strict_zips.unpacked_member(pread, record, place), paths, dist_info)
     if listed == len(paths) and not owed:
         return
@@ -232,7 +232,7 @@ def _read(pread: Pread, member: ZipMember, directory: ZipDirectory, most: int) -
     """Read a small member whole."""
     if member.size > most:
         raise BrokenArchive(f"its {shown(plain_path(member.path))} is larger than {most >> 20} MiB")
-    place = place_of(pread, member, directory)
+    place = data_start(pread, member, directory)
     return b"".join(strict_zips.unpacked_member(pread, member, place))
 
 

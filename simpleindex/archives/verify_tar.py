@@ -29,7 +29,7 @@ _MAXIMUM_GLOBAL: Final = 64 * 1024
 _TELLING: Final = ("path", "size", "linkpath", "GNU.sparse.", "hdrcharset")
 
 
-def read_strictly(raw: Iterator[bytes], size: int, suffix: str, most: int) -> tuple[Paths, bytes | None]:
+def read_tar_strictly(raw: Iterator[bytes], size: int, suffix: str, most: int) -> tuple[Paths, bytes | None]:
     """Read a tar archive to the end of its last byte.
 
     Args:

@@ -68,7 +68,7 @@ def find_strictly(pread: Pread, size: int) -> ZipDirectory:
     return directory
 
 
-def read_strictly(pread: Pread, directory: ZipDirectory, most: int, *, with_digests: bool) -> Paths:
+def read_zip_strictly(pread: Pread, directory: ZipDirectory, most: int, *, with_digests: bool) -> Paths:
     """Unpack every member in little memory, and throw the data away.
 
     Args:

@@ -144,7 +144,7 @@ def members(pread: Pread, directory: ZipDirectory) -> Iterator[ZipMember]:
         raise BrokenArchive("its zip directory has not as many entries as its end record says")
 
 
-def place_of(pread: Pread, member: ZipMember, directory: ZipDirectory) -> MemberSpan:
+def data_start(pread: Pread, member: ZipMember, directory: ZipDirectory) -> MemberSpan:
     """Find where a member's data begin, if they can be served.
 
     Raises:

@@ -24,7 +24,7 @@ from simpleindex.backup.places import STATE, is_of_packages
 from simpleindex.backup.plan import backup_name
 from simpleindex.backup.tree import PartListing, item_of
 from simpleindex.core.text import printable
-from simpleindex.records.database import FILENAME, RecordsDatabase
+from simpleindex.records.database import RECORDS_FILENAME, RecordsDatabase
 from simpleindex.records.database_copy import copy_records
 from simpleindex.records.opening import open_records
 from simpleindex.system.atomic import write_all
@@ -160,7 +160,7 @@ class _BackupInTheMaking:
             return listing.items
         if self._request.records is not None:
             # From before the records were in PostgreSQL.
-            listing.items = [item for item in listing.items if item.path != FILENAME]
+            listing.items = [item for item in listing.items if item.path != RECORDS_FILENAME]
         # Records last: none of them may be older than a file that it is about.
         databases = {
             item for item in listing.items if item.kind is ItemKind.FILE and is_database(_source(part, item))
@@ -265,7 +265,7 @@ class _BackupInTheMaking:
         read = read_digest(target.path)
         self._items.append(
             replace(
-                item_of(STATE, FILENAME, read.status),
+                item_of(STATE, RECORDS_FILENAME, read.status),
                 owner=top.owner,
                 mode=0o600,
                 size=read.size,

@@ -27,7 +27,7 @@ from simpleindex.backup.trial_server import NoAnswer, TrialServer
 from simpleindex.core.errors import InvalidFilename, SimpleIndexError
 from simpleindex.core.names import parse_distribution_name
 from simpleindex.core.text import plural, printable
-from simpleindex.records.database import FILENAME, RecordsDatabase
+from simpleindex.records.database import RECORDS_FILENAME, RecordsDatabase
 from simpleindex.records.tokens import TokenTable
 from simpleindex.system.followed_file import read_text_file
 from simpleindex.views.sources_file import parse_sources
@@ -144,7 +144,7 @@ def _state_of(manifest: Manifest, plan: RestorePlan) -> str:
 
 def _prove_records(state: str, proof: BackupProof) -> str | None:
     """Read the records, and make a token in the restored ones; return its secret, or None if there are no records."""
-    if not os.path.exists(os.path.join(state, FILENAME)):
+    if not os.path.exists(os.path.join(state, RECORDS_FILENAME)):
         proof.add("There are no records: no token was ever made, and no file uploaded.")
         return None
     database = RecordsDatabase(state, initialized=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
-from simpleindex.bucket.facts import FACTS, facts_in, text_of
+from simpleindex.bucket.facts import FACTS, facts_in, facts_text
 from simpleindex.core.names import SIDE_FILE_SUFFIXES
 from simpleindex.directory.scan.digest_cache import DigestCache
 
@@ -96,7 +96,7 @@ class BucketDigests(DigestCache):
         super().remember(learnt)
         if self._shared is None or not learnt:
             return
-        rows = [(path, state_of(stamp), text_of(info)) for path, stamp, info in learnt]
+        rows = [(path, state_of(stamp), facts_text(info)) for path, stamp, info in learnt]
         if rows := self._due(rows):
             self._shared.remember(rows)
 

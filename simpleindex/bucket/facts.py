@@ -22,13 +22,13 @@ _MOST_BYTES: Final = 1500
 """Stores allow 2 KB of metadata for an object (Amazon S3 user guide, "User-defined object metadata")."""
 
 
-def metadata_of(info: ArchiveInfo) -> Mapping[str, str]:
+def object_metadata(info: ArchiveInfo) -> Mapping[str, str]:
     """Return the metadata of a distribution's object."""
-    facts = text_of(info)
+    facts = facts_text(info)
     return {SHA256: info.sha256, **({FACTS: facts} if len(facts) <= _MOST_BYTES else {})}
 
 
-def text_of(info: ArchiveInfo) -> str:
+def facts_text(info: ArchiveInfo) -> str:
     """Return the facts as text, from which :func:`facts_in` reads them."""
     sidecar, place = info.sidecar, info.place
     row = [

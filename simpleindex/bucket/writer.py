@@ -14,7 +14,7 @@ from functools import partial
 from hashlib import file_digest
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.bucket.facts import SHA256, metadata_of
+from simpleindex.bucket.facts import SHA256, object_metadata
 from simpleindex.bucket.locks import lock_change, lock_upload
 from simpleindex.bucket.small_objects import change_small_object
 from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
@@ -106,7 +106,7 @@ class BucketWriter:
                         draft,
                         key,
                         before,
-                        {SHA256: digests.sha256} if info is None else metadata_of(info),
+                        {SHA256: digests.sha256} if info is None else object_metadata(info),
                         side_files,
                     )
                 except ConditionFailed:

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from simpleindex.core.errors import InvalidSetting
 
 LETS_ENCRYPT: Final = "https://acme-v02.api.letsencrypt.org/directory"
-STAGING: Final = "https://acme-staging-v02.api.letsencrypt.org/directory"
+LETS_ENCRYPT_STAGING: Final = "https://acme-staging-v02.api.letsencrypt.org/directory"
 
-_DIRECTORIES: Final = {"letsencrypt": LETS_ENCRYPT, "staging": STAGING}
+_DIRECTORIES: Final = {"letsencrypt": LETS_ENCRYPT, "staging": LETS_ENCRYPT_STAGING}
 """Directories that have a word of their own (letsencrypt.org/docs/staging-environment)."""
 
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
@@ -87,7 +87,7 @@ def parse_identifier(text: str) -> Identifier:
     return Identifier(value)
 
 
-def parse_directory(text: str) -> str:
+def parse_acme_directory(text: str) -> str:
     """Return the URL of an authority's directory from a URL or one of the words ``letsencrypt`` and ``staging``.
 
     Raises:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simpleindex.config.acme_values import parse_contact, parse_directory, parse_identifier
+from simpleindex.config.acme_values import parse_acme_directory, parse_contact, parse_identifier
 from simpleindex.config.option import Option
 from simpleindex.config.values import (
     to_access_log,
@@ -89,7 +89,7 @@ OPTIONS: Final = (
         "acme-directory",
         "Request them from the authority with this ACME directory: an https URL, or the word letsencrypt or staging.",
         metavar="URL",
-        parse=parse_directory,
+        parse=parse_acme_directory,
         default="letsencrypt",
         restart_needed=True,
     ),

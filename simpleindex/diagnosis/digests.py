@@ -48,7 +48,7 @@ class MetadataBeside:
     is_of_wheel: bool
 
 
-def judge_digests(files: Sequence[ReadAgain]) -> Iterator[Finding]:
+def find_changed_files(files: Sequence[ReadAgain]) -> Iterator[Finding]:
     """Yield files whose bytes are not those that are listed."""
     changed = [each for each in files if each.now != each.listed]
     for each in changed[:MOST_NAMED]:
@@ -68,7 +68,7 @@ def judge_digests(files: Sequence[ReadAgain]) -> Iterator[Finding]:
         yield Finding(Severity.ERROR, f"Changed like that, too: {more}.")
 
 
-def judge_metadata(beside: Sequence[MetadataBeside]) -> Iterator[Finding]:
+def find_changed_metadata(beside: Sequence[MetadataBeside]) -> Iterator[Finding]:
     """Yield metadata files that are not those of their wheels; they are not served, but other servers would."""
     for each in [each for each in beside if not each.is_of_wheel][:MOST_NAMED]:
         sentence = f"{printable(each.path)} is not what its wheel has as METADATA; what is served comes from the wheel."

@@ -28,8 +28,8 @@ from simpleindex.core.parsing.toml import (
     check_keys,
     read_toml,
     tables,
+    to_duration,
     to_patterns,
-    to_seconds,
     to_text,
     to_texts,
 )
@@ -131,7 +131,7 @@ def _parse_hook(table: Mapping[str, object], number: int) -> HookSettings:
     if not _NAME.fullmatch(name):
         raise InvalidHooks(f"calls {where} {shown(name)}; a name has small letters, digits and hyphens")
     where = f"the hook {name}"
-    timeout = to_seconds(table.get("timeout", "10s"), f"'timeout' of {where}")
+    timeout = to_duration(table.get("timeout", "10s"), f"'timeout' of {where}")
     if timeout > LONGEST_TIMEOUT:
         raise InvalidHooks(f"has a 'timeout' of {where} that is longer than 5m")
     return HookSettings(

@@ -12,7 +12,7 @@ from zope.interface import implementer
 from simpleindex.hooks.delivery import DeliveryOutcome
 from simpleindex.hooks.errors import UnusableSecret
 from simpleindex.upstreams.http.body import ResponseBody, within
-from simpleindex.upstreams.http.errors import explain
+from simpleindex.upstreams.http.errors import failure_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class WebhookTarget:
         try:
             response = await within(self._timeout, self._clock, self._post(notification.body, headers))
         except Exception as error:  # noqa: BLE001  (what arrives is written by strangers)
-            return DeliveryOutcome(explain(error).reason, is_passing=True)
+            return DeliveryOutcome(failure_reason(error).reason, is_passing=True)
         # What a receiver sends beside its status is of no use, and may be endless.
         ResponseBody(response, self._clock, idle=0, patience=float).close()
         return _judge(response.code)

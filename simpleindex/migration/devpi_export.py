@@ -15,7 +15,7 @@ from simpleindex.core.model import Project
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import one_of, printable, shown
-from simpleindex.migration.devpi_pages import people_of_index, stated_hashes, upload_time
+from simpleindex.migration.devpi_pages import devpi_upload_time, people_of_index, stated_hashes
 from simpleindex.migration.errors import InvalidImportSource, NotImported
 from simpleindex.migration.interface import ImportSource
 from simpleindex.migration.people import ImportedUser
@@ -88,7 +88,7 @@ class DevpiExport(ImportSource):
                 "filename": filename,
                 "url": _BASE,
                 "hashes": stated_hashes(mapping if isinstance(mapping, dict) else {}),
-                "upload-time": upload_time(entry.get("log")),
+                "upload-time": devpi_upload_time(entry.get("log")),
                 "size": self._size(path),
                 "yanked": self._yanked(project, entry.get("version")),
             }

@@ -87,7 +87,7 @@ def parse_indexes(result: object) -> tuple[str, ...]:
     )
 
 
-def parse_users(body: bytes) -> tuple[ImportedUser, ...]:
+def parse_devpi_users(body: bytes) -> tuple[ImportedUser, ...]:
     """Return the users in the answer about all users, who have no hashes in it; none if it is another answer."""
     _, result = read_answer(body)
     return tuple(ImportedUser(name) for name in result) if isinstance(result, dict) else ()
@@ -130,7 +130,7 @@ def _entries(links: object, yanked: object) -> Iterator[dict[str, Any]]:
             "filename": unquote(link["href"].partition("?")[0].rpartition("/")[2]),
             "url": link["href"],
             "hashes": stated_hashes(link),
-            "upload-time": upload_time(link.get("log")),
+            "upload-time": devpi_upload_time(link.get("log")),
             "yanked": yanked,
         }
 
@@ -149,7 +149,7 @@ def stated_hashes(entry: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def upload_time(log: object) -> str | None:
+def devpi_upload_time(log: object) -> str | None:
     """Return when a file was uploaded, in the form of JSON listings: the first time in a log of devpi, which is UTC."""
     entries = [each for each in log if isinstance(each, dict)] if isinstance(log, list) else []
     times: list[list[int]] = [time for each in entries if _is_time(time := each.get("when"))]

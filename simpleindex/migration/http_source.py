@@ -10,9 +10,9 @@ from simpleindex.core.text import http_date
 from simpleindex.migration.devpi_pages import (
     WITHOUT_PROJECTS,
     parse_config,
+    parse_devpi_users,
     parse_projects,
     parse_releases,
-    parse_users,
     people_of_index,
 )
 from simpleindex.migration.errors import InvalidImportSource, NotImported, SourceLost
@@ -272,7 +272,7 @@ class DevpiSource(SimpleIndexSource):
         """Return the rights on the index, and the users; the server tells no hashes of passwords."""
         *server, user, index = self.label.rstrip("/").split("/")
         return people_of_index(
-            f"{user}/{index}", self._config, parse_users(self._read(f"{'/'.join(server)}/"))
+            f"{user}/{index}", self._config, parse_devpi_users(self._read(f"{'/'.join(server)}/"))
         )
 
     def _read(self, url: str) -> bytes:

@@ -64,7 +64,7 @@ class ImportReport:
     dry_run: bool = False
 
 
-def report_lines(report: ImportReport) -> Iterator[str]:
+def import_lines(report: ImportReport) -> Iterator[str]:
     """Yield what is printed at the end."""
     if report.dry_run:
         for plan in report.plans:

@@ -21,10 +21,10 @@ from simpleindex.core.errors import InvalidSources
 from simpleindex.core.names import Kind
 from simpleindex.core.parsing.toml import (
     check_keys,
+    to_boolean,
     to_choice,
-    to_flag,
+    to_duration,
     to_patterns,
-    to_seconds,
     to_size,
     to_text,
     to_texts,
@@ -171,7 +171,9 @@ def _message(table: Mapping[str, object], where: str) -> str:
 
 def _selection(table: Mapping[str, object], where: str) -> dict[str, Any]:
     values: dict[str, Any] = {
-        key: to_flag(table[key], f"{key!r} of {where}") for key in ("prereleases", "yanked") if key in table
+        key: to_boolean(table[key], f"{key!r} of {where}")
+        for key in ("prereleases", "yanked")
+        if key in table
     }
     if "versions" in table:
         text = to_text(table["versions"], f"'versions' of {where}")
@@ -209,13 +211,13 @@ def _tag(text: str, where: str) -> str:
 def _requirements(table: Mapping[str, object], where: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if "min-age" in table:
-        values["min_age"] = to_seconds(table["min-age"], f"'min-age' of {where}")
+        values["min_age"] = to_duration(table["min-age"], f"'min-age' of {where}")
     if "not-after" in table:
         values["not_after"] = _moment(table["not-after"], where)
     if "max-size" in table:
         values["max_size"] = to_size(table["max-size"], f"'max-size' of {where}")
     if "requires-hash" in table:
-        values["requires_hash"] = to_flag(table["requires-hash"], f"'requires-hash' of {where}")
+        values["requires_hash"] = to_boolean(table["requires-hash"], f"'requires-hash' of {where}")
         if not values["requires_hash"]:
             raise InvalidSources(
                 f"has requires-hash = false in {where}, which requires nothing; leave it out"

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _log = logger(__name__)
 
-FILENAME: Final = "records.sqlite3"
+RECORDS_FILENAME: Final = "records.sqlite3"
 
 _READ_TIMEOUT: Final = 1.0
 """Seconds that a query may wait for another process; it holds up the reactor."""
@@ -62,7 +62,7 @@ class RecordsDatabase(Records):
         return 0
 
     def __init__(self, state_directory: str, *, initialized: bool = False) -> None:
-        self.path = os.path.join(state_directory, FILENAME)
+        self.path = os.path.join(state_directory, RECORDS_FILENAME)
         self._initialized = initialized
         self._reader: RecordsConnection = RecordsConnection(self.path, _READ_TIMEOUT, initialized=initialized)
         self._writer: RecordsConnection = RecordsConnection(

@@ -10,7 +10,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import printable
 from simpleindex.records.audit import AUDIT_FILENAME, Audit
 from simpleindex.records.audit_files import audit_lines
-from simpleindex.records.database import FILENAME, RecordsDatabase
+from simpleindex.records.database import RECORDS_FILENAME, RecordsDatabase
 from simpleindex.records.lost_records import (
     BEGUN,
     AuditEvidence,
@@ -64,7 +64,7 @@ def initialize_records(state_directory: str, *, anew: bool) -> None:
     beginning, evidence = _judged(state_directory)
     if beginning is RecordsCondition.PRESENT:
         return
-    path = printable(os.path.join(state_directory, FILENAME))
+    path = printable(os.path.join(state_directory, RECORDS_FILENAME))
     if beginning is RecordsCondition.LOST and not anew:
         raise RefusedStart(
             f"{path} is empty or gone, and the audit beside it shows that it had tokens, owners or names. Restore it from a "
@@ -100,7 +100,7 @@ def initialize_records(state_directory: str, *, anew: bool) -> None:
 
 def _judged(state_directory: str) -> tuple[RecordsCondition, AuditEvidence]:
     try:
-        size: int | None = os.stat(os.path.join(state_directory, FILENAME)).st_size
+        size: int | None = os.stat(os.path.join(state_directory, RECORDS_FILENAME)).st_size
     except FileNotFoundError:
         size = None
     evidence = (

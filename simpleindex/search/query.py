@@ -140,14 +140,14 @@ def normalize(term: str) -> str:
     return _SEPARATORS.sub("-", term)
 
 
-def quoted(term: str) -> str:
+def fts_literal(term: str) -> str:
     """Return a term as a literal of an FTS5 expression."""
     return '"' + term.replace('"', '""') + '"'
 
 
 def names_expression(query: Query) -> str:
     """Return the FTS5 expression for projects whose name has every term."""
-    return " AND ".join(f"name : {quoted(normalize(term))}" for term in query.terms if _is_long(term))
+    return " AND ".join(f"name : {fts_literal(normalize(term))}" for term in query.terms if _is_long(term))
 
 
 def facts_expression(query: Query) -> str:
@@ -157,7 +157,9 @@ def facts_expression(query: Query) -> str:
 
 def author_expression(query: Query) -> str:
     """Return the FTS5 expression for the authors; empty if every one of them is too short for the index."""
-    return " AND ".join(f"author : {quoted(author)}" for author in query.authors if len(author) >= TRIGRAM)
+    return " AND ".join(
+        f"author : {fts_literal(author)}" for author in query.authors if len(author) >= TRIGRAM
+    )
 
 
 def trigrams_expression(query: Query) -> str:
@@ -165,7 +167,7 @@ def trigrams_expression(query: Query) -> str:
 
     The table of texts has no positions, which would double its size; so a literal is looked for in what is found.
     """
-    return " AND ".join(dict.fromkeys(quoted(part) for term in query.terms for part in _trigrams(term)))
+    return " AND ".join(dict.fromkeys(fts_literal(part) for term in query.terms for part in _trigrams(term)))
 
 
 def _is_long(term: str) -> bool:
@@ -173,9 +175,9 @@ def _is_long(term: str) -> bool:
 
 
 def _anywhere(term: str) -> str:
-    literal = f"{{name summary keywords}} : {quoted(term)}"
+    literal = f"{{name summary keywords}} : {fts_literal(term)}"
     name = normalize(term)
-    return literal if name == term or len(name) < TRIGRAM else f"{literal} OR name : {quoted(name)}"
+    return literal if name == term or len(name) < TRIGRAM else f"{literal} OR name : {fts_literal(name)}"
 
 
 def _trigrams(term: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from simpleindex.config.options import OPTIONS
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.system.followed_file import read_text_file
-from simpleindex.tls.certificate_files import hindrance
+from simpleindex.tls.certificate_files import why_unreadable
 from simpleindex.views.sources_file import parse_sources
 from simpleindex.web.http.access_log import AccessLog
 
@@ -64,7 +64,7 @@ def refuse_unreadable(settings: Settings, owner: tuple[int | None, int | None]) 
     """
     uid, gid = owner
     for path in (settings.users, settings.access, settings.hooks):
-        sentence = None if uid is None or path is None else hindrance(uid, gid, path)
+        sentence = None if uid is None or path is None else why_unreadable(uid, gid, path)
         if sentence:
             raise RefusedStart(sentence)
 

@@ -72,7 +72,7 @@ def next_descriptor() -> int:
     return descriptor
 
 
-def is_reserved(descriptor: int) -> bool:
+def is_reserved_descriptor(descriptor: int) -> bool:
     """Whether a descriptor is one of those that are kept for the directory and the records."""
     return descriptor >= bounds().closing
 
@@ -88,7 +88,7 @@ def keep_reserve(descriptor: int) -> int:
     Raises:
         OSError: It was.
     """
-    if is_reserved(descriptor):
+    if is_reserved_descriptor(descriptor):
         os.close(descriptor)
         raise no_descriptor()
     return descriptor

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system.path_steps import PathStep, blocking_step
-from simpleindex.tls.certificates import CertificateOrigin, ServerCertificate, assemble
+from simpleindex.tls.certificates import CertificateOrigin, ServerCertificate, assemble_certificate
 from simpleindex.tls.pem import UnusableCertificate, read_pem
 
 if TYPE_CHECKING:
@@ -85,12 +85,12 @@ def read_place(place: CertificatePlace, ca: x509.Certificate | None = None) -> S
     Raises:
         UnusableCertificate: They cannot be read or served.
     """
-    data = b"\n".join(read_file(path) for path in place.files)
+    data = b"\n".join(read_certificate_file(path) for path in place.files)
     origin = CertificateOrigin.AUTHORITY if place.is_from_acme else CertificateOrigin.OPERATOR
-    return assemble(place.where, read_pem(place.where, data), ca, origin)
+    return assemble_certificate(place.where, read_pem(place.where, data), ca, origin)
 
 
-def read_file(path: Path) -> bytes:
+def read_certificate_file(path: Path) -> bytes:
     """Read a file that may be anything: a link to nowhere, a FIFO, something huge.
 
     Raises:
@@ -117,13 +117,13 @@ def signature(found: Iterable[CertificatePlace]) -> Signature:
     return tuple((str(path), _file_signature(path)) for place in found for path in place.files)
 
 
-def is_settled(taken: Signature, now: datetime) -> bool:
+def is_change_visible(taken: Signature, now: datetime) -> bool:
     """Tell whether a change made from ``now`` on must show in the signature, even if the clock is a coarse one."""
     changed = max((numbers[-1] for _path, numbers in taken if numbers), default=0)
     return changed < now.timestamp() * 1e9 - _SETTLING_NS
 
 
-def hindrance(uid: int, gid: int | None, path: Path, *, write: bool = False) -> str | None:
+def why_unreadable(uid: int, gid: int | None, path: Path, *, write: bool = False) -> str | None:
     """Tell what will keep the user ``uid`` of group ``gid`` from reading ``path``, as a sentence; None if nothing will.
 
     Looked up without becoming that user, who could not come back. With ``write``, ``path`` is a directory in which files

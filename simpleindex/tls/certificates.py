@@ -84,7 +84,7 @@ class ServerCertificate:
                 return "EdDSA"
 
 
-def assemble(
+def assemble_certificate(
     where: str,
     contents: PemContents,
     ca: x509.Certificate | None = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
 
-from simpleindex.tls.host_names import canonical, choose, wildcard_for
+from simpleindex.tls.host_names import canonical, choose_certificates, wildcard_for
 from simpleindex.tls.pem import UnusableCertificate
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def select_http(connection: SSL.Connection, offered: list[bytes]) -> bytes:  # n
     raise SSL.Error([("SSL routines", "", "no application protocol")])
 
 
-def serve(
+def prepare_contexts(
     certificates: Sequence[ServerCertificate],
     url_host: str | None,
     select_protocol: SelectProtocol = select_http,
@@ -97,9 +97,11 @@ def serve(
         return prepared[key]
 
     first = min(certificates, key=lambda each: each.origin)
-    default = choose(certificates, canonical(url_host or "")) or choose(certificates, first.names[0])
+    default = choose_certificates(certificates, canonical(url_host or "")) or choose_certificates(
+        certificates, first.names[0]
+    )
     names = dict.fromkeys(name for each in certificates for name in each.names)
-    contexts = {name: context_with(choose(certificates, name)) for name in names}
+    contexts = {name: context_with(choose_certificates(certificates, name)) for name in names}
     return Served(tuple(certificates), default, context_with(default), contexts)
 
 

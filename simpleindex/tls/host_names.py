@@ -26,7 +26,9 @@ def covers(certificate: ServerCertificate, host: str) -> bool:
     return True
 
 
-def choose(certificates: Sequence[ServerCertificate], host: str) -> tuple[ServerCertificate, ...]:
+def choose_certificates(
+    certificates: Sequence[ServerCertificate], host: str
+) -> tuple[ServerCertificate, ...]:
     """Choose what answers to ``host``: one certificate of each key type, ECDSA first; nothing if none is for it.
 
     The operator's certificates go before those of the ACME authority, and these before those of the private CA, whatever they

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.tls.certificate_files import hindrance, places, read_file
+from simpleindex.tls.certificate_files import places, read_certificate_file, why_unreadable
 from simpleindex.tls.certificates import is_issued_by
 from simpleindex.tls.issuing import is_due, is_made_here, make_ca, make_server_certificate, permitted
 from simpleindex.tls.pem import UnusableCertificate
@@ -175,7 +175,7 @@ def _later_hindrances(server: Path, home: Path, owner: Owner) -> Iterator[str]:
     uid, gid = owner
     if uid is not None:
         for path, write in ((home / "key.pem", False), (server.parent, True)):
-            sentence = path.exists() and hindrance(uid, gid, path, write=write)
+            sentence = path.exists() and why_unreadable(uid, gid, path, write=write)
             if sentence:
                 yield f"{server} will be renewed at restarts only: {sentence}"
 
@@ -218,7 +218,7 @@ def _is_ours(server: Path, home: Path) -> bool:
 
 def _read_server_certificate(server: Path) -> x509.Certificate | None:
     try:
-        return x509.load_pem_x509_certificate(read_file(server))
+        return x509.load_pem_x509_certificate(read_certificate_file(server))
     except (UnusableCertificate, ValueError):
         return None  # what is wrong with it is said when it is loaded
 

@@ -14,9 +14,9 @@ from zope.interface import implementer
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.system.log import logger
-from simpleindex.tls.certificate_files import hindrance, is_settled, places, read_place, signature
+from simpleindex.tls.certificate_files import is_change_visible, places, read_place, signature, why_unreadable
 from simpleindex.tls.certificates import CertificateOrigin, expiry_warnings, refuse_invalid_now
-from simpleindex.tls.contexts import certificate_context, new_context, select_http, serve
+from simpleindex.tls.contexts import certificate_context, new_context, prepare_contexts, select_http
 from simpleindex.tls.host_names import canonical, covers
 from simpleindex.tls.pem import UnusableCertificate
 
@@ -140,11 +140,11 @@ class Certificates:
                 f"No certificate in {self._certs} is for {url_host}, the host of --url: add one, or correct --url."
             )
         for path in (path for place in present for path in place.files):
-            sentence = uid is not None and hindrance(uid, gid, path)
+            sentence = uid is not None and why_unreadable(uid, gid, path)
             if sentence:
                 raise RefusedStart(sentence)
         self._url_host = url_host
-        self._served = serve(certificates, url_host, self._select_protocol)
+        self._served = prepare_contexts(certificates, url_host, self._select_protocol)
         return (*passed_over, *self.warnings())
 
     def reload(self, force: bool = False) -> bool:
@@ -178,7 +178,7 @@ class Certificates:
         self._log_problems(problems)
         if not certificates or certificates == list(former.values()):
             return False
-        self._served = serve(certificates, self._url_host, self._select_protocol)
+        self._served = prepare_contexts(certificates, self._url_host, self._select_protocol)
         for each in certificates:
             if former.get(each.where) != each:
                 _log.info(
@@ -255,7 +255,7 @@ class Certificates:
         )
         taken = signature(present)
         changed = taken != self._signature
-        self._signature = taken if is_settled(taken, self._now()) else None
+        self._signature = taken if is_change_visible(taken, self._now()) else None
         return present, changed
 
     def _read(self, place: CertificatePlace) -> ServerCertificate:

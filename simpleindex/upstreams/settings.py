@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.parsing.toml import (
     check_keys,
+    to_boolean,
     to_choice,
-    to_flag,
+    to_duration,
     to_patterns,
-    to_seconds,
     to_text,
     to_texts,
 )
@@ -107,7 +107,7 @@ class UpstreamSettings:
         return self.url if self.credentials is None else f"{self.url} ({self.name})"
 
 
-def parse_directory(table: Mapping[str, object], number: int) -> DirectorySettings:
+def parse_directory_table(table: Mapping[str, object], number: int) -> DirectorySettings:
     """Read one ``[[directory]]``.
 
     Args:
@@ -133,11 +133,11 @@ def _source_name(table: Mapping[str, object], where: str, keys: tuple[str, ...],
 
 
 def parse_upstream(table: Mapping[str, object], number: int) -> UpstreamSettings:
-    """Read one ``[[upstream]]``; as :func:`parse_directory`."""
+    """Read one ``[[upstream]]``; as :func:`parse_directory_table`."""
     name = _source_name(table, f"upstream {number}", _UPSTREAM_KEYS, "url")
     where = f"the upstream {name}"
     mode = to_choice(table.get("mode", Mode.CACHE.value), Mode, f"'mode' of {where}")
-    keep_removed = to_flag(table.get("keep-removed", False), f"'keep-removed' of {where}")
+    keep_removed = to_boolean(table.get("keep-removed", False), f"'keep-removed' of {where}")
     if mode is not Mode.CACHE and keep_removed:
         raise InvalidSources(
             f"has 'keep-removed' of {where}, of which nothing is kept with mode = \"{mode.value}\"; leave one of the two out"
@@ -146,7 +146,7 @@ def parse_upstream(table: Mapping[str, object], number: int) -> UpstreamSettings
         raise InvalidSources(
             f"has 'credentials' of {where}, whose clients are sent there without; use mode = \"cache\", or leave one of the two out"
         )
-    flat = to_flag(table.get("flat", False), f"'flat' of {where}")
+    flat = to_boolean(table.get("flat", False), f"'flat' of {where}")
     return UpstreamSettings(
         name=name,
         url=_url(table["url"], where, is_page=flat),
@@ -156,9 +156,9 @@ def parse_upstream(table: Mapping[str, object], number: int) -> UpstreamSettings
         exclude=to_patterns(table.get("exclude", []), f"'exclude' of {where}"),
         credentials=_credentials(table.get("credentials"), where),
         ca_file=None if "ca-file" not in table else to_text(table["ca-file"], f"'ca-file' of {where}"),
-        ttl=to_seconds(table.get("ttl", "5m"), f"'ttl' of {where}"),
-        timeout=to_seconds(table.get("timeout", "10s"), f"'timeout' of {where}"),
-        lists=to_flag(table.get("list", flat), f"'list' of {where}"),
+        ttl=to_duration(table.get("ttl", "5m"), f"'ttl' of {where}"),
+        timeout=to_duration(table.get("timeout", "10s"), f"'timeout' of {where}"),
+        lists=to_boolean(table.get("list", flat), f"'list' of {where}"),
         hosts=tuple(to_texts(table.get("hosts", []), f"'hosts' of {where}")),
         keep_removed=keep_removed,
         missing=_missing(table.get("missing", []), where, flat=flat),

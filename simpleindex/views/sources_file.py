@@ -45,7 +45,7 @@ from simpleindex.policy.rules_file import parse_rules
 from simpleindex.upstreams.settings import (
     DirectorySettings,
     UpstreamSettings,
-    parse_directory,
+    parse_directory_table,
     parse_upstream,
 )
 
@@ -121,7 +121,7 @@ def parse_sources(content: bytes) -> Sources:
         parse_upstream(each, number) for number, each in enumerate(tables(table, "upstream"), 1)
     )
     directories = tuple(
-        parse_directory(each, number) for number, each in enumerate(tables(table, "directory"), 1)
+        parse_directory_table(each, number) for number, each in enumerate(tables(table, "directory"), 1)
     )
     names = [directory.name for directory in directories] + [upstream.name for upstream in upstreams]
     for name in names:

@@ -176,7 +176,7 @@ def _index_route(segments: list[str], prefix: str, query: bytes, view: str, view
     if not rest or name != segments[0] or filename == _INDEX_PAGE:
         if filename == _INDEX_PAGE:
             filename = ""
-        if is_reserved(name, view, views) and not is_simple:
+        if is_reserved_name(name, view, views) and not is_simple:
             # "/Simple/" means a project whose own URL is taken.
             prefix = f"{prefix}/{_PREFIX}"
         return _redirect(f"{prefix}/{name}/{quote(filename)}", query)
@@ -218,7 +218,7 @@ def _old_url(segments: list[str], prefix: str, query: bytes, view: str, views: C
     return _redirect(f"{prefix}{path}", query)
 
 
-def is_reserved(name: ProjectName, view: str, views: Collection[str]) -> bool:
+def is_reserved_name(name: ProjectName, view: str, views: Collection[str]) -> bool:
     """Whether a project's URL without the customary prefix means something else."""
     return name in (_PREFIX, _UPLOAD) or (view == MAIN_VIEW and name in views and name != MAIN_VIEW)
 
@@ -250,7 +250,7 @@ def _trial_route(segments: list[str], views: Collection[str]) -> Route:
     return target_route
 
 
-def is_within(target: bytes, views: Collection[str]) -> bool:
+def is_below_view(target: bytes, views: Collection[str]) -> bool:
     """Return whether a request target lies below the prefix of one of these views."""
     try:
         first = next(filter(None, _segments(split_target(target)[0])), "")

@@ -40,7 +40,7 @@ from simpleindex.archives.examination.protocol import (
     upload,
     wheel_end,
 )
-from simpleindex.archives.inspect import examine
+from simpleindex.archives.inspect import inspect_distribution
 from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.names import ProjectName, parse_distribution_name
 from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -182,7 +182,7 @@ def test_real_judgements_are_the_same_as_here(tmp_path: Path) -> None:
         ]
         there, here = bench.outcomes(*requests), InProcessExaminer().examine(requests)
     assert [*map(repr, there)] == [*map(repr, here)]
-    assert there[0] == examine(io.BytesIO(wheel_bytes()), parse_distribution_name(wheel_name()))
+    assert there[0] == inspect_distribution(io.BytesIO(wheel_bytes()), parse_distribution_name(wheel_name()))
     assert [*map(type, there[2:6])] == [BrokenArchive, BrokenArchive, InvalidFilename, InvalidFilename]
 
 

@@ -22,10 +22,10 @@ from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.inspect import (
     ArchiveInfo,
     MemberSpan,
-    examine,
     examine_side_file,
-    metadata_of,
+    inspect_distribution,
     read_sidecar,
+    read_wheel_metadata,
 )
 from simpleindex.core.files import Sidecar
 from simpleindex.core.names import parse_distribution_name
@@ -69,7 +69,7 @@ DISTRIBUTIONS = {
 
 def facts_of(data: bytes, filename: str = wheel_name()) -> ArchiveInfo:
     """Examine a distribution that lies in memory."""
-    return examine(io.BytesIO(data), parse_distribution_name(filename))
+    return inspect_distribution(io.BytesIO(data), parse_distribution_name(filename))
 
 
 def refusal(data: bytes, filename: str = wheel_name()) -> BrokenArchive:
@@ -91,7 +91,7 @@ def test_row_16_every_form_states_its_digest_and_requires_python(filename: str, 
     path.write_bytes(data)
     with path.open("rb") as buffered, path.open("rb", buffering=0) as unbuffered:
         name = parse_distribution_name(filename)
-        assert examine(buffered, name) == examine(unbuffered, name) == facts
+        assert inspect_distribution(buffered, name) == inspect_distribution(unbuffered, name) == facts
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -193,7 +193,7 @@ def test_what_is_cheap_is_judged_before_anything_is_hashed() -> None:
     for data in (b"text " * (1 << 20), zip_bytes(payload, other, method=zipfile.ZIP_STORED)):
         file = Counting(data)
         with pytest.raises(BrokenArchive):
-            examine(file, parse_distribution_name(wheel_name()))
+            inspect_distribution(file, parse_distribution_name(wheel_name()))
         assert file.taken < 100_000
 
 
@@ -372,7 +372,7 @@ class Changing(io.BytesIO):
 def test_a_file_that_grows_or_shrinks_meanwhile_may_be_unfinished(stated: int) -> None:
     """Its digest would be of nothing that ever lay there; one that grows for ever is not followed."""
     with pytest.raises(BrokenArchive, match="it changed while it was read") as caught:
-        examine(Changing(SDIST, stated), parse_distribution_name(sdist_name()))
+        inspect_distribution(Changing(SDIST, stated), parse_distribution_name(sdist_name()))
     assert caught.value.perhaps_unfinished
 
 
@@ -385,7 +385,7 @@ def test_errors_of_the_file_itself_are_passed_on() -> None:
 
     for filename, data in DISTRIBUTIONS.items():
         with pytest.raises(OSError, match="Input/output error"):
-            examine(Failing(data), parse_distribution_name(filename))
+            inspect_distribution(Failing(data), parse_distribution_name(filename))
 
 
 def test_a_large_wheel_costs_little_memory(tmp_path: Path) -> None:
@@ -399,7 +399,7 @@ def test_a_large_wheel_costs_little_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with path.open("rb") as file:
-            assert examine(file, parse_distribution_name(path.name)).sidecar
+            assert inspect_distribution(file, parse_distribution_name(path.name)).sidecar
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
@@ -491,10 +491,10 @@ def test_metadata_that_are_read_by_themselves_must_be_whole() -> None:
         part = Part(b"acme-1.0.dist-info/METADATA", metadata, crc=crc)
         data = raw_zip(part)
         if crc is None:
-            assert metadata_of(reader_of(data), len(data), name) == (metadata, ">=3.9")
+            assert read_wheel_metadata(reader_of(data), len(data), name) == (metadata, ">=3.9")
         else:
             with pytest.raises(BrokenArchive, match="its metadata are damaged"):
-                metadata_of(reader_of(data), len(data), name)
+                read_wheel_metadata(reader_of(data), len(data), name)
 
 
 def reader_of(data: bytes) -> Callable[[int, int], bytes]:

@@ -16,9 +16,9 @@ from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.zip import (
     MemberSpan,
     ZipMember,
+    data_start,
     find_directory,
     members,
-    place_of,
     read_exactly,
     unpack,
 )
@@ -261,7 +261,7 @@ def test_a_member_is_read_from_its_place(method: int) -> None:
     pread = pread_of(data)
     directory = find_directory(pread, len(data))
     member = list(members(pread, directory))[1]
-    place = place_of(pread, member, directory)
+    place = data_start(pread, member, directory)
     assert place.method == method
     assert unpack(pread, place, member.size) == b"two " * 100
 
@@ -285,7 +285,7 @@ def test_a_member_that_cannot_be_served_is_refused(at: int, new: bytes, sentence
     directory = find_directory(pread, len(SMALL))
     member = next(members(pread, directory))
     with pytest.raises(BrokenArchive, match=sentence):
-        place_of(pread, member, directory)
+        data_start(pread, member, directory)
 
 
 def deflated(data: bytes) -> bytes:

@@ -17,7 +17,7 @@ from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
 from simpleindex.archives.examination import protocol as requests
 from simpleindex.archives.inspect import ArchiveInfo
-from simpleindex.bucket.facts import metadata_of
+from simpleindex.bucket.facts import object_metadata
 from simpleindex.core.text import plural
 from simpleindex.records.opening import open_records
 from simpleindex.records.tokens import TokenTable
@@ -225,7 +225,7 @@ def _fill(engines: Engines, served: Repository) -> None:
             Bucket=BUCKET,
             Key=f"{prefix}/{name}/{path.name}",
             Body=path.read_bytes(),
-            Metadata=dict(metadata_of(info)),
+            Metadata=dict(object_metadata(info)),
         )
 
     with ThreadPoolExecutor(_FILLERS) as pool:

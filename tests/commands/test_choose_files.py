@@ -8,7 +8,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 
-from simpleindex.commands.cache.choose_files import choose
+from simpleindex.commands.cache.choose_files import choose_files
 from simpleindex.commands.cache.requirements import ProjectRequirement
 from simpleindex.core.names import ProjectName
 
@@ -62,7 +62,7 @@ def test_chosen(
 ) -> None:
     """The newest version that is wanted, and of it the best wheel for each platform, else the sdist."""
     wanted = ProjectRequirement(ProjectName("acme"), SpecifierSet(versions), frozenset(sha256s))
-    choice = choose(PAGE, wanted, platforms)
+    choice = choose_files(PAGE, wanted, platforms)
     assert [file["filename"] for file in choice.files] == [FILES[each] for each in files]
     assert choice.missing == ""
 
@@ -77,11 +77,11 @@ def test_chosen(
 def test_missing(versions: str, sha256s: tuple[str, ...], sentence: str) -> None:
     """It is said what is missing."""
     wanted = ProjectRequirement(ProjectName("acme"), SpecifierSet(versions), frozenset(sha256s))
-    assert choose(PAGE, wanted, [LINUX]) == ((), sentence)
+    assert choose_files(PAGE, wanted, [LINUX]) == ((), sentence)
 
 
 def test_nothing_for_a_platform() -> None:
     """Neither a wheel nor an sdist."""
     page: dict[str, Any] = {"files": PAGE["files"][:2]}
     wanted = ProjectRequirement(ProjectName("acme"), SpecifierSet("==1.0"))
-    assert choose(page, wanted, [[ANY]]) == ((), "acme 1.0 has no file for these platforms.")
+    assert choose_files(page, wanted, [[ANY]]) == ((), "acme 1.0 has no file for these platforms.")

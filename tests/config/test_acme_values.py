@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from simpleindex.config.acme_values import (
     LETS_ENCRYPT,
-    STAGING,
+    LETS_ENCRYPT_STAGING,
     AcmeContact,
     Identifier,
+    parse_acme_directory,
     parse_contact,
-    parse_directory,
     parse_identifier,
 )
 from simpleindex.core.errors import InvalidSetting
@@ -74,7 +74,7 @@ def test_any_text_is_an_identifier_or_refused(text: str) -> None:
     ("text", "url"),
     [
         ("letsencrypt", LETS_ENCRYPT),
-        ("Staging", STAGING),
+        ("Staging", LETS_ENCRYPT_STAGING),
         (
             "https://ca.example.org:9000/acme/acme/directory",
             "https://ca.example.org:9000/acme/acme/directory",
@@ -82,7 +82,7 @@ def test_any_text_is_an_identifier_or_refused(text: str) -> None:
     ],
 )
 def test_a_directory_is_a_url_or_a_word(text: str, url: str) -> None:
-    assert parse_directory(text) == url
+    assert parse_acme_directory(text) == url
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_directory_is_a_url_or_a_word(text: str, url: str) -> None:
 )
 def test_other_directories_are_refused(text: str) -> None:
     with pytest.raises(InvalidSetting, match="letsencrypt and staging"):
-        parse_directory(text)
+        parse_acme_directory(text)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.config.acme_values import LETS_ENCRYPT, STAGING, AcmeContact, Identifier
+from simpleindex.config.acme_values import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, AcmeContact, Identifier
 from simpleindex.config.options import OPTION_NAMES, OPTIONS
 from simpleindex.config.resolution import METRICS_FOR, option_texts, resolve
 from simpleindex.config.settings import Settings, changes
@@ -140,7 +140,7 @@ def everything(base: Path, config: Path | None = None) -> Settings:
         acme_webroot=base / "acme",
         acme=AcmeContact("you@example.org"),
         acme_name=(Identifier("packages.example.com"), Identifier("192.0.2.1")),
-        acme_directory=STAGING,
+        acme_directory=LETS_ENCRYPT_STAGING,
         acme_profile="shortlived",
         acme_eab_id="kid-1",
         acme_eab_key=base / "eab.key",
@@ -450,7 +450,7 @@ RESTART = {
     "token-memory": 30,
     "acme": AcmeContact(None),
     "acme-name": (Identifier("packages.example.org"),),
-    "acme-directory": STAGING,
+    "acme-directory": LETS_ENCRYPT_STAGING,
     "acme-profile": "shortlived",
     "acme-eab-id": "kid-2",
     "acme-eab-key": Path("/eab"),

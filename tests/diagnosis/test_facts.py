@@ -20,7 +20,7 @@ from simpleindex.commands.operations import check
 from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.diagnosis.databases import judge_databases, judge_records
-from simpleindex.diagnosis.digests import judge_digests, judge_metadata
+from simpleindex.diagnosis.digests import find_changed_files, find_changed_metadata
 from simpleindex.diagnosis.facts import databases
 from simpleindex.diagnosis.facts import machine as machine_facts
 from simpleindex.diagnosis.facts.databases import check_databases, damage_of, records_facts
@@ -297,10 +297,10 @@ def test_files_are_read_again(machine: Machine, monkeypatch: pytest.MonkeyPatch)
         return read_again(settings, read.append, read.append)
 
     files, beside = again()
-    assert [list(judge_digests(files)), list(judge_metadata(beside))] == [[], []]
+    assert [list(find_changed_files(files)), list(find_changed_metadata(beside))] == [[], []]
     assert read == [wheel.stat().st_size, wheel.stat().st_size]
     put(wheel.with_name(f"{wheel.name}.metadata"), b"Name: other\n")
-    mend(lambda: judge_metadata(again()[1]), "is not what its wheel has")
+    mend(lambda: find_changed_metadata(again()[1]), "is not what its wheel has")
 
 
 def test_a_file_that_rotted(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +322,7 @@ def test_a_file_that_rotted(machine: Machine, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(DigestCache, "recall", as_before)
     monkeypatch.chdir(machine.place)
     nothing = lambda _: None  # noqa: E731
-    mend(lambda: judge_digests(read_again(settings, nothing, nothing)[0]), "has changed though")
+    mend(lambda: find_changed_files(read_again(settings, nothing, nothing)[0]), "has changed though")
     assert wheel.read_bytes() == backup.read_bytes()
 
 

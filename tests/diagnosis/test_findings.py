@@ -19,7 +19,7 @@ from simpleindex.diagnosis.bucket import BucketFacts, judge_bucket
 from simpleindex.diagnosis.certificates import CertificateFacts, ServedNames, judge_certificates
 from simpleindex.diagnosis.configuration import USUAL_CONFIGURATION, ConfigurationFacts, judge_configuration
 from simpleindex.diagnosis.databases import DatabaseFacts, RecordsFacts, judge_databases, judge_records
-from simpleindex.diagnosis.digests import MetadataBeside, ReadAgain, judge_digests, judge_metadata
+from simpleindex.diagnosis.digests import MetadataBeside, ReadAgain, find_changed_files, find_changed_metadata
 from simpleindex.diagnosis.finding import Finding, Severity, exit_status, report_on
 from simpleindex.diagnosis.machine import (
     Clock,
@@ -403,30 +403,30 @@ def test_digests() -> None:
     file = ReadAgain("/p/acme/a.whl", "acme", "a.whl", "0" * 64, "1" * 64)
     remedy = "cp -p BACKUP/a.whl /p/acme/a.whl"
     one(
-        judge_digests([file]),
+        find_changed_files([file]),
         Severity.ERROR,
         "its sha256 was 000000000000..., and is 111111111111... now",
         remedy,
     )
     one(
-        judge_digests([replace(file, now=None, trouble="Input/output error.")]),
+        find_changed_files([replace(file, now=None, trouble="Input/output error.")]),
         Severity.ERROR,
         "Input/output",
         remedy,
     )
-    assert list(judge_digests([replace(file, now=file.listed)])) == []
-    *_, last = judge_digests([file] * (MOST_NAMED + 3))
+    assert list(find_changed_files([replace(file, now=file.listed)])) == []
+    *_, last = find_changed_files([file] * (MOST_NAMED + 3))
     assert last.sentence == "Changed like that, too: 3 more files."
 
 
 def test_metadata_beside_wheels() -> None:
     one(
-        judge_metadata([MetadataBeside("/p/a.whl.metadata", is_of_wheel=False)]),
+        find_changed_metadata([MetadataBeside("/p/a.whl.metadata", is_of_wheel=False)]),
         Severity.WARNING,
         "METADATA",
         "rm /p/a.whl.metadata",
     )
-    assert list(judge_metadata([MetadataBeside("/p/a.whl.metadata", is_of_wheel=True)])) == []
+    assert list(find_changed_metadata([MetadataBeside("/p/a.whl.metadata", is_of_wheel=True)])) == []
 
 
 PROBE = UpstreamProbe("pypi", "https://pypi.example/simple/", None, 0.1)

@@ -14,7 +14,7 @@ import pytest
 
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.inspect import examine
+from simpleindex.archives.inspect import inspect_distribution
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.core.names import parse_distribution_name
 from tests.end_to_end.clients import add_self_building_sdist
@@ -102,7 +102,7 @@ def test_sdists(tmp_path: Path) -> None:
     for name, (_, _, is_taken, is_served, *expected) in SDISTS.items():
         assert found[name] == tuple(expected), name
         assert _passes(*archives[name], partial(examine_strictly, rules=UploadRules())) == is_taken, name
-        assert _passes(*archives[name], examine) == is_served, name
+        assert _passes(*archives[name], inspect_distribution) == is_served, name
         assert not is_taken or found[name] == (True, True)
 
 

@@ -9,15 +9,15 @@ import pytest
 
 from simpleindex.access.access_file import parse_access
 from simpleindex.migration.devpi_pages import (
+    devpi_upload_time,
     parse_config,
+    parse_devpi_users,
     parse_indexes,
     parse_projects,
     parse_releases,
-    parse_users,
     people_of_index,
     read_answer,
     stated_hashes,
-    upload_time,
 )
 from simpleindex.migration.errors import InvalidImportSource, NotImported
 from simpleindex.migration.people import ImportedUser, access_proposal
@@ -59,8 +59,12 @@ def test_indexes_and_users_of_a_server() -> None:
     kind, result = read_answer(answer("list:userconfig", users))
     assert (kind, parse_indexes(result)) == ("list:userconfig", ("alice/dev", "alice/prod"))
     assert parse_indexes(None) == ()
-    assert [user.name for user in parse_users(answer("list:userconfig", users))] == ["alice", "bob", "carol"]
-    assert parse_users(b"<html>") == ()
+    assert [user.name for user in parse_devpi_users(answer("list:userconfig", users))] == [
+        "alice",
+        "bob",
+        "carol",
+    ]
+    assert parse_devpi_users(b"<html>") == ()
 
 
 def test_a_project() -> None:
@@ -124,8 +128,8 @@ def test_hashes_of_every_age() -> None:
 
 @pytest.mark.parametrize("when", [[2020, 1, 2, 3, 4], [2020, 1, 2, 3, 4, 5.5], [2020, 1, 2, 3, 4, -1], 7])
 def test_no_times(when: Any) -> None:
-    assert upload_time([{"when": when}]) is None
-    assert upload_time("x") is None
+    assert devpi_upload_time([{"when": when}]) is None
+    assert devpi_upload_time("x") is None
 
 
 def test_rights() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simpleindex.migration.plan import RefusedFile
-from simpleindex.migration.report import ImportReport, UsersReport, report_lines
+from simpleindex.migration.report import ImportReport, UsersReport, import_lines
 
 
 def test_texts_of_strangers_stay_on_their_lines() -> None:
@@ -13,7 +13,7 @@ def test_texts_of_strangers_stay_on_their_lines() -> None:
         RefusedFile("other", "", "its page is broken"),
     ]
     report = ImportReport("old", refused=refused, access='[[rule]]\nprojects = ["*"]\n', notes=["A note."])
-    assert list(report_lines(report)) == [
+    assert list(import_lines(report)) == [
         "Not imported: acme/a\\x1b[31m\\nb.whl: it is\\nbad.",
         "Not imported: other: its page is broken.",
         "A note.",
@@ -25,6 +25,6 @@ def test_texts_of_strangers_stay_on_their_lines() -> None:
 
 def test_a_command_that_is_shown_can_be_pasted() -> None:
     users = UsersReport(unusable={"bob": "it has no hash", "$(reboot) x": "it has no hash"})
-    lines = list(report_lines(ImportReport("old", users=users)))
+    lines = list(import_lines(ImportReport("old", users=users)))
     assert lines[0].endswith("Set a password: simpleindex passwd bob")
     assert lines[1].endswith("Set a password: simpleindex passwd '$(reboot) x'")

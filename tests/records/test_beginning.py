@@ -10,7 +10,7 @@ import pytest
 
 from simpleindex.core.errors import RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
-from simpleindex.records.database import FILENAME, RecordsDatabase
+from simpleindex.records.database import RECORDS_FILENAME, RecordsDatabase
 from simpleindex.records.lost_records import AuditEvidence, RecordsCondition, evidence_of, judge_condition
 from simpleindex.records.owners import OwnerTable
 from simpleindex.records.start_check import condition_of, initialize_records
@@ -101,7 +101,7 @@ def test_a_new_directory(tmp_path: Path) -> None:
     assert [json.loads(text)["event"] for text in (state / "audit.jsonl").read_text().splitlines()] == [
         "records-begun"
     ]
-    (state / FILENAME).unlink()
+    (state / RECORDS_FILENAME).unlink()
     with pytest.raises(RefusedStart, match="--new-records"):
         begin(state)
 
@@ -120,9 +120,9 @@ def test_lost_records(tmp_path: Path, how: str) -> None:
         (state / "audit.jsonl-20260101.gz").write_bytes(gzip.compress(lines))
     else:
         (state / "audit.jsonl").write_bytes(lines)
-    (state / FILENAME).unlink()
+    (state / RECORDS_FILENAME).unlink()
     if how == "empty":
-        (state / FILENAME).touch()
+        (state / RECORDS_FILENAME).touch()
     before = sorted(path.name for path in state.iterdir())
     with pytest.raises(RefusedStart, match="is empty or gone"):
         begin(state)
@@ -140,9 +140,9 @@ def test_records_lost_while_it_runs(tmp_path: Path, how: str) -> None:
     begin(tmp_path)
     database = RecordsDatabase(str(tmp_path), initialized=True)
     owners, used = OwnerTable(database), UsedNames(database)
-    (tmp_path / FILENAME).unlink()
+    (tmp_path / RECORDS_FILENAME).unlink()
     if how == "empty":
-        (tmp_path / FILENAME).touch()
+        (tmp_path / RECORDS_FILENAME).touch()
     for ask in (
         lambda: owners.owner(ACME),
         lambda: owners.claim(ACME, "alice", 0.0),
@@ -151,4 +151,4 @@ def test_records_lost_while_it_runs(tmp_path: Path, how: str) -> None:
         with pytest.raises(Unavailable):
             ask()
     used.add([ACME])
-    assert not (tmp_path / FILENAME).exists() or not (tmp_path / FILENAME).stat().st_size
+    assert not (tmp_path / RECORDS_FILENAME).exists() or not (tmp_path / RECORDS_FILENAME).stat().st_size

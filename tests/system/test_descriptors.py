@@ -17,7 +17,7 @@ from simpleindex.system import descriptors
 from simpleindex.system.descriptors import (
     bounds,
     bounds_of,
-    is_reserved,
+    is_reserved_descriptor,
     keep_reserve,
     next_descriptor,
     raise_limit,
@@ -92,7 +92,7 @@ def test_no_file_is_opened_from_the_reserve(tmp_path: Path, monkeypatch: pytest.
     writer = Writer(PackageDirectory(str(tmp_path)))
     monkeypatch.setattr(descriptors, "bounds", lambda: bounds_of(2))
     before = next_descriptor()
-    assert is_reserved(before)
+    assert is_reserved_descriptor(before)
     with pytest.raises(OSError, match="Too many open files"):
         keep_reserve(os.open(os.devnull, os.O_RDONLY))
     with pytest.raises(CannotStore) as caught:

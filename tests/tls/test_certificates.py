@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from simpleindex.tls.certificates import (
     CertificateOrigin,
     ServerCertificate,
-    assemble,
+    assemble_certificate,
     expiry_warnings,
     is_issued_by,
     refuse_invalid_now,
 )
-from simpleindex.tls.host_names import canonical, choose, covers
+from simpleindex.tls.host_names import canonical, choose_certificates, covers
 from simpleindex.tls.pem import UnusableCertificate, read_pem
 from tests.fixtures.certificates import NOW, Issued, issue, new_key
 
@@ -32,13 +32,15 @@ HOST = issue("Python.Example.com", "192.0.2.7", "2001:db8::7", by=MIDDLE)
 
 def read(issued: Issued, where: str = "host.pem", ca: Issued | None = None) -> ServerCertificate:
     """The certificate as it comes out of a combined file."""
-    return assemble(where, read_pem(where, issued.combined), None if ca is None else ca.certificate)
+    return assemble_certificate(
+        where, read_pem(where, issued.combined), None if ca is None else ca.certificate
+    )
 
 
 def problem(data: bytes) -> str:
     """The sentence with which a file of ``data`` is refused."""
     with pytest.raises(UnusableCertificate) as caught:
-        assemble("host.pem", read_pem("host.pem", data))
+        assemble_certificate("host.pem", read_pem("host.pem", data))
     return str(caught.value)
 
 
@@ -64,7 +66,7 @@ def test_the_order_of_blocks_does_not_matter() -> None:
         b"Subject: CN = me\n-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
     )
     shuffled = MIDDLE.chain_pem + prose + HOST.certificate.public_bytes(Encoding.PEM) + HOST.key_pem
-    assert assemble("x", read_pem("x", shuffled)).chain == (HOST.certificate, MIDDLE.certificate)
+    assert assemble_certificate("x", read_pem("x", shuffled)).chain == (HOST.certificate, MIDDLE.certificate)
 
 
 def test_a_traditional_key_is_read() -> None:
@@ -184,7 +186,7 @@ def test_an_issuer_with_a_key_of_an_unknown_kind_is_no_match() -> None:
 
     alien = base64.encodebytes(der.replace(oid, oid[:-1] + b"\x09"))
     pem = b"-----BEGIN CERTIFICATE-----\n" + alien + b"-----END CERTIFICATE-----\n"
-    assert assemble("x", read_pem("x", pem + HOST.combined)).leaf == HOST.certificate
+    assert assemble_certificate("x", read_pem("x", pem + HOST.combined)).leaf == HOST.certificate
 
 
 @given(st.binary(max_size=300), st.integers(0, len(HOST.combined)))
@@ -192,7 +194,7 @@ def test_no_bytes_are_too_strange(junk: bytes, at: int) -> None:
     """Whatever a file holds, it is read or refused, never an accident."""
     for data in (junk, HOST.combined[:at] + junk + HOST.combined[at:], HOST.combined[:at]):
         with suppress(UnusableCertificate):
-            assert assemble("x", read_pem("x", data)).names
+            assert assemble_certificate("x", read_pem("x", data)).names
 
 
 @pytest.mark.parametrize(
@@ -277,4 +279,4 @@ OURS = replace(read(issue("x.example.com", "localhost")), where="ours", origin=C
 def test_choice_by_name(host: str, chosen: list[str]) -> None:
     """One of each key type, ECDSA first, the longest lived; exact before wildcard; the operator's before ours."""
     for order in ([EC, RSA, LATER, WILD, OURS], [OURS, WILD, LATER, RSA, EC]):
-        assert [each.where for each in choose(order, host)] == chosen
+        assert [each.where for each in choose_certificates(order, host)] == chosen

@@ -13,13 +13,13 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.system.path_steps import PathStep
 from simpleindex.tls import certificate_files as files
 from simpleindex.tls.certificate_files import (
-    hindrance,
-    is_settled,
+    is_change_visible,
     judge_permission,
     places,
-    read_file,
+    read_certificate_file,
     read_place,
     signature,
+    why_unreadable,
 )
 from simpleindex.tls.pem import UnusableCertificate
 from tests.fixtures.certificates import NOW, issue
@@ -153,9 +153,9 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to("absent")
     for name in ("fifo", "huge", "."):
         with pytest.raises(UnusableCertificate, match="is no PEM file"):
-            read_file(tmp_path / name)
+            read_certificate_file(tmp_path / name)
     with pytest.raises(UnusableCertificate, match=r"nowhere cannot be read \(No such file"):
-        read_file(tmp_path / "nowhere")
+        read_certificate_file(tmp_path / "nowhere")
 
 
 def test_the_signature_shows_each_change(tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ def test_a_signature_settles(tmp_path: Path) -> None:
     """Within two seconds a second change may look like the first, so such a signature is not relied on."""
     HOST.put(tmp_path / "a.pem")
     taken, now = signature(places(tmp_path)), datetime.now(UTC)
-    assert not is_settled(taken, now)
-    assert is_settled(taken, now + timedelta(seconds=3))
-    assert is_settled((("gone", ()),), NOW)
+    assert not is_change_visible(taken, now)
+    assert is_change_visible(taken, now + timedelta(seconds=3))
+    assert is_change_visible((("gone", ()),), NOW)
 
 
 FILE, DIRECTORY = stat.S_IFREG, stat.S_IFDIR
@@ -246,10 +246,10 @@ def test_the_way_through_a_link_is_looked_at(tmp_path: Path, uid: int) -> None:
     HOST.put(tmp_path / "archive/a.pem").chmod(0o644)
     (tmp_path / "archive").chmod(0o755)
     (tmp_path / "a.pem").symlink_to("archive/a.pem")
-    assert hindrance(uid, None, tmp_path / "a.pem") is None
-    assert f"{tmp_path} cannot be written to" in str(hindrance(uid, 5, tmp_path, write=True))
+    assert why_unreadable(uid, None, tmp_path / "a.pem") is None
+    assert f"{tmp_path} cannot be written to" in str(why_unreadable(uid, 5, tmp_path, write=True))
     (tmp_path / "archive").chmod(0o700)
-    assert f"{tmp_path}/archive cannot be entered" in str(hindrance(uid, 5, tmp_path / "a.pem"))
+    assert f"{tmp_path}/archive cannot be entered" in str(why_unreadable(uid, 5, tmp_path / "a.pem"))
 
 
 @pytest.mark.usefixtures("open_parents")
@@ -257,7 +257,7 @@ def test_where_lists_are_unknown_the_mode_decides(tmp_path: Path, monkeypatch: p
     """A system without access control lists is no accident."""
     HOST.put(tmp_path / "a.pem").chmod(0o600)
     monkeypatch.delattr(os, "listxattr")
-    assert "a.pem cannot be read" in str(hindrance(os.getuid() + 1, None, tmp_path / "a.pem"))
+    assert "a.pem cannot be read" in str(why_unreadable(os.getuid() + 1, None, tmp_path / "a.pem"))
 
 
 def test_what_may_be_taken_for_a_certificate_is_named(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from simpleindex.web.http.problems import (
     Problem,
     ProblemForm,
     choose_problem_form,
-    reason_phrase,
     render_problem,
+    sentence_as_phrase,
 )
 
 JSON, HTML, TEXT = ProblemForm.JSON, ProblemForm.HTML, ProblemForm.TEXT
@@ -70,7 +70,7 @@ def test_there_is_always_a_form(accept: str | None) -> None:
 @given(st.text(max_size=1000))
 def test_reason_phrase(sentence: str) -> None:
     """It is one line of printable ASCII with a bound, whatever it quotes (RFC 9112 section 4)."""
-    phrase = reason_phrase(sentence).decode("ascii")
+    phrase = sentence_as_phrase(sentence).decode("ascii")
     assert len(phrase) <= 300
     assert phrase == "" or phrase.isprintable()
     if sentence.isascii() and sentence.isprintable() and len(sentence) <= 300:
@@ -128,5 +128,5 @@ def test_html_of_a_project() -> None:
 
 def test_a_long_reason_phrase_is_cut() -> None:
     """With dots where something is missing."""
-    assert reason_phrase("x" * 299) == b"x" * 299
-    assert reason_phrase("x" * 301) == b"x" * 297 + b"..."
+    assert sentence_as_phrase("x" * 299) == b"x" * 299
+    assert sentence_as_phrase("x" * 301) == b"x" * 297 + b"..."

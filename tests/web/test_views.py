@@ -12,7 +12,7 @@ from simpleindex.core.model import Project
 from simpleindex.core.names import ProjectName
 from simpleindex.core.views import MAIN_VIEW, is_view_name
 from simpleindex.web.routes import FileRoute, ProjectRoute, RedirectRoute, RootRoute, UploadRoute
-from simpleindex.web.targets import is_within, route
+from simpleindex.web.targets import is_below_view, route
 from tests.fixtures.guarded_site import Lanes, form_of
 from tests.fixtures.site import SiteFixture
 from tests.fixtures.stub_source import StubSource
@@ -97,7 +97,7 @@ def test_nothing(index: SiteFixture, target: str) -> None:
 )
 def test_is_within(target: bytes, answer: bool) -> None:
     """What lies below a view's prefix; the root's own name is none."""
-    assert is_within(target, VIEWS) is answer
+    assert is_below_view(target, VIEWS) is answer
 
 
 @pytest.mark.parametrize(

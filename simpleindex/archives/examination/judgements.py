@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.contents import compare_texts, list_members, read_texts
 from simpleindex.archives.examination.confinement import opening_allowed
-from simpleindex.archives.inspect import examine, examine_side_file, metadata_of
+from simpleindex.archives.inspect import examine_side_file, inspect_distribution, read_wheel_metadata
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.core.names import ProjectName, parse_distribution_name
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def _distribution(file: BinaryIO, filename: str, project: str | None) -> list[Any]:
     name = parse_distribution_name(filename, None if project is None else ProjectName(project))
-    facts = examine(file, name)
+    facts = inspect_distribution(file, name)
     sidecar, place = facts.sidecar, facts.place
     return [
         *(facts.version, facts.sha256, facts.requires_python),
@@ -58,7 +58,7 @@ def _wheel_end(file: BinaryIO, filename: str, size: int, parts: list[tuple[int, 
         return file.read(length)
 
     try:
-        data, requires_python = metadata_of(pread, size, parse_distribution_name(filename))
+        data, requires_python = read_wheel_metadata(pread, size, parse_distribution_name(filename))
     except _Missing:
         return ["missing", *wanted]
     # One character a byte: JSON has no bytes.

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.commands.arguments import Parser
-from simpleindex.commands.cache.cache_listing import CacheContents, CachedEntry, minute
+from simpleindex.commands.cache.cache_listing import CacheContents, CachedEntry, minute_of_past
 from simpleindex.commands.cache.pins import pin, unpin
 from simpleindex.commands.cache.warm import add_warm
-from simpleindex.commands.cache.why import why
+from simpleindex.commands.cache.why import cache_why
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.patterns import ALL
 from simpleindex.core.text import human_size, parse_duration, plural
@@ -67,7 +67,7 @@ def _parser() -> Parser:
         "--older-than", metavar="TIME", default="30d", help="not used for: 12h, 30d, 8w, 0d [default: 30d]"
     )
     prune.add_argument("--dry-run", action="store_true", help="only print which files")
-    explain = add("why", "print where a file is, and what its upstreams list of it", why)
+    explain = add("why", "print where a file is, and what its upstreams list of it", cache_why)
     explain.add_argument("filename", metavar="FILE", help="its name")
     for command in (
         keep := add("pin", "keep a release for good", pin, _PIN),
@@ -115,7 +115,7 @@ def _prune(arguments: argparse.Namespace) -> int:
         if not arguments.dry_run:
             contents.cache.files.remove(entry.key)
         print(
-            f"{'Would remove' if arguments.dry_run else 'Removed'} {entry.file.filename}, last used {minute(entry.cached.used_at)}."
+            f"{'Would remove' if arguments.dry_run else 'Removed'} {entry.file.filename}, last used {minute_of_past(entry.cached.used_at)}."
         )
     print(f"{plural(len(entries), 'file')}, {human_size(_size(entries))}.")
     return 0
@@ -140,7 +140,7 @@ def _row(entry: CachedEntry) -> tuple[str, str, str, str, str]:
     return (
         entry.file.filename,
         human_size(entry.cached.size),
-        minute(entry.cached.used_at),
+        minute_of_past(entry.cached.used_at),
         pinned,
         entry.upstream,
     )

@@ -155,6 +155,6 @@ def sha256_of(listing: CachedListing, file: File) -> str | None:
     return file.sha256 or (facts.sha256 if facts else None)
 
 
-def minute(seconds: float) -> str:
+def minute_of_past(seconds: float) -> str:
     """Return a time of the past for people, to the minute."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -30,7 +30,7 @@ class Choice(NamedTuple):
     missing: str = ""
 
 
-def choose(
+def choose_files(
     page: Mapping[str, Any], requirement: ProjectRequirement, platforms: Sequence[Sequence[Tag]]
 ) -> Choice:
     """Choose the newest version that fulfils a requirement, and of it the best file for each platform.

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urljoin
 
 from packaging.markers import default_environment
 
-from simpleindex.commands.cache.choose_files import choose
+from simpleindex.commands.cache.choose_files import choose_files
 from simpleindex.commands.cache.lock_file import InvalidLockFile
 from simpleindex.commands.cache.platforms import supported_tags
 from simpleindex.commands.cache.requirements_files import read_requirements
@@ -146,7 +146,7 @@ def _choose(
     page = f"simple/{requirement.name}/"
     try:
         listing = load_json(remote.read(page, _JSON), bounds.PAGE_VALUES)
-        choice = choose(listing, requirement, platforms)
+        choice = choose_files(listing, requirement, platforms)
     except Unreachable as error:
         return [], f"{error}"
     except RefusedStart as error:

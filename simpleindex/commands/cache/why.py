@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from simpleindex.upstreams.cache.cached_listings import CachedListing
     from simpleindex.upstreams.settings import UpstreamSettings
 
-from simpleindex.commands.cache.cache_listing import CacheContents, minute
+from simpleindex.commands.cache.cache_listing import CacheContents, minute_of_past
 
 
-def why(arguments: argparse.Namespace) -> int:
+def cache_why(arguments: argparse.Namespace) -> int:
     """Print where a file is, and what its upstreams list of it; return the exit status.
 
     Raises:
@@ -49,7 +49,7 @@ def _upstream_lines(
         yield f"{upstream.name}: the cache has no page of {name}."
         return
     page = "its page" if upstream.flat else f"the page of {name}"
-    yield f"{upstream.name}: {page} was fetched on {minute(listing.fetched_at)}."
+    yield f"{upstream.name}: {page} was fetched on {minute_of_past(listing.fetched_at)}."
     file = listing.project.file(filename)
     if file is None:
         yield f"  It did not list {filename} then."
@@ -65,7 +65,7 @@ def _upstream_lines(
         "hashed since the machine started" if cached.is_verified else "to be hashed before it is served again"
     )
     yield f"  The file is in the cache at {cached.path}: {cached.size:,} bytes, sha256 {cached.sha256}, {hashed}."
-    yield f"  It was fetched on {minute(cached.fetched_at)}, and last used on {minute(cached.used_at)}."
+    yield f"  It was fetched on {minute_of_past(cached.fetched_at)}, and last used on {minute_of_past(cached.used_at)}."
 
 
 def _stated_hash(file: File) -> str:

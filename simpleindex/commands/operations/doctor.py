@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from simpleindex.commands.arguments import Parser
 from simpleindex.commands.operations.doctor_report import ReportWriter
-from simpleindex.commands.operations.doctor_subjects import DoctorOptions, examine
+from simpleindex.commands.operations.doctor_subjects import DoctorOptions, examine_subjects
 from simpleindex.diagnosis.finding import exit_status
 from simpleindex.tap import Options
 
@@ -55,7 +55,7 @@ def doctor(words: list[str]) -> int:
     chosen = DoctorOptions(options.settings, given.user, is_deep=given.deep, is_offline=given.offline)
     reports: list[SubjectReport] = []
     writer = None if given.json else ReportWriter(sys.stdout)
-    for report in examine(chosen):
+    for report in examine_subjects(chosen):
         reports.append(report)
         if writer is not None:
             writer.write(report)

@@ -24,7 +24,7 @@ from simpleindex.diagnosis.accounts import judge_accounts
 from simpleindex.diagnosis.certificates import CertificateFacts, ServedNames, judge_certificates
 from simpleindex.diagnosis.configuration import USUAL_CONFIGURATION, ConfigurationFacts, judge_configuration
 from simpleindex.diagnosis.databases import judge_databases, judge_records
-from simpleindex.diagnosis.digests import judge_digests, judge_metadata
+from simpleindex.diagnosis.digests import find_changed_files, find_changed_metadata
 from simpleindex.diagnosis.facts.clients import TriedIndex, installable, try_clients
 from simpleindex.diagnosis.facts.databases import check_databases, records_facts
 from simpleindex.diagnosis.facts.digests import read_again
@@ -69,7 +69,7 @@ class DoctorOptions:
     is_offline: bool = False
 
 
-def examine(options: DoctorOptions) -> Iterator[SubjectReport]:
+def examine_subjects(options: DoctorOptions) -> Iterator[SubjectReport]:
     """Yield the report on each subject, when it is known.
 
     Raises:
@@ -246,7 +246,7 @@ class _Examination:
                     replace(self._settings, path=path), progress.expect, progress.advance
                 )
                 count += len(files)
-                findings += [*judge_digests(files), *judge_metadata(beside)]
+                findings += [*find_changed_files(files), *find_changed_metadata(beside)]
         return report_on("digests", f"{plural(count, 'file')} read again, all as they were", findings)
 
     def _certificates(self) -> SubjectReport:

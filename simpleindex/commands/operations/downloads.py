@@ -46,7 +46,7 @@ def downloads(words: list[str]) -> int:
         return download_report(database, parse_question(project, arguments.version, texts, time.time()))
 
     report = Questioner(arguments, "downloads", arguments.name, arguments.version, texts).ask(local)
-    print(json.dumps(report, indent=2) if arguments.json else "\n".join(report_lines(report)))
+    print(json.dumps(report, indent=2) if arguments.json else "\n".join(download_lines(report)))
     return 0
 
 
@@ -58,7 +58,7 @@ def _texts(arguments: argparse.Namespace) -> dict[str, str]:
     return {"limit": limit, **since, **by}
 
 
-def report_lines(report: dict[str, Any]) -> list[str]:
+def download_lines(report: dict[str, Any]) -> list[str]:
     """Return a report as lines for a terminal."""
     subject = " ".join(each for each in (report["project"], report["version"]) if each)
     total, since = report["total"], report["since"]

@@ -28,7 +28,7 @@ from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.migration.importer import Importer, ImportTarget
 from simpleindex.migration.people import access_proposal, judge_users, without
-from simpleindex.migration.report import ImportReport, UsersReport, report_json, report_lines
+from simpleindex.migration.report import ImportReport, UsersReport, import_lines, report_json
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.audit import Audit
@@ -88,7 +88,7 @@ def import_index(words: list[str]) -> int:
     except ModuleNotFoundError as error:
         raise RefusedStart(missing(error.name, "publish")) from None
     if given.json != "-":
-        print("\n".join(report_lines(report)))
+        print("\n".join(import_lines(report)))
     if given.json is not None:
         _write_json(report, given.json)
     return status

@@ -84,7 +84,7 @@ def to_choice(value: object, kind: type[_Choice], where: str) -> _Choice:
     return kind(value)
 
 
-def to_seconds(value: object, where: str) -> float:
+def to_duration(value: object, where: str) -> float:
     """Return a time such as ``5m`` in seconds; never 0."""
     seconds = parse_duration(value) if isinstance(value, str) else None
     if not seconds:
@@ -100,7 +100,7 @@ def to_size(value: object, where: str) -> int:
     return size
 
 
-def to_flag(value: object, where: str) -> bool:
+def to_boolean(value: object, where: str) -> bool:
     """Return true or false."""
     if not isinstance(value, bool):
         raise InvalidSources(f"has a value of {where} that is neither true nor false")

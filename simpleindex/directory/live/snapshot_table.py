@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.core.model import Status, stored_files
-from simpleindex.directory.scan.resting import packed_at_rest, resting, unpacked
+from simpleindex.directory.scan.resting import packed_at_rest, resting, unpacked_snapshot
 from simpleindex.directory.scan.snapshot import ProjectSnapshot
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class SnapshotTable:
     def peek(self, name: ProjectName) -> ProjectSnapshot | None:
         """Return the snapshot of a project as a new object, if it is packed; usable from any thread."""
         data = self._data(name)
-        return self.unpacked.get(name) if data is None else unpacked(name, data)
+        return self.unpacked.get(name) if data is None else unpacked_snapshot(name, data)
 
     def __setitem__(self, name: ProjectName, snapshot: ProjectSnapshot) -> None:
         self._count(name, -1)
@@ -208,7 +208,7 @@ class SnapshotTable:
         if len(self._in_both) >= _MOST_UNPACKED:
             for oldest in list(islice(self._in_both, _MOST_UNPACKED // 8)):
                 del self._in_both[oldest], self.unpacked[oldest]
-        self.unpacked[name] = snapshot = unpacked(name, data)
+        self.unpacked[name] = snapshot = unpacked_snapshot(name, data)
         self._in_both[name] = None
         return snapshot
 

@@ -35,7 +35,7 @@ class FileInPlace:
     outcome: File | Withheld
 
 
-def assemble(
+def assemble_project(
     name: ProjectName, found: Iterable[FileInPlace], project_file: ProjectFile, generation: int = 0
 ) -> tuple[Project, Mapping[str, str]]:
     """Make a project of what was found.

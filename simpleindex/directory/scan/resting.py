@@ -60,7 +60,7 @@ def resting(data: bytes) -> Resting:
     return Resting(*deserialize(data))
 
 
-def unpacked(name: ProjectName, data: bytes) -> ProjectSnapshot:
+def unpacked_snapshot(name: ProjectName, data: bytes) -> ProjectSnapshot:
     """Return the snapshot that was packed."""
     values = resting(data)
     files = restored_files(StoredFiles(values.files, values.number, values.size))

@@ -25,7 +25,7 @@ from simpleindex.directory.project_file import (
     ProjectFile,
     idle_yanks,
 )
-from simpleindex.directory.scan.assemble import assemble
+from simpleindex.directory.scan.assemble import assemble_project
 from simpleindex.directory.scan.file_reader import EntryReader
 from simpleindex.directory.scan.listed_files import files_in_place, with_source, with_withheld
 from simpleindex.directory.scan.project_file_in_force import loses_rules, project_file_in_force
@@ -149,7 +149,7 @@ class Scanner:
         is_nothing = not look.entries and project_file is NO_PROJECT_FILE and not look.has_ledger
         if is_nothing and not trouble and reason is None:
             return ProjectSnapshot(known=ScannedFiles(known, {}), stamps=stamps, young=young)
-        project, chosen = assemble(name, files_in_place(look, known), project_file, begun.generation)
+        project, chosen = assemble_project(name, files_in_place(look, known), project_file, begun.generation)
         if self.source != LOCAL:
             project = with_source(project, self.source)
         if reason:

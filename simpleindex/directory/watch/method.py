@@ -52,7 +52,7 @@ class WatchMethod:
     sentence: str
 
 
-def choose(
+def choose_watch_method(
     mode: WatchMode, *, interval: float, filesystem: str | None = None, unavailable: str | None = None
 ) -> WatchMethod:
     """Decide how to notice changes; to be decided again when events turn out to be unavailable.

@@ -24,7 +24,7 @@ from simpleindex.publishing.local.present_files import (
     served_entries,
 )
 from simpleindex.publishing.local.recovery import move_note
-from simpleindex.publishing.local.trash import purge, remove_empty, throw_away, trashed
+from simpleindex.publishing.local.trash import purge_trash, remove_empty, throw_away, trashed
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
@@ -194,4 +194,4 @@ class Deletions:
             CannotStore: Something cannot be removed.
         """
         with storing(self._directory.root):
-            return purge(self._directory.root, older_than_days, self._now())
+            return purge_trash(self._directory.root, older_than_days, self._now())

@@ -108,7 +108,7 @@ def trash_places(root: str, project: str) -> list[str]:
     return [os.path.join(TRASH, day, project) for day in _listed(os.path.join(root, TRASH))]
 
 
-def purge(root: str, older_than_days: int, now: float) -> list[str]:
+def purge_trash(root: str, older_than_days: int, now: float) -> list[str]:
     """Remove for good files that were deleted some time ago.
 
     Args:

@@ -30,7 +30,7 @@ from simpleindex.publishing.local.recovery import move_note, recover
 from simpleindex.publishing.local.staging import StagedUpload, Staging
 from simpleindex.publishing.local.trash import let_side_files_follow, throw_away
 from simpleindex.system.atomic import storing, sync_directory, sync_file_system
-from simpleindex.system.descriptors import is_reserved, no_descriptor
+from simpleindex.system.descriptors import is_reserved_descriptor, no_descriptor
 from simpleindex.system.ownership import give_to_owner_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Writer:
         """
         with storing(self._staging.path):
             staged = self._staging.make()
-            if is_reserved(staged.descriptor):
+            if is_reserved_descriptor(staged.descriptor):
                 staged.discard()
                 raise no_descriptor()
             return StagedUpload(staged)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from simpleindex.records.interface import RecordsTransaction
 
-FILENAME: Final = "downloads.sqlite3"
+DOWNLOADS_FILENAME: Final = "downloads.sqlite3"
 
 _VERSION: Final = 1
 """Raised with every change to the schema, which must then say how older ones are brought up to it."""
@@ -62,7 +62,7 @@ class DownloadsFile(DownloadsStore):
     """
 
     def __init__(self, state_directory: str) -> None:
-        self.path = os.path.join(state_directory, FILENAME)
+        self.path = os.path.join(state_directory, DOWNLOADS_FILENAME)
 
     def read(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         """Return the rows of a query; there are none where nothing was ever counted.

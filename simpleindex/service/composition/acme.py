@@ -20,7 +20,7 @@ from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
 from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount, public_identifiers
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.store import ANNOUNCED
-from simpleindex.tls.certificate_files import ACME_DIRECTORY, hindrance
+from simpleindex.tls.certificate_files import ACME_DIRECTORY, why_unreadable
 from simpleindex.tls.machine_names import this_machine
 from simpleindex.tls.serving import AcmeServing
 
@@ -162,7 +162,7 @@ def _prepare_directories(settings: Settings, owner: Owner) -> None:
     uid, gid = owner
     for path in (settings.state, directory):
         if uid is not None:
-            sentence = hindrance(uid, gid, path, write=True) if path.is_dir() else None
+            sentence = why_unreadable(uid, gid, path, write=True) if path.is_dir() else None
         elif os.access(path, os.W_OK | os.X_OK):
             sentence = None
         else:

@@ -21,7 +21,7 @@ from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
-from simpleindex.directory.watch.method import choose, network_filesystem
+from simpleindex.directory.watch.method import choose_watch_method, network_filesystem
 from simpleindex.service.places import excluded_paths, mountinfo
 from simpleindex.system.log import logger
 from simpleindex.system.threads import core_count
@@ -71,7 +71,9 @@ class ServedDirectory:
         self.directory = PackageDirectory(path, excluded_paths(settings))
         filesystem = network_filesystem(self.directory.root, mountinfo())
         self._is_remote = filesystem is not None
-        self.choice = choose(settings.watch.value, interval=settings.poll_interval, filesystem=filesystem)
+        self.choice = choose_watch_method(
+            settings.watch.value, interval=settings.poll_interval, filesystem=filesystem
+        )
         self.digests = DigestCache(str(settings.cache), self.directory.root, self.log)
         self.catalogue_file = CatalogueFile.of(str(settings.cache), self.directory.root, name)
         self.live = self._live(LiveDirectory, time.time_ns, used_names)
@@ -119,7 +121,9 @@ class ServedDirectory:
             except WatchUnavailable as error:
                 settings = self._runtime.settings
                 interval = settings.poll_interval
-                self.choice = choose(settings.watch.value, interval=interval, unavailable=str(error))
+                self.choice = choose_watch_method(
+                    settings.watch.value, interval=interval, unavailable=str(error)
+                )
         self.live.polling = self.choice.method == "poll"
         self.log.info("{sentence}", sentence=self.choice.sentence)
 

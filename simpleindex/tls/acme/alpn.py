@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simpleindex.tls.acme.challenge_certificates import PROTOCOL, requested_name, use_challenge_certificates
+from simpleindex.tls.acme.challenge_certificates import (
+    TLS_ALPN_PROTOCOL,
+    requested_name,
+    use_challenge_certificates,
+)
 from simpleindex.tls.contexts import select_http
 
 if TYPE_CHECKING:
@@ -24,10 +28,10 @@ def select_protocol(read_challenge: Callable[[str], bytes | None]) -> SelectProt
 
     def select(connection: SSL.Connection, offered: list[bytes]) -> bytes:
         # A validator offers this protocol alone (RFC 8737 section 3).
-        if offered == [PROTOCOL]:
+        if offered == [TLS_ALPN_PROTOCOL]:
             pem = read_challenge(requested_name(connection))
             if pem is not None and use_challenge_certificates(connection, pem):
-                return PROTOCOL
+                return TLS_ALPN_PROTOCOL
         return select_http(connection, offered)
 
     return select

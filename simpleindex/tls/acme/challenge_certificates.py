@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from simpleindex.config.acme_values import Identifier
 
-PROTOCOL: Final = b"acme-tls/1"
+TLS_ALPN_PROTOCOL: Final = b"acme-tls/1"
 """The protocol that a validator offers by ALPN (RFC 8737 section 6.2)."""
 
 _ACME_IDENTIFIER: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _log: Final = logger(__name__)
 
-FACTS: Final = ".facts"
+FACTS_DIRECTORY: Final = ".facts"
 """Suffix of the record beside a cached file."""
 
 _LISTINGS_SHARE: Final = 4
@@ -97,8 +97,8 @@ class CacheSpace:
         for kind in ("given", "listings"):
             for path in self._scan(kind):
                 with suppress(OSError):
-                    if not path.endswith(FACTS):
-                        marker = path + FACTS if os.path.lexists(path + FACTS) else path
+                    if not path.endswith(FACTS_DIRECTORY):
+                        marker = path + FACTS_DIRECTORY if os.path.lexists(path + FACTS_DIRECTORY) else path
                         entries.append((os.stat(marker).st_mtime, path, os.stat(path).st_size))
         with self._lock:
             for _, path, size in sorted(entries, reverse=True):
@@ -219,7 +219,7 @@ class CacheSpace:
     def remove(self, path: str) -> None:
         """Remove a file, and the record beside it."""
         self.forget(path)
-        for name in (path + FACTS, path):
+        for name in (path + FACTS_DIRECTORY, path):
             with suppress(OSError):
                 os.unlink(name)
 

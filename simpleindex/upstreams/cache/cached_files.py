@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
 from simpleindex.system.stamp import Stamp, is_young
-from simpleindex.upstreams.cache.cache_space import FACTS
+from simpleindex.upstreams.cache.cache_space import FACTS_DIRECTORY
 from simpleindex.upstreams.cache.file_facts import pack_facts, read_facts
 from simpleindex.upstreams.cache.incoming import Incoming
 
@@ -102,7 +102,7 @@ class CachedFiles:
             return None
         used = status.st_mtime
         with suppress(OSError):
-            used = os.stat(path + FACTS).st_mtime
+            used = os.stat(path + FACTS_DIRECTORY).st_mtime
         verified_stamp = None if record is None else record[1]
         is_verified = verified_stamp is not None and Stamp.of(status).may_be(verified_stamp)
         return CachedFile(path, sha256, status.st_size, status.st_mtime, used, is_verified)
@@ -137,8 +137,8 @@ class CachedFiles:
             ):
                 self._space.use(path)
                 with suppress(OSError):
-                    if os.stat(path + FACTS).st_mtime < self._space.now() - _TOUCH_EVERY:
-                        os.utime(path + FACTS)
+                    if os.stat(path + FACTS_DIRECTORY).st_mtime < self._space.now() - _TOUCH_EVERY:
+                        os.utime(path + FACTS_DIRECTORY)
                 return descriptor, facts
         os.close(descriptor)
         self._remove(path)
@@ -245,7 +245,7 @@ class CachedFiles:
             self._space.make_parent(path)
             # The record of the file before must not be taken for that of this one.
             with suppress(FileNotFoundError):
-                os.unlink(path + FACTS)
+                os.unlink(path + FACTS_DIRECTORY)
             os.rename(incoming.path, path)
             incoming.path = None
             self._remember(path, facts.sha256, Stamp.of(os.fstat(incoming.descriptor)))
@@ -298,7 +298,9 @@ class CachedFiles:
         return True
 
     def _note(self, key: FileKey, facts: ArchiveInfo, verified_stamp: Stamp | None) -> None:
-        self._space.write(self._path(key) + FACTS, pack_facts(key, facts, verified_stamp), counts=False)
+        self._space.write(
+            self._path(key) + FACTS_DIRECTORY, pack_facts(key, facts, verified_stamp), counts=False
+        )
 
     def _path(self, key: FileKey) -> str:
         return os.path.join(self._space.root, key.path)

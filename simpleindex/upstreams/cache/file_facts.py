@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
 from simpleindex.system.stamp import Stamp
-from simpleindex.upstreams.cache.cache_space import FACTS
+from simpleindex.upstreams.cache.cache_space import FACTS_DIRECTORY
 from simpleindex.upstreams.cache.packed_records import pack, read_record
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _facts_row(facts: ArchiveInfo, verified_stamp: Stamp | None) -> tuple[Any, .
 
 def read_facts(key: FileKey, path: str) -> tuple[ArchiveInfo, Stamp | None] | None:
     """Read the record beside a file; None if there is none, or it is that of another file."""
-    record = read_record(path + FACTS)
+    record = read_record(path + FACTS_DIRECTORY)
     with suppress(ValueError, TypeError):
         match record:
             case (3, owner, str(sha256), *row) if owner == key.owner:

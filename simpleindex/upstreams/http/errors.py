@@ -33,7 +33,7 @@ class RequestFault(NamedTuple):
     is_passing: bool = False
 
 
-def explain(error: BaseException) -> RequestFault:
+def failure_reason(error: BaseException) -> RequestFault:
     """Return why a request failed."""
     causes = list(_causes(error))
     for cause in causes:

@@ -13,7 +13,7 @@ from simpleindex.upstreams.http.body import ResponseBody
 from simpleindex.upstreams.http.content_codings import decoder_of
 from simpleindex.upstreams.http.encoded_files import HEAD, coding_of_file, is_encoded
 from simpleindex.upstreams.http.file_streams import Extent, HttpStream
-from simpleindex.upstreams.http.headers import content_range
+from simpleindex.upstreams.http.headers import parse_content_range
 from simpleindex.upstreams.http.requests import COMPLETE, GONE, OutgoingRequest, header, validators_of
 from simpleindex.upstreams.pages.urls import absolute_url, basename, quoted_as_pip_does
 
@@ -151,7 +151,7 @@ class FileRequests:
             return Extent(0, length, length)
         if response.code != 206 or not offset:
             raise self._requests.status_error(response)
-        part = content_range(header(response, "content-range"))
+        part = parse_content_range(header(response, "content-range"))
         # All of the rest was requested.
         if part is None or part.start != offset or part.size not in {None, part.stop}:
             raise self._failed("it sends another part of a file than was requested")

@@ -55,7 +55,7 @@ def date(text: str) -> str | None:
     return text if _DATE.fullmatch(text) else None
 
 
-def content_range(text: str) -> ContentRange | None:
+def parse_content_range(text: str) -> ContentRange | None:
     """Read a Content-Range of bytes that is not empty and lies within the file."""
     match = _CONTENT_RANGE.fullmatch(text.strip())
     if match is None:

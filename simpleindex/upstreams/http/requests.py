@@ -14,7 +14,7 @@ from twisted.web.http_headers import Headers
 
 from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.http.body import ResponseBody, read_decoded, within
-from simpleindex.upstreams.http.errors import explain
+from simpleindex.upstreams.http.errors import failure_reason
 from simpleindex.upstreams.http.explanations import MOST_BYTES, explanation_of, is_telling
 from simpleindex.upstreams.http.headers import USUAL_WAIT, date, etag, is_passing, retry_after
 from simpleindex.upstreams.http.missing import may_mean_missing
@@ -277,7 +277,7 @@ class UpstreamRequests:
 
     def fault(self, error: BaseException) -> UpstreamFailed:
         """Make the error for a failed connection."""
-        fault = explain(error)
+        fault = failure_reason(error)
         return self.failed(
             fault.reason,
             timed_out=fault.timed_out,

@@ -164,7 +164,7 @@ def _sidecar(entry: Entry, of_file: tuple[str, str] | None) -> Sidecar | None:
 def _yanked(value: object) -> str | None:
     """Return the reason of a yank; an empty text counts as a yank, as for uv (docs/protocol.md, "JSON pages")."""
     if isinstance(value, str):
-        return text_of(value)
+        return printable_text(value)
     return "" if value is True else None
 
 
@@ -174,6 +174,6 @@ def _provenance_url(value: object) -> str | None:
     return absolute_url(value, "")
 
 
-def text_of(value: object) -> str:
+def printable_text(value: object) -> str:
     """Return a value as a short printable text; empty if it is no text."""
     return _UNPRINTABLE.sub("\ufffd", value[:_LONGEST_TEXT]) if isinstance(value, str) else ""

@@ -16,7 +16,13 @@ from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.text import shown
 from simpleindex.upstreams.errors import InvalidUpstreamPage
-from simpleindex.upstreams.pages.entries import Entry, filename_of, is_verifiable, judged_files, text_of
+from simpleindex.upstreams.pages.entries import (
+    Entry,
+    filename_of,
+    is_verifiable,
+    judged_files,
+    printable_text,
+)
 from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.upstreams.pages.links import why_left_out, withheld_links
 from simpleindex.upstreams.pages.page_formats import base_of, is_json, read_html_page, read_json_page
@@ -68,7 +74,7 @@ def parse_project(
         files=tuple(sorted(files, key=file_order)),
         withheld=tuple(sorted(withheld, key=lambda item: (item.filename, item.reason))),
         status=marker,
-        status_reason=text_of(status[1]) or None,
+        status_reason=printable_text(status[1]) or None,
     )
 
 

@@ -94,7 +94,7 @@ def render_problem(problem: Problem, form: ProblemForm, root: str) -> bytes:
     return f"{problem.sentence}\n".encode("utf-8", "backslashreplace")
 
 
-def reason_phrase(sentence: str) -> bytes:
+def sentence_as_phrase(sentence: str) -> bytes:
     """Return a sentence as a reason phrase: one line of printable ASCII, of which pip, twine and poetry show all."""
     line = " ".join(sentence.split())
     line = "".join(character if " " <= character <= "~" else "?" for character in line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from simpleindex.access.identity import ANYONE, Identity
 from simpleindex.web.http.problems import Problem
-from simpleindex.web.http.problems import reason_phrase as phrase_of
+from simpleindex.web.http.problems import sentence_as_phrase as phrase_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

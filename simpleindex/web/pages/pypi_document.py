@@ -12,7 +12,7 @@ from simpleindex.core.metadata import description_body
 from simpleindex.core.names import Kind, parse_project_name
 from simpleindex.core.selection import yanked_releases
 from simpleindex.web.old_urls import PACKAGES
-from simpleindex.web.pages.simple import upload_time, writable
+from simpleindex.web.pages.simple import upload_time_text, writable
 from simpleindex.web.release_metadata import MetadataFields, is_web_address, read_description
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class PypiDocument:
         return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
     def _file(self, file: File) -> dict[str, Any]:
-        time = upload_time(file)
+        time = upload_time_text(file)
         digests = dict(each for each in (file.other_hash, ("sha256", file.sha256)) if each and each[1])
         return {
             "comment_text": "",

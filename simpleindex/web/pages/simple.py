@@ -136,7 +136,7 @@ def _file_json(file: File, beside: str, provenance: str | None) -> dict[str, Any
     }
     if file.size is not None:
         entry["size"] = file.size
-    if (uploaded := upload_time(file)) is not None:
+    if (uploaded := upload_time_text(file)) is not None:
         entry["upload-time"] = uploaded
         if file.dated_by:
             entry["_upload-time-by"] = file.dated_by
@@ -269,7 +269,7 @@ def _releases(project: Project, base_url: str | None) -> str:
                 file.requires_python if file.requires_python != python else None,
                 file.yanked if file.yanked != yanked else None,
             )
-            uploaded = upload_time(file)
+            uploaded = upload_time_text(file)
             anchor = _anchor(file, uploaded, _provenance_url(project, file, base_url), signatures)
             size = "" if file.size is None else decimal_size(file.size)
             facts = f"<span>{size}</span><span>{(uploaded or '')[:10]}</span>"
@@ -330,7 +330,7 @@ def _digest(file: File) -> tuple[str, str] | None:
     return file.other_hash if file.sha256 is None else ("sha256", file.sha256)
 
 
-def upload_time(file: File) -> str | None:
+def upload_time_text(file: File) -> str | None:
     """Return the time in PEP 700's form, with six digits of a second or none (docs/protocol.md), kept within a calendar that clients can read."""
     if file.uploaded_ns is None:
         return None

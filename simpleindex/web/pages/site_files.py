@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from simpleindex.web.http.response import Response
-from simpleindex.web.pages.templates import read_file
+from simpleindex.web.pages.templates import read_static_file
 
 _FILES: Final = {
     # Nobody crawls: every page of an upstream's projects would be fetched for it (RFC 9309).
-    "robots.txt": ("text/plain; charset=utf-8", read_file("robots.txt")),
+    "robots.txt": ("text/plain; charset=utf-8", read_static_file("robots.txt")),
     # A parcel. Browsers go by the type, not by the name's end.
-    "favicon.ico": ("image/svg+xml", read_file("icon.svg")),
+    "favicon.ico": ("image/svg+xml", read_static_file("icon.svg")),
 }
 
 

@@ -18,24 +18,24 @@ _STATIC: Final = files("simpleindex.web.pages").joinpath("static")
 
 def _read_script(*names: str) -> str:
     """Return scripts as they stand in a page: without indentation, and without the comments that explain them."""
-    lines = [line.strip() for name in names for line in read_file(name).decode().splitlines()]
+    lines = [line.strip() for name in names for line in read_static_file(name).decode().splitlines()]
     return "\n".join(["", *(line for line in lines if not line.startswith("//")), ""])
 
 
 def _read_style(name: str) -> str:
     """Return a style sheet as it stands in a page: without the white space that only its readers need."""
-    lines = [line.strip() for line in read_file(name).decode().splitlines()]
+    lines = [line.strip() for line in read_static_file(name).decode().splitlines()]
     return re.sub(r"(?<=[{:,]) | (?=\{)|;(?=\})", "", "".join(lines))
 
 
-def read_file(name: str) -> bytes:
+def read_static_file(name: str) -> bytes:
     """Return a file of ``static/``."""
     return _STATIC.joinpath(name).read_bytes()
 
 
 def read_template(name: str) -> Template:
     """Return a document of ``static/``, in which ``$name`` stands for HTML."""
-    return Template(read_file(name).decode())
+    return Template(read_static_file(name).decode())
 
 
 STYLE: Final = _read_style("style.css")

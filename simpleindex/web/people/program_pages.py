@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.people.page_request import PageRequest
 
-EVENTS: Final = 50
+FEED_LENGTH: Final = 50
 """Entries of a feed."""
 
 _BADGE_PREFIX: Final = "badge/"
@@ -76,13 +76,13 @@ class FeedPage:
         home = f"{root}{addresses['home'].removeprefix(addresses['root'])}"
         if isinstance(request.route, FileRoute):
             project = await request.source.project(request.route.name)
-            events = await self._search.events_of(project, EVENTS)
+            events = await self._search.events_of(project, FEED_LENGTH)
             title, url = f"{project.name} on {self._title()}", f"{home}{project.name}/feed.xml"
         else:
             _require(request, "feed.xml")
             # A reader who may not enter learns that here.
             await request.source.projects()
-            events = await self._search.events(request.source, EVENTS)
+            events = await self._search.events(request.source, FEED_LENGTH)
             title = self._title()
             url = f"{root}{feed_url(request).removeprefix(request.root)}"
         content = write_feed(Feed(title, url, home, events))

@@ -15,7 +15,7 @@ from simpleindex.web.http.request_info import request_info
 from simpleindex.web.http.respond import error_response, to_its_end
 from simpleindex.web.http.response import sentence
 from simpleindex.web.routes import OwnPageRoute, RootRoute, UploadRoute, first_segment
-from simpleindex.web.targets import is_within, route, split_target
+from simpleindex.web.targets import is_below_view, route, split_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -136,7 +136,7 @@ class PublishingDispatcher:
         views = self._admission.public
         if method == "PUT":
             # A view shows what lies elsewhere, so nothing is put there.
-            return None if is_within(target, views) else _bare_filename(target)
+            return None if is_below_view(target, views) else _bare_filename(target)
         if method == "POST" and split_target(target)[0] == b"/simple":
             # Reading is redirected to the URL with a slash; an upload must not be (docs/protocol.md, "Answers to an upload").
             return UploadRoute()

@@ -12,7 +12,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.directory.live import snapshot_table
 from simpleindex.directory.live.snapshot_table import SnapshotTable
 from simpleindex.directory.project_file import ProjectFile
-from simpleindex.directory.scan.resting import packed_at_rest, unpacked
+from simpleindex.directory.scan.resting import packed_at_rest, unpacked_snapshot
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ProjectSnapshot
 from tests.fixtures.snapshots import snapshot_at_rest
 
@@ -31,7 +31,7 @@ def test_a_packed_snapshot_comes_out_as_it_was() -> None:
     before = snapshot_at_rest(ACME, generation=7)
     data = packed_at_rest(before)
     assert data is not None
-    after = unpacked(ACME, data)
+    after = unpacked_snapshot(ACME, data)
     assert (after.project, after.stamps, after.has_traces) == (before.project, before.stamps, True)
     assert after.known.unpacked() == before.known.unpacked()
     assert after.chosen == before.chosen

@@ -11,7 +11,7 @@ from simpleindex.core.files import File
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.directory.project_file import NO_PROJECT_FILE, ProjectFile
-from simpleindex.directory.scan.assemble import FileInPlace, assemble
+from simpleindex.directory.scan.assemble import FileInPlace, assemble_project
 
 ACME = ProjectName("acme")
 
@@ -31,7 +31,7 @@ BROKEN = Withheld("acme-1.0.zip", "It is broken.", "archive")
 
 def test_files_are_sorted_by_version() -> None:
     """PEP 440 decides, not the alphabet; the answer carries its generation, and where the bytes come from."""
-    project, places = assemble(
+    project, places = assemble_project(
         ACME, [found(file(version)) for version in ("1.10", "1.9", "1.9rc1")], NO_PROJECT_FILE, 7
     )
     assert project.versions == ("1.9rc1", "1.9", "1.10")
@@ -41,7 +41,7 @@ def test_files_are_sorted_by_version() -> None:
 
 def test_the_same_bytes_in_two_places_are_one_file() -> None:
     """Served from the better place, and nothing is said of the other."""
-    project, places = assemble(ACME, [found(file(), "Acme", 1), found(file())], NO_PROJECT_FILE)
+    project, places = assemble_project(ACME, [found(file(), "Acme", 1), found(file())], NO_PROJECT_FILE)
     assert project.files == (file(),)
     assert project.withheld == ()
     assert places == {"acme-1.0.zip": "acme/acme-1.0.zip"}
@@ -49,7 +49,7 @@ def test_the_same_bytes_in_two_places_are_one_file() -> None:
 
 def test_other_bytes_in_a_worse_place_are_withheld() -> None:
     """The normalized directory's file wins, and the sentence names both."""
-    project, _ = assemble(
+    project, _ = assemble_project(
         ACME,
         [found(file(sha256="bb"), "Acme", 1), found(file()), found(file(sha256="bb"), "ACME", 2)],
         NO_PROJECT_FILE,
@@ -82,7 +82,7 @@ def _wheel(name: str, sha256: str) -> File:
 def test_of_two_names_of_a_wheel_one_is_served(names: list[str], served: list[str]) -> None:
     """Installers differ in which they take, so there is no choice; the sentence names both."""
     items = [found(_wheel(name, f"{number:02}")) for number, name in enumerate(names)]
-    project, places = assemble(ACME, items, NO_PROJECT_FILE)
+    project, places = assemble_project(ACME, items, NO_PROJECT_FILE)
     assert [file.filename for file in project.files] == [f"{name}-any.whl" for name in served]
     assert set(places) == {f"{name}-any.whl" for name in served}
     assert {item.filename for item in project.withheld} == {
@@ -96,14 +96,14 @@ def test_of_two_names_of_a_wheel_one_is_served(names: list[str], served: list[st
 def test_the_better_place_decides_between_two_names() -> None:
     """As it does between two files of one name."""
     items = [found(_wheel("Acme-1.0-py3-none", "01")), found(_wheel("acme-1.0-py3-none", "02"), "ACME", 1)]
-    project, _ = assemble(ACME, items, NO_PROJECT_FILE)
+    project, _ = assemble_project(ACME, items, NO_PROJECT_FILE)
     assert [file.filename for file in project.files] == ["Acme-1.0-py3-none-any.whl"]
 
 
 def test_the_same_bytes_under_two_names_stay() -> None:
     """Nothing is ambiguous then, and somebody's lock file may have either."""
     items = [found(_wheel(name, "00")) for name in ("acme-1.0-py3-none", "Acme-1.0.0-py3-none")]
-    project, _ = assemble(ACME, items, NO_PROJECT_FILE)
+    project, _ = assemble_project(ACME, items, NO_PROJECT_FILE)
     assert (len(project.files), project.withheld) == (2, ())
 
 
@@ -122,13 +122,13 @@ def test_sdists_in_two_formats_stay(one: str, other: str, count: int) -> None:
         File(name, name[5:].rstrip(".abgiprtz"), Kind.SDIST, 1, f"{number:02}", 0)
         for number, name in enumerate((one, other))
     ]
-    project, _ = assemble(ACME, map(found, files), NO_PROJECT_FILE)
+    project, _ = assemble_project(ACME, map(found, files), NO_PROJECT_FILE)
     assert (len(project.files), len(project.withheld)) == (count, 2 - count)
 
 
 def test_a_broken_file_does_not_hide_a_whole_one() -> None:
     """Where the better place's file is broken, the worse place's is offered, and the broken one reported."""
-    project, places = assemble(ACME, [found(BROKEN), found(file(), "Acme", 1)], NO_PROJECT_FILE)
+    project, places = assemble_project(ACME, [found(BROKEN), found(file(), "Acme", 1)], NO_PROJECT_FILE)
     assert project.files == (file(),)
     assert project.withheld == (BROKEN,)
     assert places == {"acme-1.0.zip": "Acme/acme-1.0.zip"}
@@ -138,14 +138,16 @@ def test_a_yanked_file_stays_offered_and_says_so() -> None:
     """PEP 592, by version or by file, with a reason or without."""
     says = ProjectFile(yanked={"1": "bad", "acme-2.0.tgz": ""})
     items = [found(file()), found(file("2.0")), found(file("2.0", suffix=".tgz"))]
-    project, _ = assemble(ACME, items, says)
+    project, _ = assemble_project(ACME, items, says)
     assert [item.yanked for item in project.files] == ["bad", "", None]
 
 
 def test_a_quarantined_project_offers_nothing() -> None:
     """PEP 792: its files are withheld, each by name, beside what was withheld anyway."""
     says = ProjectFile(Status.QUARANTINED, "malware")
-    project, places = assemble(ACME, [found(file()), found(file("2.0")), found(BROKEN, "Acme", 1)], says)
+    project, places = assemble_project(
+        ACME, [found(file()), found(file("2.0")), found(BROKEN, "Acme", 1)], says
+    )
     assert (project.status, project.status_reason) == (Status.QUARANTINED, "malware")
     assert project.files == ()
     assert places == {}
@@ -159,13 +161,13 @@ def test_a_quarantined_project_offers_nothing() -> None:
 @pytest.mark.parametrize("status", [Status.ACTIVE, Status.ARCHIVED, Status.DEPRECATED])
 def test_every_other_status_leaves_the_files(status: Status) -> None:
     """A marker, and nothing else."""
-    project, _ = assemble(ACME, [found(file())], ProjectFile(status))
+    project, _ = assemble_project(ACME, [found(file())], ProjectFile(status))
     assert (project.status, project.files) == (status, (file(),))
 
 
 def test_nothing_found_is_a_project_without_files() -> None:
     """Whether there is such a project is decided by whoever looked."""
-    assert assemble(ACME, [], NO_PROJECT_FILE) == (Project(ACME), {})
+    assert assemble_project(ACME, [], NO_PROJECT_FILE) == (Project(ACME), {})
 
 
 _OUTCOMES: st.SearchStrategy[File | Withheld] = st.one_of(
@@ -188,8 +190,8 @@ def test_the_order_of_input_does_not_matter(
     orders: tuple[list[FileInPlace], list[FileInPlace]], says: ProjectFile
 ) -> None:
     """A page depends on what lies there, not on how a directory happens to be listed; and no file is lost."""
-    project, places = assemble(ACME, orders[0], says)
-    assert (project, places) == assemble(ACME, orders[1], says)
+    project, places = assemble_project(ACME, orders[0], says)
+    assert (project, places) == assemble_project(ACME, orders[1], says)
     offered, withheld = (
         {item.filename for item in project.files},
         {item.filename for item in project.withheld},

@@ -10,7 +10,7 @@ import pytest
 
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.scan.catalogue import Catalogue, CatalogueFile
-from simpleindex.directory.scan.resting import packed_at_rest, unpacked
+from simpleindex.directory.scan.resting import packed_at_rest, unpacked_snapshot
 from tests.fixtures.snapshots import snapshot_at_rest
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_all_that_was_written_is_read(file: CatalogueFile) -> None:
         assert (project.number, project.size) == (2, 3_001)
         data = catalogue.packed(project.place)
         assert data is not None
-        assert unpacked(name, data) == snapshot
+        assert unpacked_snapshot(name, data) == snapshot
     assert [project.name for project in catalogue.projects()] == NAMES
     for absent in ("aaa", "project0005", "zzz"):
         assert catalogue.project(ProjectName(absent)) is None

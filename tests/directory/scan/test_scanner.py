@@ -12,7 +12,7 @@ import pytest
 
 from simpleindex.archives.examination.limits import ExaminationOverrun, NotExamined
 from simpleindex.archives.examination.process import UnexpectedError
-from simpleindex.archives.inspect import examine
+from simpleindex.archives.inspect import inspect_distribution
 from simpleindex.core.model import Status
 from simpleindex.core.names import LEDGER, ProjectName, parse_project_name
 from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -464,7 +464,7 @@ def test_what_changed_its_ctime_while_it_was_read_is_in_doubt(
     opened = Stamp.of(path.stat())
 
     def examine_late(file: Any, name: Any) -> Any:
-        facts = examine(file, name)
+        facts = inspect_distribution(file, name)
         path.chmod(0o600)
         return facts
 
@@ -607,7 +607,7 @@ def test_a_file_that_changes_under_the_reader_is_not_listed(
     else:
 
         def examine_changing(file: Any, name: Any) -> Any:
-            facts = examine(file, name)
+            facts = inspect_distribution(file, name)
             change()
             return facts
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.directory.watch.method import WatchMethod, WatchMode, choose, network_filesystem
+from simpleindex.directory.watch.method import WatchMethod, WatchMode, choose_watch_method, network_filesystem
 
 
 def mountinfo(*mounts: tuple[int, int, str, str], optional: str = "shared:1 ") -> str:
@@ -154,4 +154,4 @@ def test_the_choice(
     mode: WatchMode, filesystem: str | None, unavailable: str | None, expected: WatchMethod
 ) -> None:
     """Events where they can be had and trusted or are insisted on, else polling; and the log says why."""
-    assert choose(mode, interval=2.5, filesystem=filesystem, unavailable=unavailable) == expected
+    assert choose_watch_method(mode, interval=2.5, filesystem=filesystem, unavailable=unavailable) == expected

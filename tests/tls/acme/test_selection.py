@@ -16,7 +16,7 @@ from OpenSSL import SSL
 
 from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.alpn import select_protocol
-from simpleindex.tls.acme.challenge_certificates import PROTOCOL, make_challenge_certificates
+from simpleindex.tls.acme.challenge_certificates import TLS_ALPN_PROTOCOL, make_challenge_certificates
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.certificates import CertificateOrigin, ServerCertificate
 from simpleindex.tls.contexts import HTTP, certificate_context
@@ -82,7 +82,7 @@ def opened_files() -> Iterator[list[str]]:
 
 
 protocols = st.lists(
-    st.sampled_from([PROTOCOL, HTTP, b"h2", b"acme-tls/1.0"]) | st.binary(min_size=1, max_size=255),
+    st.sampled_from([TLS_ALPN_PROTOCOL, HTTP, b"h2", b"acme-tls/1.0"]) | st.binary(min_size=1, max_size=255),
     max_size=6,
 )
 server_names = (
@@ -102,12 +102,12 @@ server_names = (
 
 
 @given(protocols, server_names)
-@example([PROTOCOL], NAME.encode())
-@example([PROTOCOL], b"broken.example.org")
-@example([PROTOCOL], b"empty.example.org")
-@example([PROTOCOL], b"text.example.org")
-@example([PROTOCOL], b"link.example.org")
-@example([PROTOCOL], b"../../status.json")
+@example([TLS_ALPN_PROTOCOL], NAME.encode())
+@example([TLS_ALPN_PROTOCOL], b"broken.example.org")
+@example([TLS_ALPN_PROTOCOL], b"empty.example.org")
+@example([TLS_ALPN_PROTOCOL], b"text.example.org")
+@example([TLS_ALPN_PROTOCOL], b"link.example.org")
+@example([TLS_ALPN_PROTOCOL], b"../../status.json")
 def test_nothing_but_a_protocol_or_a_refusal(
     state: AcmeState, offered: list[bytes], server_name: bytes | None
 ) -> None:
@@ -122,9 +122,9 @@ def test_nothing_but_a_protocol_or_a_refusal(
     challenges = state.home / "challenges" / "tls-alpn-01"
     assert all(os.path.dirname(path) == str(challenges) for path in paths)
     assert all(os.path.normpath(path) == path for path in paths)
-    if offered == [PROTOCOL]:
+    if offered == [TLS_ALPN_PROTOCOL]:
         is_open = (server_name or b"").lower().rstrip(b".") == NAME.encode()
-        assert selected == (PROTOCOL if is_open else None)
+        assert selected == (TLS_ALPN_PROTOCOL if is_open else None)
         assert bool(greeting.used) is is_open
     else:
         assert selected == (HTTP if HTTP in offered else None)
@@ -146,7 +146,7 @@ def test_a_handshake_ends_in_the_challenges_certificate_or_in_an_alert(
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     client.minimum_version = client.maximum_version = version
-    client.set_alpn_protocols([PROTOCOL.decode()])
+    client.set_alpn_protocols([TLS_ALPN_PROTOCOL.decode()])
     if name == NAME:
         handshake = shake(lambda: SSL.Connection(context, None), client, name)
         handshake.leaf.extensions.get_extension_for_oid(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31"))

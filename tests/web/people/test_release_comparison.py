@@ -12,8 +12,8 @@ from simpleindex.web.people.project.release_comparison import (
     compare_requirements,
     is_metadata,
     pair_of,
-    plain_path,
     requirements_of,
+    versionless_path,
 )
 
 
@@ -66,7 +66,7 @@ def test_two_files_of_one_kind(names: list[str], pair: tuple[str, str] | None) -
     ],
 )
 def test_paths_lose_their_version(path: str, filename: str, plain: str) -> None:
-    assert plain_path(path, file(filename)) == plain
+    assert versionless_path(path, file(filename)) == plain
 
 
 def test_members_are_added_removed_and_changed() -> None:

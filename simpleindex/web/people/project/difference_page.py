@@ -18,8 +18,8 @@ from simpleindex.web.people.project.release_comparison import (
     compare_requirements,
     is_metadata,
     pair_of,
-    plain_path,
     requirements_of,
+    versionless_path,
 )
 from simpleindex.web.people.renderer import PageContent
 
@@ -155,12 +155,12 @@ class DifferencePage:
 
 
 def _metadata_paths(file: File, listed: MemberList) -> Iterable[str]:
-    return (plain_path(each.path, file) for each in listed.members if is_metadata(each.path))
+    return (versionless_path(each.path, file) for each in listed.members if is_metadata(each.path))
 
 
 def _paths(file: File, listed: MemberList, chosen: Sequence[str]) -> dict[str, str]:
     """Return the members of chosen plain paths that are small enough to be compared, metadata first."""
-    members = {plain_path(each.path, file): each for each in listed.members}
+    members = {versionless_path(each.path, file): each for each in listed.members}
     small = [
         path
         for path in dict.fromkeys(chosen)

@@ -70,8 +70,8 @@ def compare_members(
         older: A file and its members.
         newer: Another file and its members.
     """
-    before = {plain_path(member.path, older[0]): member for member in older[1]}
-    after = {plain_path(member.path, newer[0]): member for member in newer[1]}
+    before = {versionless_path(member.path, older[0]): member for member in older[1]}
+    after = {versionless_path(member.path, newer[0]): member for member in newer[1]}
     common = before.keys() & after.keys()
     changed = {
         path
@@ -86,7 +86,7 @@ def compare_members(
     )
 
 
-def plain_path(path: str, file: File) -> str:
+def versionless_path(path: str, file: File) -> str:
     """Return a member's path with ``*`` in place of the version in its first segment."""
     top, slash, rest = path.partition("/")
     stem = re.match(r"([A-Za-z0-9._]+)-[^-/]+?((?:\.dist-info|\.data)?)\Z", top)
