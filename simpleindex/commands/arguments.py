@@ -19,7 +19,7 @@ from simpleindex.records.start_check import condition_of, initialize_records
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _NAME_THE_STATE: Final = "Name the server's configuration with SIMPLEINDEX_CONFIG=FILE or --config FILE, or its state directory with --state DIR."
 
@@ -71,6 +71,21 @@ def add_path_options(parser: argparse.ArgumentParser, names: Sequence[str] = ("s
         parser.add_argument(f"--{name}", metavar=metavars.get(name, "FILE"), help=helps[name])
         if name == "state":
             add_path_options(parser, ["records"])
+
+
+def add_index_options(
+    add_argument: Callable[..., object], *, index: str, login: str = "holds a token (or SIMPLEINDEX_TOKEN)"
+) -> None:
+    """Add the options by which a command reaches a running index: its URL, its CA certificate, and a token.
+
+    Args:
+        add_argument: That of the parser, or of a group in it.
+        index: The help for the URL.
+        login: The help for the file with the token.
+    """
+    add_argument("--index-url", metavar="URL", help=index)
+    add_argument("--cert", metavar="FILE", help="trust this CA certificate too")
+    add_argument("--token-file", metavar="FILE", help=login)
 
 
 def command_paths(arguments: argparse.Namespace) -> CommandPaths:

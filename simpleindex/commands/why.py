@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from simpleindex.commands.arguments import Parser
+from simpleindex.commands.arguments import Parser, add_index_options
 from simpleindex.commands.local_index import local_ca, local_settings, local_url
 from simpleindex.commands.remote import Remote
 from simpleindex.core import bounds
@@ -30,16 +30,10 @@ def why(words: list[str]) -> int:
     parser.add_argument("version", metavar="VERSION", nargs="?", help="of it")
     parser.add_argument("--view", metavar="NAME", help="in this view instead of the index at the root")
     parser.add_argument("--json", action="store_true", help="as JSON, for programs")
-    parser.add_argument(
-        "--index-url",
-        metavar="URL",
-        help="the index, such as https://host/simple/ [default: the server's own on this machine, by its --config]",
-    )
-    parser.add_argument("--cert", metavar="FILE", help="trust this CA certificate too")
-    parser.add_argument(
-        "--token-file",
-        metavar="FILE",
-        help="holds a token, for what not everybody may read (or SIMPLEINDEX_TOKEN)",
+    add_index_options(
+        parser.add_argument,
+        index="the index, such as https://host/simple/ [default: the server's own on this machine, by its --config]",
+        login="holds a token, for what not everybody may read (or SIMPLEINDEX_TOKEN)",
     )
     parser.add_argument("--config", metavar="FILE", help="the server's configuration file, to find it by")
     given = parser.parse_args(words)

@@ -289,7 +289,7 @@ def test_given_to_the_later_user(place: Place, monkeypatch: pytest.MonkeyPatch) 
         "fchown",
         lambda fd, uid, gid: given.append((Path(os.readlink(f"/proc/self/fd/{fd}")).name, uid, gid)),
     )
-    monkeypatch.setattr(private_ca, "hindrance", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(private_ca, "why_unreadable", lambda *_args, **_kwargs: None)
     place.ensure(owner=(7, None))
     assert given == [
         (name, 7, -1)
@@ -313,7 +313,7 @@ def test_what_the_later_user_cannot_do_is_said(place: Place, monkeypatch: pytest
         asked.append((uid, gid, path, write))
         return "Alas." if write else None
 
-    monkeypatch.setattr(private_ca, "hindrance", told)
+    monkeypatch.setattr(private_ca, "why_unreadable", told)
     ca = place.ensure(owner=(7, 70))
     assert ca is not None
     assert ca.warnings == (f"{place.server} will be renewed at restarts only: Alas.",)

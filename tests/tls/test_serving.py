@@ -348,10 +348,10 @@ def test_unreadable_after_the_drop_of_privileges(server: Server, monkeypatch: py
         asked.append((uid, gid, path.name))
         return "Alas." if path.name == "host.pem" else None
 
-    monkeypatch.setattr(serving, "hindrance", told)
+    monkeypatch.setattr(serving, "why_unreadable", told)
     assert server.refusal(uid=7) == "Alas."
     assert asked == [(7, None, "fullchain.pem"), (7, None, "privkey.pem"), (7, None, "host.pem")]
-    monkeypatch.setattr(serving, "hindrance", lambda *_arguments: None)
+    monkeypatch.setattr(serving, "why_unreadable", lambda *_arguments: None)
     server.certificates.load(uid=7)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urljoin
 
 from packaging.markers import default_environment
 
+from simpleindex.commands.arguments import add_index_options
 from simpleindex.commands.cache.choose_files import choose_files
 from simpleindex.commands.cache.lock_file import InvalidLockFile
 from simpleindex.commands.cache.platforms import supported_tags
@@ -69,13 +70,9 @@ def add_warm(commands: argparse._SubParsersAction[Any]) -> None:
         help="for this platform, as wheels name it: manylinux_2_28_x86_64, win_amd64; may be repeated [default: this one]",
     )
     warm.add_argument("--all", action="store_true", help="every file of each version")
-    warm.add_argument(
-        "--index-url",
-        metavar="URL",
-        help="the index [default: the server's own on this machine, by its --config]",
+    add_index_options(
+        warm.add_argument, index="the index [default: the server's own on this machine, by its --config]"
     )
-    warm.add_argument("--cert", metavar="FILE", help="trust this CA certificate too")
-    warm.add_argument("--token-file", metavar="FILE", help="holds a token (or SIMPLEINDEX_TOKEN)")
     warm.add_argument("--config", metavar="FILE", help="the server's configuration file, to find it by")
     warm.set_defaults(run=run_warm)
 

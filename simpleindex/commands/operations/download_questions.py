@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from simpleindex.commands.arguments import Parser, add_path_options, command_paths, require_readable_state
+from simpleindex.commands.arguments import (
+    Parser,
+    add_index_options,
+    add_path_options,
+    command_paths,
+    require_readable_state,
+)
 from simpleindex.commands.remote import Remote
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, InvalidQuestion, RefusedStart
@@ -49,12 +55,10 @@ def question_parser(prog: str, description: str, since: str) -> Parser:
         "--limit", metavar="ROWS", help="at most so many rows, 0 for all [default: 50; --json: 0]"
     )
     parser.add_argument("--json", action="store_true", help="as JSON, for programs")
-    parser.add_argument("--index-url", metavar="URL", help="ask this index, such as https://host/simple/")
-    parser.add_argument("--cert", metavar="FILE", help="trust this CA certificate too")
-    parser.add_argument(
-        "--token-file",
-        metavar="FILE",
-        help="holds a token with the right audit, for users and private projects (or SIMPLEINDEX_TOKEN)",
+    add_index_options(
+        parser.add_argument,
+        index="ask this index, such as https://host/simple/",
+        login="holds a token with the right audit, for users and private projects (or SIMPLEINDEX_TOKEN)",
     )
     add_path_options(parser)
     return parser

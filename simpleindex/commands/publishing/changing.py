@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.commands.arguments import Parser, who
+from simpleindex.commands.arguments import Parser, add_index_options, who
 from simpleindex.commands.remote import Remote
 from simpleindex.config.resolution import resolve
 from simpleindex.core.audit_entry import AuditEntry
@@ -122,10 +122,10 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
         )
     if command not in _LOCAL_ONLY:
         there = parser.add_argument_group("or over HTTPS")
-        there.add_argument("--index-url", metavar="URL", help="the index, such as https://host/simple/")
-        there.add_argument("--cert", metavar="FILE", help="trust this CA certificate too")
-        there.add_argument(
-            "--token-file", metavar="FILE", help="holds the token (default: the variable SIMPLEINDEX_TOKEN)"
+        add_index_options(
+            there.add_argument,
+            index="the index, such as https://host/simple/",
+            login="holds the token (default: the variable SIMPLEINDEX_TOKEN)",
         )
     return parser.parse_args(words)
 

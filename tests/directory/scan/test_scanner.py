@@ -228,7 +228,7 @@ def test_a_file_that_failed_in_passing_is_read_again(
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("simpleindex.archives.examination.judgements.examine", examine_failing)
+        patch.setattr("simpleindex.archives.examination.judgements.inspect_distribution", examine_failing)
         snapshot = shop.look()
     assert "Input/output error" in withheld(snapshot)[path.name]
     assert snapshot.young
@@ -468,7 +468,7 @@ def test_what_changed_its_ctime_while_it_was_read_is_in_doubt(
         path.chmod(0o600)
         return facts
 
-    monkeypatch.setattr("simpleindex.archives.examination.judgements.examine", examine_late)
+    monkeypatch.setattr("simpleindex.archives.examination.judgements.inspect_distribution", examine_late)
     snapshot = shop.look()
     assert snapshot.known[f"acme/{WHEEL}"].stamp == opened
     monkeypatch.undo()
@@ -611,7 +611,9 @@ def test_a_file_that_changes_under_the_reader_is_not_listed(
             change()
             return facts
 
-        monkeypatch.setattr("simpleindex.archives.examination.judgements.examine", examine_changing)
+        monkeypatch.setattr(
+            "simpleindex.archives.examination.judgements.inspect_distribution", examine_changing
+        )
     snapshot = shop.look()
     if when == "while" and how in {"replaced", "deleted"}:
         # What was opened is what was read; the next look sees another state.
