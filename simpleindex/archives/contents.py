@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.compression import is_compressed, unpacked
 from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.tar import REGULAR, TarStream, headers, pass_over
-from simpleindex.archives.zip import (
-    DEFLATED,
-    check_readable,
-    find_directory,
-    members,
-    misplaced,
-    read_exactly,
-    read_local_header,
-)
+from simpleindex.archives.zip import find_directory, members, read_exactly
+from simpleindex.archives.zip_members import DEFLATED, check_readable, misplaced, read_local_header
 from simpleindex.core import bounds
 from simpleindex.core.names import distribution_suffix
 from simpleindex.core.text import shown

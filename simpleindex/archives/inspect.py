@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.tar import read_tar
-from simpleindex.archives.zip import MemberSpan, data_start, find_directory, members, unpack
+from simpleindex.archives.zip import find_directory, members
+from simpleindex.archives.zip_members import MemberSpan, data_start, unpack
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.files import Sidecar

@@ -28,7 +28,8 @@ from simpleindex.archives.wheel_metadata import (
     judge_wheel_file,
 )
 from simpleindex.archives.wheel_record import is_listed, judge_owed_digest, judge_record
-from simpleindex.archives.zip import MemberSpan, data_start, members, read_local_header
+from simpleindex.archives.zip import members
+from simpleindex.archives.zip_members import MemberSpan, data_start, read_local_header
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata, read_details, read_metadata, states
 from simpleindex.core.names import Kind, distribution_suffix

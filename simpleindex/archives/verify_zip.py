@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import Paths, plain_path, shown_path
 from simpleindex.archives.tar import is_header
-from simpleindex.archives.zip import (
+from simpleindex.archives.zip import extra_fields, extra_kinds, find_directory, members, read_exactly
+from simpleindex.archives.zip_members import (
     DEFLATED,
     STORED,
     MemberSpan,
     check_readable,
-    extra_fields,
-    extra_kinds,
-    find_directory,
     long_sizes,
-    members,
     misplaced,
-    read_exactly,
     read_local_header,
 )
 

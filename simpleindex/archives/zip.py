@@ -9,15 +9,13 @@ Everything is read by a function with the order of :func:`os.pread`: ``pread(len
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.errors import BrokenArchive, CutOff
-from simpleindex.core.metadata import MAXIMUM_SIZE
-from simpleindex.core.text import shown
+from simpleindex.archives.paths import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,21 +26,16 @@ Pread = Callable[[int, int], bytes]
 MAXIMUM_DIRECTORY: Final = 32 * 1024 * 1024
 """Bytes; a central directory beyond it (some 300,000 members) is not read."""
 
-STORED: Final = 0
-DEFLATED: Final = 8
+LOCAL_HEADER: Final = Struct("<4s5H3L2H")
+LOCAL_SIGNATURE: Final = b"PK\x03\x04"
 
 _END: Final = Struct("<4s4H2LH")
 _LOCATOR: Final = Struct("<4sLQL")
 _END_64: Final = Struct("<4sQ2H2L4Q")
 _ENTRY: Final = Struct("<4s6H3L5H2L")
-_LOCAL: Final = Struct("<4s5H3L2H")
 _EXTRA: Final = Struct("<2H")
 _LONG: Final = Struct("<Q")
 _END_SIGNATURE: Final = b"PK\x05\x06"
-_LOCAL_SIGNATURE: Final = b"PK\x03\x04"
-
-# Encrypted; compressed patched data; strong encryption; masked local header (APPNOTE.TXT 4.4.4).
-_UNREADABLE: Final = 0x0001 | 0x0020 | 0x0040 | 0x2000
 
 _CHUNK: Final = 1024 * 1024
 _LONGEST_ENTRY: Final = _ENTRY.size + 3 * 0xFFFF
@@ -75,21 +68,6 @@ class ZipMember:
     size: int
     header_offset: int
     extra: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class MemberSpan:
-    """Where a member's data lie in the file.
-
-    Attributes:
-        offset: Of the data themselves, after the local header; bytes.
-        stored_size: As it lies there; bytes.
-        method: 0 stored, 8 deflated.
-    """
-
-    offset: int
-    stored_size: int
-    method: int
 
 
 def find_directory(pread: Pread, size: int) -> ZipDirectory:
@@ -137,96 +115,11 @@ def members(pread: Pread, directory: ZipDirectory) -> Iterator[ZipMember]:
             offset, left = offset + len(piece), left - len(piece)
         member, at = _entry(buffer, at)
         count += 1
-        if member.header_offset + _LOCAL.size + member.stored_size > directory.offset:
-            raise BrokenArchive(f"its member {_shown(member.path)} lies outside of the archive")
+        if member.header_offset + LOCAL_HEADER.size + member.stored_size > directory.offset:
+            raise BrokenArchive(f"its member {shown_path(member.path)} lies outside of the archive")
         yield member
     if count % 0x10000 != directory.entries:
         raise BrokenArchive("its zip directory has not as many entries as its end record says")
-
-
-def data_start(pread: Pread, member: ZipMember, directory: ZipDirectory) -> MemberSpan:
-    """Find where a member's data begin, if they can be served.
-
-    Raises:
-        BrokenArchive: They are too large, encrypted, compressed in an unusual way, or not where they should be.
-    """
-    check_readable(member)
-    if max(member.size, member.stored_size) > MAXIMUM_SIZE:
-        raise BrokenArchive(f"its {_shown(member.path)} is larger than {MAXIMUM_SIZE >> 20} MiB")
-    local, data_offset = read_local_header(pread, member, directory)
-    if local.path != member.path or data_offset + member.stored_size > directory.offset:
-        raise misplaced(member)
-    return MemberSpan(data_offset, member.stored_size, member.method)
-
-
-def check_readable(member: ZipMember) -> None:
-    """Judge whether every installer can unpack a member.
-
-    Raises:
-        BrokenArchive: It is encrypted, or compressed in an unusual way.
-    """
-    if member.flags & _UNREADABLE:
-        raise BrokenArchive(f"its {_shown(member.path)} is encrypted")
-    if member.method not in {STORED, DEFLATED}:
-        raise BrokenArchive(
-            f"its {_shown(member.path)} is compressed by method {member.method}, not deflated"
-        )
-
-
-def read_local_header(pread: Pread, member: ZipMember, directory: ZipDirectory) -> tuple[ZipMember, int]:
-    """Read what the header before a member's data says of it, and where they begin.
-
-    Raises:
-        BrokenArchive: There is none, or it reaches into the directory.
-    """
-    fixed = read_exactly(pread, _LOCAL.size, member.header_offset)
-    # fmt: off
-    (
-        signature, _, flags, method, _, _, crc, stored_size, size, path_length, extra_length,
-    ) = _LOCAL.unpack(fixed)
-    # fmt: on
-    path_offset = member.header_offset + _LOCAL.size
-    data_offset = path_offset + path_length + extra_length
-    if signature != _LOCAL_SIGNATURE or data_offset > directory.offset:
-        raise misplaced(member)
-    rest = read_exactly(pread, path_length + extra_length, path_offset)
-    path, extra = rest[:path_length], rest[path_length:]
-    return ZipMember(path, flags, method, crc, stored_size, size, member.header_offset, extra), data_offset
-
-
-def long_sizes(local: ZipMember) -> tuple[int, int]:
-    """Return the stored size and the size in a local header, wherever in it they are.
-
-    Raises:
-        BrokenArchive: They should be in a zip64 extra field, which is missing.
-    """
-    size, stored_size = _long((local.size, local.stored_size), local.extra)
-    return stored_size, size
-
-
-def misplaced(member: ZipMember) -> BrokenArchive:
-    """Say that a member's header does not lie where the directory says, or is another's."""
-    return BrokenArchive(f"its {_shown(member.path)} is not where the zip directory says")
-
-
-def unpack(pread: Pread, place: MemberSpan, size: int) -> bytes:
-    """Read a member's data, never making more than ``size`` bytes and one.
-
-    Raises:
-        BrokenArchive: The data are damaged, or not of that size.
-    """
-    data = read_exactly(pread, place.stored_size, place.offset)
-    if place.method == DEFLATED:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            data = inflater.decompress(data, size + 1)
-        except zlib.error as error:
-            raise BrokenArchive("its metadata are damaged") from error
-        if not inflater.eof:
-            raise BrokenArchive("its metadata do not end where they should")
-    if len(data) != size:
-        raise BrokenArchive("its metadata have another size than was stated")
-    return data
 
 
 def read_exactly(pread: Pread, length: int, offset: int) -> bytes:
@@ -286,14 +179,14 @@ def _entry(buffer: bytes, at: int) -> tuple[ZipMember, int]:
         raise BrokenArchive("its zip directory is damaged")
     numbers = (size, stored_size, offset)
     if 0xFFFFFFFF in numbers:
-        size, stored_size, offset = _long(numbers, buffer[extra_at : extra_at + extra_length])
+        size, stored_size, offset = long_numbers(numbers, buffer[extra_at : extra_at + extra_length])
     return ZipMember(
         path, flags, method, crc, stored_size, size, offset, buffer[extra_at : extra_at + extra_length]
     ), end
 
 
-def _long(numbers: tuple[int, ...], extra: bytes) -> Iterator[int]:
-    """Replace those numbers that did not fit into 32 bits by those of the zip64 extra field."""
+def long_numbers(numbers: tuple[int, ...], extra: bytes) -> Iterator[int]:
+    """Yield the numbers, with those that did not fit into 32 bits replaced by those of the zip64 extra field (APPNOTE.TXT 4.5.3)."""
     longs = _longs(extra)
     for number in numbers:
         replaced = next(longs, None) if number == 0xFFFFFFFF else number
@@ -347,11 +240,7 @@ def _is_directory(pread: Pread, offset: int, length: int, end: int) -> bool:
 
 
 def _without_end(pread: Pread) -> BrokenArchive:
-    head = pread(len(_LOCAL_SIGNATURE), 0)
-    if _LOCAL_SIGNATURE.startswith(head):
+    head = pread(len(LOCAL_SIGNATURE), 0)
+    if LOCAL_SIGNATURE.startswith(head):
         return CutOff()
     return BrokenArchive("it is not a zip archive")
-
-
-def _shown(path: bytes) -> str:
-    return shown(path.decode("utf-8", "backslashreplace"))

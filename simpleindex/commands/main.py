@@ -105,7 +105,7 @@ _COMMANDS: Final = {
     "log": "operations.log:log",
     "certificates": "operations.certificates:certificates",
     "records": "operations.records:records",
-    "docs": "documents:docs",
+    "docs": "guides:docs",
     "yank": "publishing.changing:yank",
     "unyank": "publishing.changing:unyank",
     "status": "publishing.changing:status",

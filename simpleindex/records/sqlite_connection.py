@@ -21,7 +21,6 @@ T = TypeVar("T")
 _VERSION: Final = 1
 """Raised with every change to the schema, which must then say how older ones are brought up to it."""
 
-
 _SCHEMA: Final = (
     """
     CREATE TABLE tokens (
@@ -33,7 +32,6 @@ _SCHEMA: Final = (
     "CREATE TABLE owners (project TEXT NOT NULL PRIMARY KEY, user TEXT NOT NULL, since INTEGER NOT NULL)",
     f"PRAGMA user_version = {_VERSION}",
 )
-
 
 _ADDED: Final = (
     """
@@ -53,10 +51,8 @@ _ADDED: Final = (
 """Tables that later releases added; an older release ignores them. The first change that finds one missing makes it; until
 then it counts as empty."""
 
-
 CREATE_TABLES: Final = (*(statement for statement in _SCHEMA if "CREATE" in statement), *_ADDED)
 """Makes every table of a new database."""
-
 
 _RETRY_SECONDS: Final = 0.01
 """Between two tries at what another process is doing as well."""

@@ -17,15 +17,12 @@ ServerKey: TypeAlias = (
     ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 )
 
-
 # Up to the next five hyphens, which no block has in it: many beginnings without an end are read once.
 # A label is of any printable characters, and hyphens between them (RFC 7468 section 3): "X9.42 DH PARAMETERS".
 _BLOCK: Final = re.compile(rb"-----BEGIN ((?:[ -,.-~]|-(?!----))*+)-----(?:[^-]|-(?!----))++-----END \1-----")
 
-
 _CERTIFICATES: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "X.509 CERTIFICATE"})
 """The last two are what older programs write (RFC 7468 section 5.1)."""
-
 
 _KEYS: Final = frozenset(
     {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "DSA PRIVATE KEY"}

@@ -13,15 +13,8 @@ import pytest
 
 from simpleindex.archives import zip as zips
 from simpleindex.archives.errors import BrokenArchive, CutOff
-from simpleindex.archives.zip import (
-    MemberSpan,
-    ZipMember,
-    data_start,
-    find_directory,
-    members,
-    read_exactly,
-    unpack,
-)
+from simpleindex.archives.zip import ZipMember, find_directory, members, read_exactly
+from simpleindex.archives.zip_members import DEFLATED, STORED, MemberSpan, data_start, unpack
 
 if TYPE_CHECKING:
     from simpleindex.archives.zip import Pread
@@ -297,11 +290,11 @@ def deflated(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("data", "method", "size", "sentence"),
     [
-        (b"abc", zips.STORED, 4, "its metadata have another size"),
-        (deflated(b"abc"), zips.DEFLATED, 4, "its metadata have another size"),
-        (deflated(b"abc")[:-1], zips.DEFLATED, 3, "its metadata do not end where they should"),
-        (deflated(b"abc" * 1000), zips.DEFLATED, 3, "its metadata do not end where they should"),
-        (b"\xff\xff", zips.DEFLATED, 3, "its metadata are damaged"),
+        (b"abc", STORED, 4, "its metadata have another size"),
+        (deflated(b"abc"), DEFLATED, 4, "its metadata have another size"),
+        (deflated(b"abc")[:-1], DEFLATED, 3, "its metadata do not end where they should"),
+        (deflated(b"abc" * 1000), DEFLATED, 3, "its metadata do not end where they should"),
+        (b"\xff\xff", DEFLATED, 3, "its metadata are damaged"),
     ],
 )
 def test_damaged_data_are_refused(data: bytes, method: int, size: int, sentence: str) -> None:
@@ -316,7 +309,7 @@ def test_a_bomb_is_unpacked_no_further_than_its_size() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(BrokenArchive):
-            unpack(pread_of(data), MemberSpan(0, len(data), zips.DEFLATED), 1024)
+            unpack(pread_of(data), MemberSpan(0, len(data), DEFLATED), 1024)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
