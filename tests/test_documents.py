@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from simpleindex.commands.main import USAGE
 from simpleindex.config.options import OPTIONS
 from tests import file_guide
+from tests.fixtures.tables import for_each
 
 PROJECT = Path(__file__).parent.parent
 PACKAGE = PROJECT / "simpleindex"
@@ -43,14 +42,14 @@ def name_of(path: Path) -> str:
     return path.relative_to(PROJECT).as_posix()
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@for_each("path", DOCUMENTS, ids=name_of)
 def test_every_link_leads_to_a_file(path: Path) -> None:
     """Relative to the document, as on the repository's pages."""
     links = [link for link in _LINK.findall(path.read_text("utf-8")) if "://" not in link]
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@for_each("path", DOCUMENTS, ids=name_of)
 def test_every_file_that_is_named_exists(path: Path) -> None:
     """``web/files.py`` is below the package, ``tests/...`` below the project."""
     named = [
@@ -73,7 +72,7 @@ def test_every_citation_of_a_document_resolves() -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@for_each("path", DOCUMENTS, ids=name_of)
 def test_every_command_exists(path: Path) -> None:
     """A sub-command in a document is one that the program lists."""
     known = set(re.findall(r"^  ([a-z-]+)", USAGE, re.MULTILINE)) | {"unyank", "docs"}
@@ -88,7 +87,7 @@ def test_every_command_exists(path: Path) -> None:
     assert commands - known == set()
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@for_each("path", DOCUMENTS, ids=name_of)
 def test_every_option_of_the_server_exists(path: Path) -> None:
     """On a line that starts the server."""
     known = {option.name for option in OPTIONS}

@@ -7,9 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 import simpleindex
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -286,7 +285,7 @@ def test_only_programs_import_the_global_reactor() -> None:
     assert programs == {"commands.reactor_thread", "service.workers.worker", "tap"}
 
 
-@pytest.mark.parametrize("room", [name for name in ROOMS if (HOUSE / name).is_dir()])
+@for_each("room", [name for name in ROOMS if (HOUSE / name).is_dir()])
 def test_tests_lie_in_rooms_of_the_same_name(room: str) -> None:
     """Who looks for the tests of a room finds them."""
     assert list((Path(__file__).parent / room).glob("test_*.py"))

@@ -15,6 +15,7 @@ from simpleindex.access.identity import ANYONE, Action, Identity, UploadRules
 from simpleindex.access.rights import Access
 from simpleindex.access.rules import WHO_WORDS, AccessRule, Principals
 from simpleindex.core.names import parse_project_name
+from tests.fixtures.tables import for_each
 
 SHIPPED = files("simpleindex").joinpath("deploy/access.toml").read_text("utf-8")
 SECRET = "sidx-" + "x" * 43
@@ -95,7 +96,7 @@ def test_a_file_that_says_nothing_is_still_a_file() -> None:
 RULE = b'[[rule]]\nprojects = ["acme"]\n'
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content", "sentence"),
     [
         (b"", "is empty"),

@@ -13,6 +13,7 @@ from simpleindex.access.htpasswd import (
     with_password,
     without_user,
 )
+from tests.fixtures.tables import for_each
 
 BCRYPT_END = "N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 BCRYPT = f"$2b$12${BCRYPT_END}"
@@ -47,7 +48,7 @@ def test_good_hashes(hash_: str) -> None:
     assert one(hash_) == ""
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("hash_", "reason"),
     [
         (f"$2b$09${BCRYPT_END}", "bcrypt cost 9 is too weak"),

@@ -14,6 +14,7 @@ from simpleindex.directory.project_file import parse_project_file
 from simpleindex.policy.deny_list import parse_deny_list
 from simpleindex.publishing.project_file_edits import with_yank
 from simpleindex.views.sources_file import parse_sources
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +38,9 @@ FILES: dict[str, tuple[Callable[[bytes], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "mark"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["unix", "windows"])
+@for_each("name", FILES)
+@for_each("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "mark"])
+@for_each("end", ["\n", "\r\n"], ids=["unix", "windows"])
 def test_marks_and_line_ends(name: str, mark: bytes, end: str) -> None:
     """They change nothing of what is said."""
     parse, text = FILES[name]

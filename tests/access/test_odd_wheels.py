@@ -7,7 +7,6 @@ from dataclasses import replace
 from importlib.resources import files
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.core.names import parse_distribution_name
 from tests.end_to_end.odd_wheels import FEATURES, FILENAME, Blueprint, Feature
+from tests.fixtures.tables import for_each
 
 DOCUMENT = files("simpleindex").joinpath("docs/uploads.md").read_text("utf-8")
 
@@ -29,7 +29,7 @@ def refusal(data: bytes) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: f"{feature.layer}-{feature.name}")
+@for_each("feature", FEATURES, ids=lambda feature: f"{feature.layer}-{feature.name}")
 def test_each_oddity(feature: Feature) -> None:
     """What installs is taken, what does not is refused, and every difference is in the documents."""
     why = refusal(feature.build())

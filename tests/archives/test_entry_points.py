@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from simpleindex.archives.entry_points import judge_reference, judge_script_name, read_entry_points
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core import bounds
+from tests.fixtures.tables import for_each
 
 Groups = dict[str, dict[str, str]]
 
@@ -90,7 +91,7 @@ def test_what_tools_write_is_taken(text: str) -> None:
     assert found == as_configparser_reads(text) == as_pip_reads(text)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "good"),
     [
         *[
@@ -113,7 +114,7 @@ def test_names_of_scripts(name: str, good: bool) -> None:
             judge_script_name(name)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("reference", "good"),
     [
         *[

@@ -49,9 +49,11 @@ from simpleindex.directory.scan.scanner import Scanner
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.upstreams.fetching.wheel_examiner import WheelParts
 from tests.fixtures.deferreds import error, result
+from tests.fixtures.depth import THOROUGH
 from tests.fixtures.distributions import add_wheel, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.log import CapturedLog, log_with
+from tests.fixtures.tables import for_each
 from tests.fixtures.threads import InlineThreads
 from tests.fixtures.trees import FAR_NS
 
@@ -398,10 +400,9 @@ OVERRUNS: dict[str, tuple[str, tuple[Any, ...], str]] = {
 }
 
 
-@pytest.mark.parametrize("overrun", OVERRUNS)
-def test_overruns(overrun: str, bench: Bench) -> None:
+@for_each(("kind", "arguments", "sentence"), OVERRUNS.values(), ids=OVERRUNS)
+def test_overruns(kind: str, arguments: tuple[Any, ...], sentence: str, bench: Bench) -> None:
     """The file is refused with a sentence, its neighbours are unharmed, and the process is replaced."""
-    kind, arguments, sentence = OVERRUNS[overrun]
     bench.assert_works()
     before = bench.pool.pids
     first, outcome, last = bench.outcomes(
@@ -685,7 +686,7 @@ def test_honest_giants_pass(size: int, needed: float) -> None:
             + ".. |a30| replace:: x\n\n|a0|",
             "text/x-rst",
         ),
-    ],
+    ][: 3 if THOROUGH else 1],
 )
 def test_descriptions_that_take_for_ever(text: str, content_type: str, tmp_path: Path) -> None:
     """Each took a thread of the server, and the interpreter with it, for minutes or without end."""

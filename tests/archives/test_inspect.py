@@ -32,6 +32,7 @@ from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import Part, raw_zip, tar
 from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -329,8 +330,8 @@ PKG_INFOS: dict[str, tuple[bytes, str | None]] = {
 }
 
 
-@pytest.mark.parametrize("suffix", [".zip", ".tar.gz", ".tar"])
-@pytest.mark.parametrize("case", PKG_INFOS)
+@for_each("suffix", [".zip", ".tar.gz", ".tar"])
+@for_each("case", PKG_INFOS)
 def test_what_an_sdists_pkg_info_leaves_out_does_no_harm(suffix: str, case: str) -> None:
     """Installers build the sdist, and make metadata of that; only what contradicts the file name is another's."""
     info, requires_python = PKG_INFOS[case]

@@ -37,6 +37,7 @@ from tests.fixtures.archives import (
 )
 from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import metadata_text, sdist_bytes, sdist_name, wheel_bytes, wheel_name
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +105,7 @@ def test_zip64_members_are_taken() -> None:
     assert examined(out.getvalue()).metadata_version == "2.1"
 
 
-@pytest.mark.parametrize("at", range(0, len(GOOD), 7))
+@for_each("at", range(0, len(GOOD), 7))
 def test_a_wheel_that_is_damaged_anywhere_is_refused(at: int) -> None:
     """Except in times and modes, which nobody checks: there the contents stay as they are."""
     data = GOOD[:at] + bytes([GOOD[at] ^ 0xFF]) + GOOD[at + 1 :]
@@ -209,7 +210,7 @@ ZIPS: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", ZIPS)
+@for_each("case", ZIPS)
 def test_ambiguous_or_damaged_zips_are_refused(case: str) -> None:
     """Each with its sentence."""
     data, sentence = ZIPS[case]
@@ -404,7 +405,7 @@ def test_who_may_rename_a_wheel(rules: UploadRules, taken: bool) -> None:
             examine_strictly(file, name, rules)
 
 
-@pytest.mark.parametrize("case", WHEELS)
+@for_each("case", WHEELS)
 def test_what_a_wheel_says_of_itself_must_be_true(case: str) -> None:
     """Each with its sentence, or taken."""
     parts, sentence = WHEELS[case]

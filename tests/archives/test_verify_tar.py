@@ -17,6 +17,7 @@ from simpleindex.archives.verify import VerifiedMetadata, examine_strictly
 from simpleindex.core import bounds
 from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import entry, tar, tar_gz
+from tests.fixtures.tables import for_each
 
 SDIST = "acme-1.0.tar.gz"
 INFO = b"Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n"
@@ -164,7 +165,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@for_each("case", REFUSED)
 def test_ambiguous_or_damaged_tars_are_refused(case: str) -> None:
     """Each with its sentence."""
     data, sentence = REFUSED[case]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore import loaders
 from moto import mock_aws
 
 from tests.fixtures.bucket import BUCKET, BucketNode
@@ -13,6 +15,14 @@ from tests.fixtures.bucket import BUCKET, BucketNode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _descriptions_are_read_once() -> Iterator[None]:
+    """Let all sessions of boto3 share what they read from its files, which takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaders, "create_loader", cache(loaders.create_loader))
+        yield
 
 
 @pytest.fixture

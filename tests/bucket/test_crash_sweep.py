@@ -13,7 +13,7 @@ from simpleindex.core.model import Status
 from simpleindex.publishing.upload.archive_checks import UploadChecks
 from tests.fixtures.bucket import ACME, BucketNode
 from tests.fixtures.deferreds import result
-from tests.fixtures.depth import every
+from tests.fixtures.depth import part
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-STEP = every(3)
 """One in so many requests is one at which a node is killed."""
 
 WHEEL, SDIST = wheel_name(), sdist_name()
@@ -148,7 +147,7 @@ def test_killed_at_every_request(name: str, fresh: Callable[[], BucketNode]) -> 
     calls = Calls(node := fresh().begin())
     result(act(node))
     new = _served(fresh())
-    for number, request in [*enumerate(calls.names, 1)][::STEP]:
+    for number, request in part([*enumerate(calls.names, 1)], 7, name):
         point = f"killed at request {number}, {request}, of {calls.names}"
         _empty(fresh())
         prepare(fresh())

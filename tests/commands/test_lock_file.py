@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from simpleindex.commands.cache.lock_file import InvalidLockFile, parse_lock_file
 from simpleindex.commands.cache.requirements import ProjectRequirement
 from simpleindex.core.names import ProjectName
+from tests.fixtures.tables import for_each
 
 A, B = "a" * 64, "b" * 64
 ENVIRONMENT = {"python_version": "3.12", "sys_platform": "linux"}
@@ -198,7 +199,7 @@ type = "git"
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "expected", "skipped"),
     [
         (POETRY, (wanted("acme", "==1.0", A, B), wanted("private", "==2")), ["cloned comes from git"]),
@@ -215,8 +216,8 @@ type = "git"
     ],
     ids=["poetry", "old poetry", "pdm", "old pdm", "pipenv", "uv", "pylock"],
 )
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@for_each("end", ["\n", "\r\n"])
+@for_each("mark", ["", "\ufeff"])
 def test_lock_files(
     text: str, expected: tuple[ProjectRequirement, ...], skipped: list[str], end: str, mark: str
 ) -> None:

@@ -18,6 +18,7 @@ from simpleindex.commands.cache.requirements import (
 )
 from simpleindex.core.names import ProjectName
 from simpleindex.core.parsing.text_files import InvalidText, decode_requirements, decode_utf8
+from tests.fixtures.tables import for_each
 
 A = "a" * 64
 ENVIRONMENT = {"python_version": "3.12", "sys_platform": "linux"}
@@ -57,7 +58,7 @@ READ = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), READ)
+@for_each(("text", "expected"), READ)
 def test_what_is_read(text: str, expected: list[str]) -> None:
     """And nothing is said to be left out."""
     assert names(text) == expected
@@ -106,7 +107,7 @@ ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize("line", ELSEWHERE)
+@for_each("line", ELSEWHERE)
 def test_what_is_no_project_of_an_index(line: str) -> None:
     """It is left out and named, is no mistake, and the other lines are read."""
     found = parse_requirements(f"first\n{line}\nlast==2\n", ENVIRONMENT, VARIABLES)

@@ -10,6 +10,7 @@ from simpleindex.config.option import Option
 from simpleindex.config.options import OPTION_NAMES, OPTIONS
 from simpleindex.config.settings import Settings
 from simpleindex.core.text import nearest
+from tests.fixtures.tables import for_each
 
 
 def test_the_table_and_the_settings_agree() -> None:
@@ -18,7 +19,7 @@ def test_the_table_and_the_settings_agree() -> None:
     assert fields == [*(option.field for option in OPTIONS), "bucket", "defaulted_http"]
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=OPTION_NAMES)
+@for_each("option", OPTIONS, ids=OPTION_NAMES)
 def test_every_option_explains_itself(option: Option) -> None:
     """--help has a whole sentence for each, and a default for each that takes a value."""
     assert option.help.endswith(".")

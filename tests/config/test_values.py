@@ -31,6 +31,7 @@ from simpleindex.config.values import (
     to_workers,
 )
 from simpleindex.core.errors import InvalidSetting
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ NOT_BYTES = "is not a number of bytes such as 67108864 or '64M' (K, M, G or T)"
 NOT_NETWORK = "is not an address or a network such as '192.0.2.0/24' or '::1'"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("reader", "text", "value"),
     [
         (to_flag, "1", True),
@@ -120,7 +121,7 @@ def test_values(reader: Callable[[str], Any], text: str, value: object) -> None:
     assert reader(text) == value
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("reader", "text", "reason"),
     [
         (to_flag, "yess", "is none of 1, true, yes, on, 0, false, no, off; did you mean 'yes'?"),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.addresses import client_address, counted_as, is_loopback, is_public, is_within, unmapped
+from tests.fixtures.tables import for_each
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 
@@ -79,7 +80,7 @@ def test_is_within(host: str, expected: bool) -> None:
     assert is_within(host, TRUSTED) is expected
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("peer", "forwarded_for", "expected"),
     [
         ("192.0.2.1", "", "192.0.2.1"),
@@ -123,7 +124,7 @@ def test_always_an_address(forwarded_for: str) -> None:
     ip_address(client_address("10.0.0.1", forwarded_for, TRUSTED))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("host", "expected"),
     [
         ("93.184.215.14", True),

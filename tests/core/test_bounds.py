@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 import simpleindex
 from simpleindex.core import bounds
 from simpleindex.core.bounds import Bound
+from tests.fixtures.tables import for_each
 
 ALL = {name: value for name, value in vars(bounds).items() if isinstance(value, Bound)}
 
@@ -21,7 +20,7 @@ def test_a_bound_names_field_size_and_limit() -> None:
     assert lines.excess(2_001) == "its list has 2,001 lines, and at most 2,000 are read"
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_every_bound_is_a_positive_number_with_its_unit(name: str) -> None:
     """In the plural, for no bound is one."""
     bound = ALL[name]
@@ -30,7 +29,7 @@ def test_every_bound_is_a_positive_number_with_its_unit(name: str) -> None:
     assert bound.what == bound.what.strip()
 
 
-@pytest.mark.parametrize("name", ALL)
+@for_each("name", ALL)
 def test_every_bound_is_in_the_documentation(name: str) -> None:
     """With its number and unit."""
     text = (Path(simpleindex.__file__).parent / "docs" / "limits.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from simpleindex.core.faults import PASSING, Fault, Trouble, fault_of
+from tests.fixtures.tables import for_each
 
 MEANINGS = [
     ("EMFILE", Fault.DESCRIPTORS, 503),
@@ -36,7 +37,7 @@ MEANINGS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "fault", "status"), MEANINGS)
+@for_each(("name", "fault", "status"), MEANINGS)
 def test_a_number_has_a_meaning(name: str, fault: Fault, status: int) -> None:
     """Each number is one kind of trouble, and has one status: never one that blames the client."""
     number = getattr(errno, name)
@@ -50,7 +51,7 @@ def test_no_number_is_unknown(number: int | None) -> None:
     assert fault_of(number) is Fault.UNKNOWN
 
 
-@pytest.mark.parametrize("number", sorted(errno.errorcode))
+@for_each("number", sorted(errno.errorcode))
 def test_every_number_has_its_sentences(number: int) -> None:
     """No error is the client's, no client learns a path, and the operator learns it with the cause and a remedy."""
     trouble = Trouble(fault_of(number), os.strerror(number), "/srv/secret/acme")

@@ -15,6 +15,7 @@ from simpleindex.core.distribution_identity import (
 )
 from simpleindex.core.errors import InvalidFilename
 from simpleindex.core.names import DistributionName, ProjectName, parse_distribution_name
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme-tools")
 WHEEL = "acme_tools-1.0.0-py2.py3-none-any.whl"
@@ -26,7 +27,7 @@ def parsed(filename: str) -> DistributionName:
     return parse_distribution_name(filename, ACME)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("filename", "other", "same"),
     [
         (WHEEL, "Acme_Tools-1.0.0-py2.py3-none-any.whl", True),

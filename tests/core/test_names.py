@@ -19,6 +19,7 @@ from simpleindex.core.names import (
     parse_distribution_name,
     parse_project_name,
 )
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
 
@@ -44,7 +45,7 @@ def test_a_project_name_is_normalized(text: str, name: str) -> None:
     assert parse_project_name(text) == name
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         *("", "-", ".", "..", "_a", "a_", "a-", "-a", "a b", "a/b", "a\\b", "a\n", "\na", "a\0", "a%2Fb"),
@@ -162,7 +163,7 @@ def test_any_text_parses_or_is_refused(stem: str, suffix: str, project: ProjectN
     assert project in (None, parsed.project)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("version", "normal"),
     [
         *(("1.0-beta2", "1.0b2"), ("1.0-beta-2", "1.0b2"), ("1.0-rc1", "1.0rc1"), ("1.0-alpha", "1.0a0")),
@@ -177,8 +178,8 @@ def test_any_text_parses_or_is_refused(stem: str, suffix: str, project: ProjectN
         *(("1.0-1-1", None), ("1.0-py2.7", None), ("dev", None)),
     ],
 )
-@pytest.mark.parametrize("name", ["acme", "acme-widget", "Acme_Widget.x", "acme2", "3-acme", "lo-v2-py3"])
-@pytest.mark.parametrize("suffix", [".tar.gz", ".zip", ".tar.bz2"])
+@for_each("name", ["acme", "acme-widget", "Acme_Widget.x", "acme2", "3-acme", "lo-v2-py3"])
+@for_each("suffix", [".tar.gz", ".zip", ".tar.bz2"])
 def test_hyphens_in_the_version_of_a_legacy_sdist(
     version: str, normal: str | None, name: str, suffix: str
 ) -> None:

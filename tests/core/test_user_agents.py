@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.user_agents import ClientProgram, parse_user_agent
+from tests.fixtures.tables import for_each
 
 PLATFORM = (
     '{"ci":null,"cpu":"x86_64","distro":{"id":"bookworm","libc":{"lib":"glibc","version":"2.36"},"name":"Debian GNU/Linux",'
@@ -86,7 +86,7 @@ AGENTS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "name", "version"), AGENTS)
+@for_each(("text", "name", "version"), AGENTS)
 def test_programs(text: str, name: str, version: str) -> None:
     """Each client is named as people call it, with the version that it states."""
     assert parse_user_agent(text) == ClientProgram(name, version)

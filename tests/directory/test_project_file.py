@@ -15,6 +15,7 @@ from simpleindex.directory.project_file import (
     ProjectFile,
     parse_project_file,
 )
+from tests.fixtures.tables import for_each
 
 
 def file(version: str = "1.0", filename: str | None = None) -> File:
@@ -84,7 +85,7 @@ def test_a_file_s_own_reason_comes_before_its_version_s() -> None:
     assert parsed.yank_of(file(filename="acme-1.0.tgz")) == "all"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("data", "sentence"),
     [
         (b"", "is empty"),

@@ -9,6 +9,7 @@ import pytest
 from simpleindex.core.audit_entry import EVENTS
 from simpleindex.hooks.errors import InvalidHooks
 from simpleindex.hooks.settings import HookProgram, HookSettings, Webhook, parse_hooks
+from tests.fixtures.tables import for_each
 
 FULL = b"""
 [[hook]]
@@ -44,7 +45,7 @@ def test_all_keys() -> None:
     assert parse_hooks(b"# none yet\n") == ()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "sentence"),
     [
         ("[[hook]", "it is not valid TOML"),

@@ -17,6 +17,7 @@ from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
 from simpleindex.policy.judgement import Allowance, Denial, Policy
 from simpleindex.policy.messages import too_late, too_young
 from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
 DAY = 86_400
@@ -78,7 +79,7 @@ FILES = (
 EVERY = [each.filename for each in project(*FILES).files]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("values", "withheld"),
     [
         ({}, EVERY),

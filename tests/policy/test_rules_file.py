@@ -9,6 +9,7 @@ from simpleindex.core.errors import InvalidSources
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.policy.rules import DenialMode, PolicyAction, PolicyRule
 from simpleindex.views.sources_file import parse_sources
+from tests.fixtures.tables import for_each
 
 BEGINNING = """
 [[upstream]]
@@ -110,7 +111,7 @@ def test_blocked_for_all() -> None:
     assert [each.blocked for each in rules(text, 'blocked = "403"')] == [DenialMode.REFUSED, DenialMode.EMPTY]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "sentence"),
     [
         (

@@ -26,6 +26,7 @@ from simpleindex.publishing.upload.checks import (
     stated_project,
 )
 from simpleindex.publishing.upload.form import FileDigests, StatedDigests, UploadForm
+from tests.fixtures.tables import for_each
 
 SHA256, BLAKE2, MD5 = "0a" * 32, "1b" * 32, "2c" * 16
 MD5_BASE64 = base64.urlsafe_b64encode(bytes.fromhex("fb" * 16)).decode()
@@ -256,7 +257,7 @@ REFUSALS: list[tuple[int, str, str | None, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "opening", "filename", "values"), REFUSALS)
+@for_each(("status", "opening", "filename", "values"), REFUSALS)
 def test_each_refusal_has_its_sentence(
     status: int, opening: str, filename: str | None, values: dict[str, Any]
 ) -> None:
@@ -471,7 +472,7 @@ DECEIVING = [
 ]
 
 
-@pytest.mark.parametrize(("status", "opening", "filename", "values"), REFUSALS)
+@for_each(("status", "opening", "filename", "values"), REFUSALS)
 def test_row_39_no_sentence_is_taken_for_a_duplicates(
     status: int, opening: str, filename: str | None, values: dict[str, Any]
 ) -> None:

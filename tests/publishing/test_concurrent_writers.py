@@ -17,6 +17,7 @@ from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.staging import STAGING
 from simpleindex.publishing.local.trash import TRASH
+from tests.fixtures.depth import number_of
 from tests.fixtures.faults import ACME, WHEEL, writer
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def rest(root: Path) -> dict[str, bytes]:
     }
 
 
-ROUNDS = range(5)
+ROUNDS = range(number_of(5, least=2))
 
 
 @pytest.mark.parametrize("count", [2, 8])

@@ -33,7 +33,7 @@ from simpleindex.publishing.local import project_file_writer as project_files
 from simpleindex.publishing.local import recovery as mending
 from simpleindex.publishing.local import writer as writing
 from simpleindex.publishing.local.staging import STAGING
-from tests.fixtures.depth import every
+from tests.fixtures.depth import part
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.faults import ACME, CHANGING, SCENARIOS, Faults, writer
 from tests.fixtures.trees import FAR_NS
@@ -77,7 +77,7 @@ class Sweep:
 
     def __init__(self, tmp_path: Path, name: str, *, far: bool = False) -> None:
         self._tmp_path = tmp_path
-        self._name = name
+        self.name = name
         self._prepare, self._act = SCENARIOS[name]
         self._far = far
         self._count = 0
@@ -119,7 +119,7 @@ class Sweep:
         files, used, there = state
         old_files, old_used, old_there = self.old
         new_there = self.new[2]
-        if self._name != "delete from two places" or used != old_used or files[0] != old_files[0]:
+        if self.name != "delete from two places" or used != old_used or files[0] != old_files[0]:
             return False
         return bool(old_there - there <= old_there - new_there and there - old_there <= new_there - old_there)
 
@@ -157,7 +157,7 @@ def sweep(memory: Path, request: pytest.FixtureRequest) -> Sweep:
 def test_killed_at_every_call(sweep: Sweep, request: pytest.FixtureRequest) -> None:
     """Before each call, and in the middle of each write."""
     points = 0
-    for number, call in list(enumerate(sweep.calls, 1))[:: every(2)]:
+    for number, call in part([*enumerate(sweep.calls, 1)], 5, f"killed {sweep.name}"):
         for half in (False, True) if call == "pwrite" else (False,):
             root = sweep.fresh()
             assert sweep.killed(root, at=number, half=half)
@@ -172,13 +172,13 @@ def test_killed_at_every_call(sweep: Sweep, request: pytest.FixtureRequest) -> N
 @pytest.mark.parametrize(
     ("error", "step"),
     # What is done about an error depends on the call that fails; its number only chooses the sentence.
-    [(errno.ENOSPC, every(2)), (errno.EROFS, every(5)), (errno.EDQUOT, every(5))],
+    [(errno.ENOSPC, 5), (errno.EROFS, 15), (errno.EDQUOT, 15)],
     ids=["ENOSPC", "EROFS", "EDQUOT"],
 )
 def test_an_error_at_every_call(sweep: Sweep, error: int, step: int, request: pytest.FixtureRequest) -> None:
     """The disk is full, the quota used up, or the file system read-only, for one call or from then on."""
     points = 0
-    for number, call in list(enumerate(sweep.calls, 1))[::step]:
+    for number, call in part([*enumerate(sweep.calls, 1)], step, f"{error} {sweep.name}"):
         for for_ever in (False, True):
             root = sweep.fresh()
             point = (

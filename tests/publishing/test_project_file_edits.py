@@ -17,6 +17,7 @@ from simpleindex.directory.project_file import (
     yank_key,
 )
 from simpleindex.publishing.project_file_edits import with_status, with_yank, without_yank
+from tests.fixtures.tables import for_each
 
 COMMENTED = b"""\
 # Ask Alice before changing this.
@@ -121,8 +122,8 @@ def test_what_toml_cannot_hold_is_refused() -> None:
         with_yank(None, "1.0", "x" * 70_000)
 
 
-@pytest.mark.parametrize("form", ONE_SPELLING)
-@pytest.mark.parametrize("key", ["1.0", "2.0", "acme-1.0.zip"])
+@for_each("form", ONE_SPELLING)
+@for_each("key", ["1.0", "2.0", "acme-1.0.zip"])
 def test_every_way_to_write_it_can_be_changed(form: str, key: str) -> None:
     """Tables, inline tables, dotted keys: yanked is yanked, and taken back is as before."""
     data = FORMS[form]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
@@ -18,6 +20,9 @@ from simpleindex.search.query import (
     parse_query,
     trigrams_expression,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_words_are_terms_and_short_ones_prefixes() -> None:
@@ -67,21 +72,29 @@ def test_a_name_matches_in_any_spelling_but_not_with_filters() -> None:
     assert not parse_query("flask author:jane").matches_name("flask")
 
 
-@given(st.text(max_size=2 * LONGEST_QUERY))
-def test_whatever_is_typed_is_an_expression_that_fts5_takes(text: str) -> None:
-    """User text is a literal, never an operator, a column or a syntax error."""
-    query = parse_query(text)
-    connection = sqlite3.connect(":memory:")
-    connection.execute(
+@pytest.fixture(scope="module")
+def connection() -> Iterator[sqlite3.Connection]:
+    """The tables of texts."""
+    made = sqlite3.connect(":memory:")
+    made.execute(
         "CREATE VIRTUAL TABLE facts USING fts5(name, summary, keywords, author, tokenize = 'trigram')"
     )
-    connection.execute("CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'trigram', detail = none)")
+    made.execute("CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'trigram', detail = none)")
+    yield made
+    made.close()
+
+
+@given(text=st.text(max_size=2 * LONGEST_QUERY))
+def test_whatever_is_typed_is_an_expression_that_fts5_takes(
+    connection: sqlite3.Connection, text: str
+) -> None:
+    """User text is a literal, never an operator, a column or a syntax error."""
+    query = parse_query(text)
     for expression in (names_expression(query), facts_expression(query), author_expression(query)):
         if expression:
             connection.execute("SELECT * FROM facts WHERE facts MATCH ?", (expression,)).fetchall()
     if expression := trigrams_expression(query):
         connection.execute("SELECT * FROM texts WHERE texts MATCH ?", (expression,)).fetchall()
-    connection.close()
 
 
 @given(st.text(min_size=3, max_size=40).filter(lambda text: '"' not in text))

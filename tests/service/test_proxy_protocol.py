@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from simpleindex.config.values import to_listen
 from simpleindex.service.ports.listening import endpoint
+from tests.fixtures.tables import for_each
 
 PROXY = IPv4Address("TCP", "192.0.2.9", 5)
 CLIENT = IPv4Address("TCP", "198.51.100.7", 4711)
@@ -85,7 +86,7 @@ class ProxyProtocolFixture:
         self.lines.append(event["log_format"].format(**event))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "peer",
     [
         PROXY,
@@ -95,7 +96,7 @@ class ProxyProtocolFixture:
         UNIXAddress("/run/proxy.sock"),
     ],
 )
-@pytest.mark.parametrize(
+@for_each(
     ("header", "client"),
     [(V1, CLIENT), (V2, CLIENT), (UNKNOWN, None), (UNKNOWN_WITH_ADDRESSES, None), (LOCAL, None)],
 )

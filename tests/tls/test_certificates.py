@@ -24,6 +24,7 @@ from simpleindex.tls.certificates import (
 from simpleindex.tls.host_names import canonical, choose_certificates, covers
 from simpleindex.tls.pem import UnusableCertificate, read_pem
 from tests.fixtures.certificates import NOW, Issued, issue, new_key
+from tests.fixtures.tables import for_each
 
 ROOT = issue(ca=True)
 MIDDLE = issue(by=ROOT, ca=True)
@@ -108,8 +109,8 @@ LABELS = [
 ]
 
 
-@pytest.mark.parametrize("label", LABELS)
-@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@for_each("label", LABELS)
+@for_each("end", [b"\n", b"\r\n"])
 def test_blocks_of_any_label_are_passed_over(label: bytes, end: bytes) -> None:
     """Any printable characters, and hyphens between them (RFC 7468 section 3), before, between and behind what is read."""
     block = b"-----BEGIN %s-----\nAAAA\n-----END %s-----\n" % (label, label)

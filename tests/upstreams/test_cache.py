@@ -31,7 +31,7 @@ from simpleindex.upstreams.cache.file_keys import DigestKey, UpstreamFileKey, in
 from simpleindex.upstreams.cache.packed_records import pack
 from simpleindex.upstreams.fetching.wheel_examiner import WheelExaminer
 from simpleindex.upstreams.pages.enrich import FileFacts
-from tests.fixtures.depth import number_of
+from tests.fixtures.depth import every, number_of
 from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.faults import Faults
@@ -457,7 +457,7 @@ def test_killed_at_any_write(tmp_path: Path, half: bool) -> None:
         _act(_prepared(tmp_path / "all"))
     prepared = len(faults.calls)
     assert {"pwrite", "rename", "mkdir", "open", "unlink"} <= {*faults.calls}
-    for at in range(1, prepared + 1):
+    for at in (*range(1, prepared, every(3)), prepared):
         place = _prepared(tmp_path / f"{at}")
         is_killed = Faults(at, half=half).kill(partial(_act, place))
         _require_truth(place)
@@ -474,7 +474,7 @@ def test_failing_at_any_write(tmp_path: Path, number: int, for_ever: bool) -> No
     """The process lives on, and so does the truth."""
     at, calls = 0, 1
     while at <= calls:
-        at += 1
+        at += every(3)
         place = _prepared(tmp_path / f"{at}")
         failed: list[Any] = []
         with Faults(at, number, for_ever=for_ever, half=True).between() as faults:

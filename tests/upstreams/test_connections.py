@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from simpleindex.upstreams.http.connections import READ_BYTES, BoundedEndpoint, TunnelEndpoint
 from simpleindex.upstreams.pages.urls import Proxy
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,9 +131,9 @@ STORIES: Final = (
 )
 
 
-@pytest.mark.parametrize("way", ["loseConnection", "abortConnection"])
-@pytest.mark.parametrize("story", STORIES)
-@pytest.mark.parametrize("kind", [plain, encrypted, tunnelled, through_an_encrypted_proxy])
+@for_each("way", ["loseConnection", "abortConnection"])
+@for_each("story", STORIES)
+@for_each("kind", [plain, encrypted, tunnelled, through_an_encrypted_proxy])
 def test_any_end(kind: Callable[[Endpoint], Any], story: str, way: str) -> None:
     """Never begun, within the handshake, closed by the other side, twice."""
     connection = Connection(kind)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from simpleindex.upstreams.errors import UnusableAnswer
 from simpleindex.upstreams.http import content_codings
 from simpleindex.upstreams.http.content_codings import codings, decoder_of
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,8 +87,8 @@ def decode(header: str, data: bytes, cut: int = 1 << 20, most: int = MOST) -> by
     return found
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("cut", [1, 7, 1000, 1 << 20])
+@for_each("form", FORMS)
+@for_each("cut", [1, 7, 1000, 1 << 20])
 def test_every_form_is_read(form: str, cut: int) -> None:
     """However it is cut into pieces."""
     header, encode = FORMS[form]

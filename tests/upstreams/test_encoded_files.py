@@ -8,9 +8,8 @@ import tarfile
 import zlib
 from typing import TYPE_CHECKING, Any, Literal
 
-import pytest
-
 from simpleindex.upstreams.http.encoded_files import HEAD, coding_of_file, is_encoded
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +54,10 @@ def judge(header: str, name: str, sent: bytes, size: int | None, *, says_length:
     return is_encoded(coding, url, sent[:HEAD], length=length, size=size)
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("says_length", [True, False])
-@pytest.mark.parametrize("says_size", [True, False])
-@pytest.mark.parametrize(
+@for_each("name", FILES)
+@for_each("says_length", [True, False])
+@for_each("says_size", [True, False])
+@for_each(
     "header",
     [
         *("gzip", "x-gzip", "GZIP", "deflate", "bzip2", "x-bzip2", "aws-chunked", "none", "utf-8", "binary"),
@@ -71,10 +70,10 @@ def test_a_file_that_is_sent_as_it_is(name: str, header: str, *, says_size: bool
     assert not judge(header, name, data, len(data) if says_size else None, says_length=says_length)
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("says_length", [True, False])
-@pytest.mark.parametrize("says_size", [True, False])
-@pytest.mark.parametrize("header", [*ENCODERS, "aws-chunked, gzip"])
+@for_each("name", FILES)
+@for_each("says_length", [True, False])
+@for_each("says_size", [True, False])
+@for_each("header", [*ENCODERS, "aws-chunked, gzip"])
 def test_a_file_that_is_encoded_on_the_way(
     name: str, header: str, *, says_size: bool, says_length: bool
 ) -> None:

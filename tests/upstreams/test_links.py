@@ -12,6 +12,7 @@ from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.links import MOST_LEFT_OUT, why_no_url
 from simpleindex.upstreams.pages.project_parser import parse_project
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from simpleindex.core.model import Project
@@ -57,7 +58,7 @@ LEFT_OUT = {
 }
 
 
-@pytest.mark.parametrize("href", LEFT_OUT)
+@for_each("href", LEFT_OUT)
 def test_what_is_left_out_is_withheld(href: str) -> None:
     """Once, with a reason; no login is in it. A page of such links only is an empty project."""
     filename, rule, reason = LEFT_OUT[href]

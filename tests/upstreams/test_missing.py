@@ -7,11 +7,12 @@ import pytest
 from simpleindex.core.errors import InvalidSources
 from simpleindex.upstreams.http.missing import may_mean_missing, refuses_missing
 from simpleindex.views.sources_file import parse_sources
+from tests.fixtures.tables import for_each
 
 UPSTREAM = '[[upstream]]\nname = "up"\nurl = "https://up.example/simple/"\n'
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("status", "reason"),
     [
         *((status, None) for status in (301, 302, 303, 307, 308, 400, 402, 403, 404, 405, 406, 410, 451)),

@@ -12,6 +12,7 @@ from simpleindex.core.parsing.toml import MAXIMUM_SIZE
 from simpleindex.core.views import MAIN_VIEW, ViewSettings
 from simpleindex.upstreams.settings import DirectorySettings, UpstreamSettings
 from simpleindex.views.sources_file import CacheSettings, Sources, parse_sources
+from tests.fixtures.tables import for_each
 
 FULL = """
 strategy = "merge"
@@ -104,7 +105,7 @@ def test_directories() -> None:
     assert isolated.views[0].sources == ("local", "staging")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content", "sentence"),
     [
         ("stratgy = 'merge'", "unknown key 'stratgy'; did you mean 'strategy'"),

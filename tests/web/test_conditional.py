@@ -18,6 +18,7 @@ from simpleindex.web.conditional import (
     parse_range,
     precondition_failed,
 )
+from tests.fixtures.tables import for_each
 
 ETAG = '"5f70bf18a086007016e948b04aed3b82"'
 MODIFIED = 784_111_777
@@ -161,7 +162,7 @@ def test_row_30_if_range_matches_what_we_sent(if_range: str) -> None:
     assert if_range_matches(if_range, ETAG, MODIFIED)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("if_range", "etag", "modified"),
     [
         ('"other"', ETAG, MODIFIED),
@@ -248,7 +249,7 @@ def test_what_lies_beyond_the_end_is_unsatisfiable(header: str, size: int) -> No
     assert content_range(UnsatisfiableRange(), size) == f"bytes */{size}"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "header",
     [
         None,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.web.publish.cross_site import is_cross_site
+from tests.fixtures.tables import for_each
 
 OWN = ("index.example", "https://python.example.com/simple/")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("fetch_site", "origin", "own", "foreign"),
     [
         # Programs say nothing of it.

@@ -15,6 +15,7 @@ from simpleindex.web.pages.negotiation import (
     choose_encoding,
     choose_representation,
 )
+from tests.fixtures.tables import for_each
 
 JSON, V1_HTML, HTML = Representation.JSON, Representation.V1_HTML, Representation.HTML
 GZIP, ZSTD, IDENTITY = Encoding.GZIP, Encoding.ZSTD, Encoding.IDENTITY
@@ -86,7 +87,7 @@ def test_row_08_json_is_offered(accept: str) -> None:
     assert choose_representation(accept, None) is JSON
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("accept", "expected"),
     [
         # N2
@@ -259,7 +260,7 @@ def test_only_so_many_members_and_parameters_are_read() -> None:
     assert chosen(f"{V1}+json{';a=b' * 64};q=0.1, text/html;q=0.2") is JSON
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("accept_encoding", "expected"),
     [
         # T13: what the clients send

@@ -7,12 +7,13 @@ import pytest
 from simpleindex.core.errors import NotHere
 from simpleindex.web.routes import FileRoute, ProjectRoute, RedirectRoute, ReleaseRoute
 from simpleindex.web.targets import route
+from tests.fixtures.tables import for_each
 
 WHEEL = "acme_lib-1.0-py3-none-any.whl"
 HERE = f"/simple/acme-lib/{WHEEL}"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("old", "new"),
     [
         (f"/packages/{WHEEL}", HERE),

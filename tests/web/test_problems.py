@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from html.parser import HTMLParser
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from simpleindex.web.http.problems import (
     render_problem,
     sentence_as_phrase,
 )
+from tests.fixtures.tables import for_each
 
 JSON, HTML, TEXT = ProblemForm.JSON, ProblemForm.HTML, ProblemForm.TEXT
 
@@ -55,7 +55,7 @@ ACCEPTS = {
 }
 
 
-@pytest.mark.parametrize(("accept", "form"), ACCEPTS.values(), ids=ACCEPTS)
+@for_each(("accept", "form"), ACCEPTS.values(), ids=ACCEPTS)
 def test_form(accept: str | None, form: ProblemForm) -> None:
     """JSON for who takes it or anything, a page for who prefers HTML, else text."""
     assert choose_problem_form(accept) is form

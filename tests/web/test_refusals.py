@@ -15,6 +15,7 @@ from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.web.http.respond import error_response
 from tests.fixtures.connection import answers
 from tests.fixtures.site import JSON, PIP, SiteFixture
+from tests.fixtures.tables import for_each
 from tests.fixtures.two_lanes import Pair, get
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("target", REFUSED)
-@pytest.mark.parametrize("accept", ["*/*", PIP, "text/plain", FIREFOX[1]])
+@for_each("target", REFUSED)
+@for_each("accept", ["*/*", PIP, "text/plain", FIREFOX[1]])
 def test_the_sentence_is_in_all_places(target: str, accept: str) -> None:
     """pip, twine and poetry show the reason phrase; others the body."""
     index = SiteFixture()
@@ -48,8 +49,8 @@ def test_the_sentence_is_in_all_places(target: str, accept: str) -> None:
     assert phrase in answer.text
 
 
-@pytest.mark.parametrize("target", REFUSED)
-@pytest.mark.parametrize("prefix", ["/", "/pypi/", "/a/b/"])
+@for_each("target", REFUSED)
+@for_each("prefix", ["/", "/pypi/", "/a/b/"])
 def test_a_browser_gets_a_way_back(target: str, prefix: str) -> None:
     """Also below a prefix of a proxy, of which the index knows nothing."""
     page = SiteFixture().get(target, FIREFOX)

@@ -14,7 +14,7 @@ from simpleindex.access.identity import Action
 from simpleindex.access.rights import Access
 from tests.fixtures.fast_lane import needs_fast_lane
 from tests.fixtures.guarded_site import GuardedSiteFixture, Lanes, access_named, bytes_of, form_of, wheel_of
-from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, cases
+from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, READERS, cases
 from tests.fixtures.site import JSON, Reply, SiteFixture
 from tests.fixtures.two_lanes import stocked
 
@@ -104,8 +104,7 @@ REDIRECTS = (
 )
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("label", IDENTITIES)
+@pytest.mark.parametrize(("file", "label"), READERS)
 def test_reading(file: str, label: str) -> None:
     """Pages, files and what lies beside them: 200 by the table, else 401 or 403, and 404 only for what is not there."""
     lanes, allowed = Lanes(access_named(file)), table(file)
@@ -132,8 +131,7 @@ def test_reading(file: str, label: str) -> None:
             assert_is_for(reply, everybody=file != "private")
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("label", IDENTITIES)
+@pytest.mark.parametrize(("file", "label"), READERS)
 def test_lists(file: str, label: str) -> None:
     """The list of projects holds what its reader may read; nobody gets another one by asking differently."""
     lanes = Lanes(access_named(file))
@@ -153,8 +151,7 @@ def test_lists(file: str, label: str) -> None:
         assert re.findall(r'href="([^"]+)/"', page) == seen_by(file, label)
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("label", IDENTITIES)
+@pytest.mark.parametrize(("file", "label"), READERS)
 def test_our_own_pages(file: str, label: str) -> None:
     """What is below ``/-/``, what cannot be, and what is asked by probes and certificate authorities."""
     lanes, may_enter = Lanes(access_named(file)), enters(file, label)
@@ -198,8 +195,7 @@ def test_our_own_pages(file: str, label: str) -> None:
         assert (told["token"] and told["token"]["id"]) == (token and token.id)
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("label", IDENTITIES)
+@pytest.mark.parametrize(("file", "label"), READERS)
 def test_other_methods(file: str, label: str) -> None:
     """Nothing but reading and changing is answered; a private index tells strangers not even that."""
     lanes = Lanes(access_named(file))
@@ -227,8 +223,7 @@ def test_other_methods(file: str, label: str) -> None:
 UPLOADS = ("/legacy/", "/legacy", "/", "/simple/", "/simple")
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("label", IDENTITIES)
+@pytest.mark.parametrize(("file", "label"), READERS)
 def test_uploading(file: str, label: str) -> None:
     """By form at each of its URLs, with and without fields, and as a bare file."""
     lanes, allowed = Lanes(access_named(file)), table(file)
@@ -285,8 +280,7 @@ CHANGES: dict[str, tuple[Action, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("label", IDENTITIES)
+@pytest.mark.parametrize(("file", "label"), READERS)
 def test_changing(file: str, label: str) -> None:
     """Each change by the interface: what is done is in the audit, and what is refused is not done."""
     lanes, allowed = Lanes(access_named(file)), table(file)

@@ -23,6 +23,7 @@ from simpleindex.web.routes import (
     UploadRoute,
 )
 from simpleindex.web.targets import relative_location, route, split_target
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
 
@@ -84,7 +85,7 @@ TARGETS: list[tuple[bytes, Route]] = [
 ]
 
 
-@pytest.mark.parametrize(("target", "meaning"), TARGETS)
+@for_each(("target", "meaning"), TARGETS)
 def test_meaning(target: bytes, meaning: Route) -> None:
     """Each kind of URL is recognised under every prefix, decoded exactly once."""
     assert route(target) == meaning
@@ -148,8 +149,8 @@ def resolved(base: str, reference: str) -> str:
     return "/" + "/".join(levels) + (f"?{query}" if query else "")
 
 
-@pytest.mark.parametrize("prefix", ["/", "/pypi/", "/a/simple/", "/acme/"])
-@pytest.mark.parametrize(("target", "location"), REDIRECTS)
+@for_each("prefix", ["/", "/pypi/", "/a/simple/", "/acme/"])
+@for_each(("target", "location"), REDIRECTS)
 def test_relative_location(target: bytes, location: str, prefix: str) -> None:
     """Below every prefix that a proxy takes away it is the same place, by the standard and by Python's reading of it."""
     reference = relative_location(target, location)
@@ -161,7 +162,7 @@ def test_relative_location(target: bytes, location: str, prefix: str) -> None:
     assert resolved(base, reference) == expected
 
 
-@pytest.mark.parametrize(("target", "location"), REDIRECTS)
+@for_each(("target", "location"), REDIRECTS)
 def test_redirect(target: bytes, location: str) -> None:
     """Slash and name are put right together, in one hop, on this host."""
     assert route(target) == RedirectRoute(location)
@@ -264,7 +265,7 @@ def test_trials_have_their_own_urls() -> None:
     assert (getattr(ordinary, "is_trial", None), getattr(trial, "is_trial", None)) == (False, True)
 
 
-@pytest.mark.parametrize("target", NOTHING)
+@for_each("target", NOTHING)
 def test_nothing(target: bytes) -> None:
     """Whatever climbs, hides a separator or cannot be a name means nothing."""
     with pytest.raises(NotHere):

@@ -16,6 +16,7 @@ from simpleindex.web.targets import is_below_view, route
 from tests.fixtures.guarded_site import Lanes, form_of
 from tests.fixtures.site import SiteFixture
 from tests.fixtures.stub_source import StubSource
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
 VIEWS = (MAIN_VIEW, "stable")
@@ -41,7 +42,7 @@ def index(stable: StubSource) -> SiteFixture:
     return index
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("target", "meaning"),
     [
         (b"/stable", RedirectRoute("/stable/")),

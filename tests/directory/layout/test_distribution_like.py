@@ -12,6 +12,7 @@ from simpleindex.directory.layout.distribution_like import (
     is_trace,
     traced_projects,
 )
+from tests.fixtures.tables import for_each
 
 WHOLE = (
     "acme-1.0-py3-none-any.whl",
@@ -41,8 +42,8 @@ ON_THEIR_WAY = (
 )
 
 
-@pytest.mark.parametrize("form", ON_THEIR_WAY)
-@pytest.mark.parametrize("name", WHOLE)
+@for_each("form", ON_THEIR_WAY)
+@for_each("name", WHOLE)
 def test_a_name_on_its_way_states_its_project(form: str, name: str) -> None:
     """Whatever the program that copies makes of it."""
     filename = form.format(name)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.directory.watch.method import WatchMethod, WatchMode, choose_watch_method, network_filesystem
+from tests.fixtures.tables import for_each
 
 
 def mountinfo(*mounts: tuple[int, int, str, str], optional: str = "shared:1 ") -> str:
@@ -48,7 +49,7 @@ def test_the_innermost_mount_decides(root: str, filesystem: str | None) -> None:
     assert network_filesystem(root, ORDINARY) == filesystem
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("kind", "trusted"),
     [
         *(
@@ -59,7 +60,7 @@ def test_the_innermost_mount_decides(root: str, filesystem: str | None) -> None:
         *((kind, True) for kind in ("ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "fuseblk", "nfsd")),
     ],
 )
-@pytest.mark.parametrize("optional", ["", "shared:1 ", "shared:1 master:2 "])
+@for_each("optional", ["", "shared:1 ", "shared:1 master:2 "])
 def test_only_file_systems_changed_from_elsewhere_are_not_trusted(
     kind: str, trusted: bool, optional: str
 ) -> None:

@@ -15,7 +15,7 @@ from tests.fixtures.people_site import (
     is_for_people,
     open_people_pages,
 )
-from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, cases
+from tests.fixtures.rights_matrix import FILES, IDENTITIES, OWNERS, READERS, cases
 
 THERE = ("acme-app", "vault", "tool")
 """The projects that exist; the others of the matrix do not."""
@@ -49,8 +49,7 @@ def pages_of(project: str) -> tuple[str, ...]:
     )
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("label", IDENTITIES)
+@pytest.mark.parametrize(("file", "label"), READERS)
 def test_a_page_is_refused_as_the_simple_page_is(file: str, label: str) -> None:
     lanes, allowed = lanes_of(file), readers(file)
     for project in OWNERS:
@@ -78,8 +77,7 @@ def test_a_page_is_refused_as_the_simple_page_is(file: str, label: str) -> None:
         assert (kept.status == 304) == readable
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("label", IDENTITIES)
+@pytest.mark.parametrize(("file", "label"), READERS)
 def test_dependencies_are_linked_where_the_reader_finds_them(file: str, label: str) -> None:
     lanes, allowed = lanes_of(file), readers(file)
     if not allowed[label, "tool"]:
