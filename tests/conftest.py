@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import argon2
 import pytest
@@ -41,8 +41,22 @@ SHARED_DIRECTORY: Final = "TESTS_SHARED_DIRECTORY"
 """The environment variable with a directory that all processes of a parallel run have, and other users can enter."""
 
 
+class QuickHasher(argon2.PasswordHasher):
+    """Hashes passwords with the least that our users file takes, in a tenth of the time."""
+
+    def __init__(
+        self, time_cost: int = 2, memory_cost: int = 19_456, parallelism: int = 1, **further: Any
+    ) -> None:
+        super().__init__(time_cost, memory_cost, parallelism, **further)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the shared directory in the process that starts the others, and remove it at its end."""
+    """Make the shared directory in the process that starts the others, and hash passwords quickly in all of them."""
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    patch.setattr(argon2, "PasswordHasher", QuickHasher)
+    # What is verified for an unknown user.
+    patch.setattr(hashes, "_DUMMY", "$argon2id$v=19$m=19456,t=2,p=1$")
     if SHARED_DIRECTORY in os.environ:
         return
     path = tempfile.mkdtemp(prefix="simpleindex-tests-")
@@ -97,22 +111,6 @@ def _databases_do_not_wait() -> Iterator[None]:
     """Open databases that do not wait for the disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=UnsyncedConnection))
-        yield
-
-
-class QuickHasher(argon2.PasswordHasher):
-    """Hashes passwords with the least that our users file takes, in a tenth of the time."""
-
-    def __init__(self) -> None:
-        super().__init__(time_cost=2, memory_cost=19_456, parallelism=1)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _passwords_are_hashed_quickly() -> Iterator[None]:
-    """Make new passwords, and the dummies for unknown users, cheap to verify."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(argon2, "PasswordHasher", QuickHasher)
-        patch.setattr(hashes, "_DUMMY", "$argon2id$v=19$m=19456,t=2,p=1$")
         yield
 
 

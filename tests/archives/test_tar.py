@@ -341,7 +341,7 @@ def test_what_is_not_compressed_as_its_name_says(suffix: str) -> None:
 @pytest.mark.parametrize("suffix", COMPRESSED)
 def test_damaged_data_are_refused(suffix: str) -> None:
     """The check sum at the end tells, if nothing before does."""
-    noise = tar_bytes(("acme-1.0/x", random.Random(1).randbytes(1 << 18)))
+    noise = tar_bytes(("acme-1.0/x", random.Random(1).randbytes(2 << 20)))
     data = bytearray(COMPRESSIONS[suffix](noise))
     data[len(data) * 3 // 4] ^= 0x10
     with pytest.raises(BrokenArchive, match="damaged") as caught:
