@@ -5,6 +5,7 @@ It imports the global reactor, inside a function; beside it only the program of 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from dataclasses import replace
@@ -100,6 +101,16 @@ for _option in OPTIONS:
 
 def makeService(options: Any) -> IService:
     """Make the service; called by twistd before it changes directory, forks and drops its privileges."""
+    # What is imported and composed stays; the collector's visits to it were 6 % of a start.
+    gc.disable()
+    try:
+        return _make_service(options)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _make_service(options: Any) -> IService:
     from twisted.internet import reactor  # noqa: PLC0415
 
     from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins, end_by_force  # noqa: PLC0415

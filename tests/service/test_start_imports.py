@@ -11,11 +11,14 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Without the extras "pages" and "metrics", which the tests have installed.
-_START: Final = """
-import os, sys
+# The tests have these extras installed.
+_WITHOUT_EXTRAS: Final = """
 from simpleindex.system import extras
 extras.has_pages = extras.has_metrics = lambda: False
+"""
+
+_START: Final = """
+import os, sys
 from simpleindex.tap import Options, makeService
 options = Options()
 options.parseOptions(sys.argv[1:])
@@ -34,12 +37,15 @@ MOST_OWN_MODULES: Final = 262
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
     """Return the names of all modules of a server that was started with no more than a directory and a port."""
-    base: Path = tmp_path_factory.mktemp("start")
+    return _imported(_WITHOUT_EXTRAS + _START, tmp_path_factory.mktemp("start"))
+
+
+def _imported(program: str, base: Path) -> frozenset[str]:
     (base / "packages").mkdir()
     places = [word for name in ("state", "cache", "certs") for word in (f"--{name}", str(base / name))]
     words = ["--path", str(base / "packages"), "--http", "tcp:0:interface=127.0.0.1", *places]
     start = subprocess.run(
-        [sys.executable, "-c", _START, *words], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program, *words], check=True, capture_output=True, text=True, timeout=60
     )
     return frozenset(start.stdout.split())
 
@@ -68,6 +74,13 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
 )
 def test_what_is_off_is_not_imported(imported: frozenset[str], module: str) -> None:
     assert module not in imported
+
+
+def test_pages_for_people_are_paid_for_by_the_first_reader(tmp_path: Path) -> None:
+    """With the extra a start makes ready for them, and leaves the large libraries to the first page that needs them."""
+    imported = _imported(_START, tmp_path)
+    assert "simpleindex.web.people.pages" in imported
+    assert not imported & {"jinja2", "docutils", "pygments", "readme_renderer", "prometheus_client"}
 
 
 def test_the_server_is_small(imported: frozenset[str]) -> None:
