@@ -88,11 +88,16 @@ def serve(description: WorkerDescription, reactor: Any, connect: Callable[[Super
         RefusedStart: The index cannot start.
     """
 
-    def supervisor_ended() -> None:
-        if reactor.running:
+    is_ending = False
+
+    def end() -> None:
+        # systemd signals all processes of the unit, and the supervisor its workers.
+        nonlocal is_ending
+        if reactor.running and not is_ending:
+            is_ending = True
             reactor.stop()
 
-    link = SupervisorLink(description, reactor, supervisor_ended)
+    link = SupervisorLink(description, reactor, end)
     globalLogBeginner.beginLoggingTo([SupervisorLog(link)], redirectStandardIO=False)
     resolve_again = partial(resolve, description.given, os.environ, Path(description.directory))
     process = ServiceProcess(as_daemon, end_by_force, link)
@@ -102,4 +107,6 @@ def serve(description: WorkerDescription, reactor: Any, connect: Callable[[Super
     service.privilegedStartService()
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    # In place of the reactor's own, by which a second signal is an error.
+    reactor.callWhenRunning(signal.signal, signal.SIGTERM, lambda *_: reactor.callFromThread(end))
     reactor.run()
