@@ -152,6 +152,9 @@ class Coalescer(Generic[Key]):
                 self._waiting[key] = []
                 self._since[key] = self._later_since
                 keys.append(key)
+            if not self._later:
+                # An emptied set is as large as it was when it was full.
+                self._later, self._in_turn = set(), iter(())
         return keys
 
     def _run(self, keys: Sequence[Key]) -> None:

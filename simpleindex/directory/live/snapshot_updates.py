@@ -471,6 +471,7 @@ class SnapshotUpdates:
         self._first_reads.difference_update(names)
         if self._surveyed and not self._first_reads:
             self.complete = True
+            self._first_reads = set()
             waiters, self._when_complete = self._when_complete, []
             for waiter in waiters:
                 waiter.callback(None)

@@ -35,6 +35,9 @@ _OF_SYSTEMD: Final = (
 _OF_A_REACTOR: Final = "twisted.internet.reactor"
 """Its import makes the reactor, which each worker does for itself."""
 
+_OF_WORKERS: Final = {"MALLOC_ARENA_MAX": "1"}
+"""Threads that share one heap of the C library leave less of it unused (mallopt(3)); Python lets one run at a time."""
+
 _SEND_SECONDS: Final = 5.0
 """A request fits into the socket's buffer; where the fork server has not read for so long, it is ended."""
 
@@ -82,7 +85,7 @@ class ForkServerProcess(ProcessProtocol):
         # Not the working directory on the path: it may hold directories of packages, as the served one does.
         words = [sys.executable, "-P", "-m", MODULE]
         kept = {name: value for name, value in environment.items() if name not in _OF_SYSTEMD}
-        reactor.spawnProcess(self, words[0], words, env=kept, childFDs=descriptors)
+        reactor.spawnProcess(self, words[0], words, env={**_OF_WORKERS, **kept}, childFDs=descriptors)
         self._other_end.close()
 
     def fork(self, worker: int, descriptors: Sequence[int]) -> None:

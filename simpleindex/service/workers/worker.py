@@ -87,7 +87,6 @@ def serve(description: WorkerDescription, reactor: Any, connect: Callable[[Super
     Raises:
         RefusedStart: The index cannot start.
     """
-
     is_ending = False
 
     def end() -> None:

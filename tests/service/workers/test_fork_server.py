@@ -180,7 +180,7 @@ def test_the_fork_server_of_a_supervisor() -> None:
     )
     reactor = MemoryReactor()
     fork_server.spawn(reactor, {"NOTIFY_SOCKET": "/x", "SIMPLEINDEX_TITLE": "Ours"})
-    assert reactor.environment == {"SIMPLEINDEX_TITLE": "Ours"}
+    assert reactor.environment == {"SIMPLEINDEX_TITLE": "Ours", "MALLOC_ARENA_MAX": "1"}
     assert reactor.words[-3:] == ["-P", "-m", "simpleindex.service.workers.fork_server"]
     reading, writing = os.pipe()
     fork_server.fork(3, [reading])
