@@ -40,6 +40,19 @@ class Weight:
     resident: int
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What memory a process takes (proc(5), smaps_rollup), in bytes.
+
+    Attributes:
+        share: What several processes share counts in parts (Pss).
+        unshared: What would be free if the process ended.
+    """
+
+    share: int
+    unshared: int
+
+
 class Running:
     """A process and all that it starts, in a session of its own."""
 
@@ -87,14 +100,17 @@ class Running:
                 resident += int(status.get("VmRSS", "0 kB").split()[0]) * 1024
         return Weight(cpu, peak, resident)
 
-    def shares(self) -> list[int]:
-        """Return the memory of each process in bytes; what several share counts in parts (proc(5), Pss)."""
-        found = []
+    def memory(self) -> dict[int, Memory]:
+        """Return the memory of each process, by its number."""
+        found = {}
         for pid in processes_of(self._process.pid):
             with contextlib.suppress(OSError):
-                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")]
+                found[pid] = memory_of(pid)
         return found
+
+    def shares(self) -> list[int]:
+        """Return the memory of each process in bytes; what several share counts in parts (proc(5), Pss)."""
+        return [each.share for each in self.memory().values()]
 
     def forget_peak(self) -> None:
         """Let the peak begin anew (proc(5), clear_refs)."""
@@ -171,6 +187,13 @@ def cpu_of(pid: int) -> float:
     # proc(5): utime, stime, and those of children waited for; the name before them may hold spaces.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / _TICKS
+
+
+def memory_of(pid: int) -> Memory:
+    """Return what memory a process takes."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
+    return Memory(sizes["Pss"], sizes["Private_Clean"] + sizes["Private_Dirty"])
 
 
 def processes_below(root: int) -> list[int]:

@@ -35,8 +35,15 @@ _OF_SYSTEMD: Final = (
 _OF_A_REACTOR: Final = "twisted.internet.reactor"
 """Its import makes the reactor, which each worker does for itself."""
 
-_OF_WORKERS: Final = {"MALLOC_ARENA_MAX": "1"}
-"""Threads that share one heap of the C library leave less of it unused (mallopt(3)); Python lets one run at a time."""
+_LARGE_BLOCK: Final = str(2 * 1024 * 1024)
+
+_OF_WORKERS: Final = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": _LARGE_BLOCK,
+    "MALLOC_TRIM_THRESHOLD_": _LARGE_BLOCK,
+}
+"""Threads share one heap, for Python lets one run at a time, and the large tables of a start go back to the system when they
+are freed (mallopt(3))."""
 
 _SEND_SECONDS: Final = 5.0
 """A request fits into the socket's buffer; where the fork server has not read for so long, it is ended."""
