@@ -25,7 +25,7 @@ except ImportError:  # required on Linux only
     inotify_simple = None
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, KeysView
 
     from twisted.internet.interfaces import IReactorFDSet
     from twisted.python.failure import Failure
@@ -93,6 +93,16 @@ class _Instance:
             raise
         return self._watched.add(name, wd)
 
+    @property
+    def names(self) -> KeysView[str]:
+        """The names that are watched."""
+        return self._watched.wds.keys()
+
+    def take_ended(self) -> set[str]:
+        """Return the names of which a watch has ended since the last time."""
+        ended, self._watched.ended = self._watched.ended, set()
+        return ended
+
     def close(self) -> None:
         """Give back the descriptor and with it all watches."""
         self._inotify.close()
@@ -123,8 +133,8 @@ class InotifyWatch:
         self._root = root
         self._listener = listener
         self._instance: _Instance | None = None
-        # Names whose directory is gone stay: it may be back before its owner has missed it.
-        self._wanted: set[str] = set()
+        # Those to be watched that are not. Names whose directory is gone stay: it may be back before its owner has missed it.
+        self._unwatched: set[str] = set()
 
     def start(self) -> None:
         """Watch the root, and the names that were watched before a stop or a failure.
@@ -132,13 +142,15 @@ class InotifyWatch:
         Raises:
             WatchUnavailable: There are no events to be had.
         """
-        self._instance = _open(self._root, self, self._wanted)
+        self._instance = _open(self._root, self, self._unwatched)
+        self._unwatched = self._unwatched.difference(self._instance.names)
         self._reactor.addReader(self._instance)
 
     def stop(self) -> None:
         """End all watches; may be called more than once."""
         instance, self._instance = self._instance, None
         if instance is not None:
+            self._unwatched |= instance.names | instance.take_ended()
             self._reactor.removeReader(instance)
             instance.close()
 
@@ -149,9 +161,11 @@ class InotifyWatch:
         reported.
         """
         added = frozenset(names)
-        self._wanted |= added
-        if self._instance is not None:
-            self._add(self._instance, added)
+        if self._instance is None:
+            self._unwatched |= added
+        else:
+            self._unwatched |= added - self._instance.names
+            self._add(self._instance, added & self._unwatched)
 
     def drain(self) -> None:
         """Read and report every event that waits now, without blocking."""
@@ -171,11 +185,12 @@ class InotifyWatch:
         if self._instance is None or not data:
             return
         changes = self._instance.sum_up(data)
+        self._unwatched |= self._instance.take_ended()
         if changes.overflow:
             self._start_over()
             return
         # Another entry of the root may be what a link among the others led to.
-        due = frozenset(self._wanted) if changes.root else changes.directories & self._wanted
+        due = frozenset(self._unwatched) if changes.root else changes.directories & self._unwatched
         directories = changes.directories | self._add(self._instance, due)
         if changes.entries or changes.files:
             self._listener.names_heard(changes.entries, changes.files)
@@ -198,6 +213,7 @@ class InotifyWatch:
             try:
                 if instance.add(name):
                     fresh.add(name)
+                    self._unwatched.discard(name)
             except OSError as error:
                 self._fail(_why(error, name))
                 break

@@ -96,11 +96,13 @@ class WatchedNames:
     Attributes:
         root_wd: That number.
         wds: The number of each watched directory, by its raw name.
+        ended: The names of which a watch has ended.
     """
 
     def __init__(self, root_wd: int) -> None:
         self.root_wd = root_wd
         self.wds: dict[str, int] = {}
+        self.ended: set[str] = set()
         self._first_names: dict[int, str] = {}
         # Links make several names of one directory, and a directory has one watch.
         self._further_names: dict[int, tuple[str, ...]] = {}
@@ -182,4 +184,5 @@ class WatchedNames:
             del self.wds[name]
         if names:
             ended.append(wd)
+            self.ended.update(names)
         return names
