@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from tests.benchmarks import repository
 from tests.benchmarks.bench import Row
 from tests.benchmarks.load import Asker, percentile
-from tests.benchmarks.processes import wait_until
+from tests.benchmarks.processes import cpu_of, wait_until
 from tests.benchmarks.servers import EveryCoreSimpleindex, Simpleindex
 
 if TYPE_CHECKING:
@@ -25,16 +26,25 @@ if TYPE_CHECKING:
 
 _LONGEST_START = 1_800.0
 _HEALTH = "/-/health"
+_PAGES = 10_000
+_CONNECTIONS = 40
 
 
-class FourWorkersSimpleindex(EveryCoreSimpleindex):
-    """With four workers over a directory."""
+class UnwatchedSimpleindex(EveryCoreSimpleindex):
+    """Over a directory that it does not watch: four times as many watches are more than systems let a user have."""
 
-    name = "simpleindex, 4 workers"
-    count: ClassVar[int] = 4
+    name = "simpleindex, not watching"
+    count: ClassVar[int] = 1
 
     def command(self) -> list[str]:
-        return [*super().command(), f"--workers={self.count}"]
+        return [*super().command(), "--watch=off", f"--workers={self.count}"]
+
+
+class FourWorkersSimpleindex(UnwatchedSimpleindex):
+    """With four workers over it."""
+
+    name = "simpleindex, 4 workers"
+    count = 4
 
 
 def large(bench: Bench) -> None:
@@ -108,27 +118,51 @@ def _latencies(server: Server, path: str, work: Callable[[], object]) -> list[fl
 
 
 def _measure_workers(bench: Bench, served: Repository) -> None:
-    """Measure the memory that each further worker takes, of that of the first."""
-    for kind in bench.further(FourWorkersSimpleindex):
-        print(f"large, workers [{served.files}] {kind.name}", file=sys.stderr)
-        server = kind(bench.workplace, served)
-        log = server.place / "log"
-        log.unlink(missing_ok=True)
-        server.launch()
-        try:
-            wait_until(partial(_is_logged, log, "workers serve"), _LONGEST_START, "the start", every=0.5)
-            time.sleep(10)
-            # The supervisor has no catalogue.
-            first, *others = sorted(server.running.shares(), reverse=True)[: FourWorkersSimpleindex.count]
-        finally:
-            server.stop()
-        further = max(others)
+    """Measure the memory that a further worker takes, beside that of one process: after the start, and after many pages."""
+    for alone, several in zip(
+        bench.further(UnwatchedSimpleindex), bench.further(FourWorkersSimpleindex), strict=True
+    ):
+        print(f"large, workers [{served.files}] {several.name}", file=sys.stderr)
+        ((one, one_later),) = _memory(alone(bench.workplace, served))
+        found = _memory(several(bench.workplace, served))
+        # The first one works for all, as on the search index.
+        further, further_later = (max(values) for values in zip(*sorted(found)[:-1], strict=True))
         sample = {
-            "first_mb": first / 1e6,
+            "one_process_mb": one / 1e6,
             "further_mb": further / 1e6,
-            "all_mb": (first + sum(others)) / 1e6,
+            "one_process_later_mb": one_later / 1e6,
+            "further_later_mb": further_later / 1e6,
         }
-        bench.rows.append(Row("large, workers", kind.name, served.files, [sample]))
+        bench.rows.append(Row("large, workers", several.name, served.files, [sample]))
+
+
+def _memory(server: Server) -> list[tuple[int, int]]:
+    """Return what each process that serves has to itself, in bytes: after the start, and after pages of many projects."""
+    assert isinstance(server, UnwatchedSimpleindex)
+    log = server.place / "log"
+    log.unlink(missing_ok=True)
+    server.launch()
+    try:
+        wait_until(server.is_complete, _LONGEST_START, "the start", every=0.2)
+        if server.count > 1:
+            wait_until(partial(_is_logged, log, "workers serve"), _LONGEST_START, "the start", every=0.5)
+        time.sleep(10)
+        before = server.running.memory()
+        _request_pages(server)
+        after = server.running.memory()
+        workers = sorted(before, key=cpu_of, reverse=True)[: server.count]
+        return [(before[pid].unshared, after[pid].unshared) for pid in workers]
+    finally:
+        server.stop()
+
+
+def _request_pages(server: Server) -> None:
+    """Request pages of many projects, over connections that reach all workers."""
+    askers = [Asker(server) for _ in range(_CONNECTIONS)]
+    for number, name in enumerate(islice(server.repository.names(), _PAGES)):
+        askers[number % _CONNECTIONS].ask(server.page(name))
+    for asker in askers:
+        asker.close()
 
 
 def _is_logged(log: Path, words: str) -> bool:
