@@ -11,17 +11,17 @@ from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import parse_project_name
 from simpleindex.migration.errors import InvalidImportSource, NotImported
-from simpleindex.migration.interface import ImportSource
+from simpleindex.migration.file_source import FileSource
 from simpleindex.migration.people import NOBODY
 from simpleindex.upstreams.errors import InvalidUpstreamPage
 from simpleindex.upstreams.pages.project_parser import parse_project
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.migration.local_files import LocalContent, SourceDirectory
+    from simpleindex.migration.local_files import SourceDirectory
     from simpleindex.migration.people import ImportedPeople
 
 _JSON_PAGE: Final = "index.v1_json"
@@ -45,7 +45,7 @@ def is_bandersnatch_tree(root: str) -> bool:
     )
 
 
-class BandersnatchTree(ImportSource):
+class BandersnatchTree(FileSource["SourceDirectory"]):
     """A mirror's directory; projects lie in ``simple/NAME``, or with the option ``hash-index`` in ``simple/N/NAME``.
 
     Args:
@@ -55,13 +55,10 @@ class BandersnatchTree(ImportSource):
         InvalidImportSource: There are no pages in it.
     """
 
-    is_local = True
-
     def __init__(self, directory: SourceDirectory) -> None:
+        super().__init__(directory)
         self.label = directory.root
-        self._directory = directory
         self._web = "web/" if os.path.isdir(os.path.join(directory.root, "web", "simple")) else ""
-        self._paths: dict[ProjectName, dict[str, str]] = {}
         try:
             self._pages = dict(self._find(f"{self._web}simple"))
         except OSError as error:
@@ -135,18 +132,6 @@ class BandersnatchTree(ImportSource):
         """Return where a file lies that is linked."""
         _, _, place = unquote(urlsplit(url).path).partition(_PACKAGES)
         return f"{self._web}packages/{place}"
-
-    def open(self, name: ProjectName, file: File) -> LocalContent:
-        """Open a file."""
-        return self._directory.open(self._paths[name][file.filename])
-
-    def sha256(self, name: ProjectName, file: File) -> str:
-        """Return the digest of a file."""
-        return self._directory.sha256(self._paths[name][file.filename])
-
-    def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
-        """Return what lies beside a file."""
-        return self._directory.beside(self._paths[name][file.filename])
 
     def people(self) -> ImportedPeople:
         """Return nobody: a mirror has no users."""

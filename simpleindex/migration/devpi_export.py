@@ -17,16 +17,15 @@ from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import one_of, printable, shown
 from simpleindex.migration.devpi_pages import devpi_upload_time, people_of_index, stated_hashes
 from simpleindex.migration.errors import InvalidImportSource, NotImported
-from simpleindex.migration.interface import ImportSource
+from simpleindex.migration.file_source import FileSource
 from simpleindex.migration.people import ImportedUser
 from simpleindex.upstreams.pages.entries import judged_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.migration.local_files import LocalContent, SourceDirectory
+    from simpleindex.migration.local_files import SourceDirectory
     from simpleindex.migration.people import ImportedPeople
 
 DATA_INDEX: Final = "dataindex.json"
@@ -37,7 +36,7 @@ _FORMATS: Final = frozenset({"1", "2"})
 _BASE: Final = "http://export.invalid/"
 
 
-class DevpiExport(ImportSource):
+class DevpiExport(FileSource["SourceDirectory"]):
     """One index of an export.
 
     Args:
@@ -48,10 +47,8 @@ class DevpiExport(ImportSource):
         InvalidImportSource: It is no export, or has no such index, or several.
     """
 
-    is_local = True
-
     def __init__(self, directory: SourceDirectory, index: str | None) -> None:
-        self._directory = directory
+        super().__init__(directory)
         data = _read(directory)
         indexes = {
             name: each for name, each in _tables(data.get("indexes")) if isinstance(each.get("files"), list)
@@ -63,7 +60,6 @@ class DevpiExport(ImportSource):
             ImportedUser(name, _text(user.get("pwhash"))) for name, user in _tables(data.get("users"))
         )
         self._entries: dict[ProjectName, list[dict[str, Any]]] = defaultdict(list)
-        self._paths: dict[ProjectName, dict[str, str]] = defaultdict(dict)
         self._documents = 0
         for entry in self._index["files"]:
             if isinstance(entry, dict):
@@ -113,18 +109,6 @@ class DevpiExport(ImportSource):
         """Return a project."""
         files, withheld = judged_files(self._entries[name], _BASE, name, "devpi")
         return Project(name, sorted(files, key=file_order), tuple(withheld))
-
-    def open(self, name: ProjectName, file: File) -> LocalContent:
-        """Open a file."""
-        return self._directory.open(self._paths[name][file.filename])
-
-    def sha256(self, name: ProjectName, file: File) -> str:
-        """Return the digest of a file."""
-        return self._directory.sha256(self._paths[name][file.filename])
-
-    def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
-        """Return what lies beside a file."""
-        return self._directory.beside(self._paths[name][file.filename])
 
     def people(self) -> ImportedPeople:
         """Return the users of the server, with their hashes, and the rights on the index."""

@@ -5,48 +5,24 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from simpleindex.core.errors import InvalidFilename, InvalidProjectName
 from simpleindex.core.files import File, file_order
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import distribution_suffix, parse_distribution_name, parse_project_name
-from simpleindex.migration.interface import ImportSource
+from simpleindex.migration.file_source import FileSource, PackageFiles
 from simpleindex.migration.people import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from simpleindex.core.names import DistributionName, ProjectName
-    from simpleindex.migration.local_files import LocalContent, TreeFile
+    from simpleindex.migration.local_files import TreeFile
     from simpleindex.migration.people import ImportedPeople
 
 
-class PackageFiles(Protocol):
-    """The files of another server: a directory of this machine, or a bucket. Errors are those of :class:`ImportSource`."""
-
-    def walk(self) -> Iterator[TreeFile]:
-        """Yield every file."""
-        ...
-
-    def open(self, path: str) -> LocalContent:
-        """Open a file."""
-        ...
-
-    def sha256(self, path: str) -> str:
-        """Return the digest of a file, which is read for it."""
-        ...
-
-    def stated_sha256(self, path: str) -> str | None:
-        """Return the digest that is noted of a file; None if there is none."""
-        ...
-
-    def beside(self, path: str) -> Mapping[str, bytes]:
-        """Return what lies beside a file, by suffix."""
-        ...
-
-
-class PackageTree(ImportSource):
+class PackageTree(FileSource[PackageFiles]):
     """A tree of distributions, whose file names and directories say which projects they are of.
 
     pypiserver takes them from any depth. pypicloud's keys are ``PREFIX/NAME/FILE`` in a bucket, where PREFIX is four digits of a
@@ -60,12 +36,9 @@ class PackageTree(ImportSource):
         InvalidImportSource: A directory cannot be read.
     """
 
-    is_local = True
-
     def __init__(self, directory: PackageFiles, label: str) -> None:
+        super().__init__(directory)
         self.label = label
-        self._directory = directory
-        self._paths: dict[ProjectName, dict[str, str]] = defaultdict(dict)
         self._files: dict[ProjectName, list[File]] = defaultdict(list)
         self._refused: dict[ProjectName, list[Withheld]] = defaultdict(list)
         for each in directory.walk():
@@ -102,18 +75,6 @@ class PackageTree(ImportSource):
             for file in self._files.get(name, ())
         )
         return Project(name, sorted(files, key=file_order), tuple(self._refused.get(name, ())))
-
-    def open(self, name: ProjectName, file: File) -> LocalContent:
-        """Open a file."""
-        return self._directory.open(self._paths[name][file.filename])
-
-    def sha256(self, name: ProjectName, file: File) -> str:
-        """Return the digest of a file."""
-        return self._directory.sha256(self._paths[name][file.filename])
-
-    def beside(self, name: ProjectName, file: File) -> Mapping[str, bytes]:
-        """Return what lies beside a file."""
-        return self._directory.beside(self._paths[name][file.filename])
 
     def people(self) -> ImportedPeople:
         """Return nobody: users are in a file elsewhere."""
