@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Options(usage.Options):
-    """The command line; what was given there, before the environment, the file and the defaults are asked."""
+    """The command line: the options that were given there. Environment, configuration file and defaults come later."""
 
     synopsis = "[options]"
     longdesc = (

@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(refusal.code, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        from simpleindex.commands.progress import INTERRUPTED  # noqa: PLC0415  (it has said what is left)
+        from simpleindex.commands.progress import INTERRUPTED  # noqa: PLC0415  (it has printed what is left)
 
         return INTERRUPTED
     except BrokenPipeError:

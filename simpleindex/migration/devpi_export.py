@@ -94,7 +94,7 @@ class DevpiExport(FileSource["SourceDirectory"]):
         try:
             return self._directory.size(path)
         except NotImported:
-            # Said when it is opened.
+            # Opening it raises the error.
             return None
 
     def _yanked(self, project: str, version: object) -> object:

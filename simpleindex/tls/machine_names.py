@@ -1,4 +1,4 @@
-"""The names and addresses that this machine may be asked by, found without asking the network."""
+"""The names and addresses by which clients may reach this machine, found without requests to the network."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def _read_server_certificate(server: Path) -> x509.Certificate | None:
     try:
         return x509.load_pem_x509_certificate(read_certificate_file(server))
     except (UnusableCertificate, ValueError):
-        return None  # what is wrong with it is said when it is loaded
+        return None  # loading it raises the error
 
 
 def _read_ca(home: Path) -> x509.Certificate | None:

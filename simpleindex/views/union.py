@@ -40,7 +40,7 @@ class UpstreamMember:
         source: The upstream.
         scope: The names that are requested from it.
         is_listed: Whether its projects are on the list of projects. The public index has 700,000, a page of 70 MB and as
-            much memory, which no installer reads: hence not unless it is asked for.
+            much memory, which no installer reads: so only if the caller wants it.
         name: Its name, for explanations.
     """
 

@@ -138,7 +138,7 @@ def _is_devpi(url: str, connection: HttpConnection, run: PatientRunner) -> bool:
     try:
         kind, result = read_answer(run.once(partial(connection.body, f"{url}{WITHOUT_PROJECTS}")))
     except UpstreamFailed:
-        # What is wrong is said of the simple index.
+        # The error is that of the simple index.
         return False
     if kind in ("list:userconfig", "userconfig"):
         indexes = parse_indexes(result if kind == "list:userconfig" else {"": result})

@@ -157,7 +157,7 @@ def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[Impor
     stopping = Event()
     source = open_source(given, stopping)
     names, people = _chosen(source, patterns), read_people(source, given.users_from)
-    # Before the files, which take long: a users file that cannot be changed is told at once.
+    # Before the files, which take long: a users file that cannot be changed is reported at once.
     users = _bring_users(people, settings, is_dry=given.dry_run)
     examination, audit = open_examination(), Audit(str(settings.state))
     importer = Importer(source, target, examination, access, who(), stopping)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from simpleindex.records.downloads.database import DownloadsDatabase
 
 MOST_ROWS: Final = 20_000
-"""Rows of one answer, whatever limit is asked for."""
+"""Rows of one answer, whatever the limit of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def downloaders(
     Args:
         database: The counts.
         access_log: The access log; rotated ones beside it are read too. None without one.
-        question: What is asked for.
+        question: Which downloads to find.
         most_bytes: How much of the logs is read, the newest ones; None for all.
 
     Raises:

@@ -92,7 +92,7 @@ class HandChanges:
             self._waking = self._clock.callLater(WAIT_SECONDS, self._wake)
 
     def stop(self) -> None:
-        """Record no more: what an upload or a command did cannot be told from the rest at once."""
+        """Record no more: whether an upload or a command made a change is not clear at once."""
         if self._waking is not None:
             self._waking.cancel()
             self._waking = None

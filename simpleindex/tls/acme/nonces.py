@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import requests
 
 _NONCE_TRIES: Final = 8
-"""The library tries a refused nonce again once; pebble refuses every fifth and more when it is told to."""
+"""The library tries a refused nonce again once; pebble refuses some on purpose (PEBBLE_WFE_NONCEREJECT)."""
 
 
 class NonceNetwork(client.ClientNetwork):

@@ -41,7 +41,7 @@ _NO_BOUND: Final = DiskBudget(budget=1 << 62, floor=0, largest=1 << 62)
 
 
 class OtherNodes(Protocol):
-    """Those who are told what is pinned here; both methods raise Unavailable if they cannot be."""
+    """The other nodes, which pin and unpin what is pinned and unpinned here; both methods raise Unavailable if they cannot be reached."""
 
     def pin(self, index: str, name: ProjectName, digests: Mapping[str, str]) -> None:
         """Note that files of a project are pinned, with their digests."""

@@ -67,7 +67,7 @@ class FastTLS(tls.BufferingTLSTransport):
         try:
             plain = connection.recv(_RECORD_BYTES)
         except (SSL.WantReadError, SSL.ZeroReturnError):
-            self._flushReceiveBIO()  # It was a word of TLS itself, or the end: Twisted is told the same again.
+            self._flushReceiveBIO()  # A message of TLS itself, or the end: Twisted gets it again.
         except SSL.Error:
             self._tlsShutdownFinished(Failure())
         else:
