@@ -81,6 +81,7 @@ def test_pages_for_people_are_paid_for_by_the_first_reader(tmp_path: Path) -> No
     imported = _imported(_START, tmp_path)
     assert "simpleindex.web.people.pages" in imported
     assert not imported & {"jinja2", "docutils", "pygments", "readme_renderer", "prometheus_client"}
+    assert "simpleindex.web.people.project" not in imported
 
 
 def test_the_server_is_small(imported: frozenset[str]) -> None:

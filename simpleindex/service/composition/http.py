@@ -160,9 +160,10 @@ def _people(
 ) -> PeoplePages | None:
     if search is None:
         return None
-    from simpleindex.service.composition.pages import compose_pages  # noqa: PLC0415  (tools need none of it)
+    from simpleindex.service.composition.people import compose_people  # noqa: PLC0415  (tools need none of it)
+    from simpleindex.service.composition.people_parts import PeopleParts  # noqa: PLC0415  (the same)
 
-    return compose_pages(runtime, sources, logins, listings, search, status)
+    return compose_people(PeopleParts(runtime, sources, logins, listings, search, status))
 
 
 def _pypi_json(runtime: Runtime, sources: ComposedSources, listings: Listings) -> Callable[[], PypiJson]:

@@ -15,7 +15,7 @@ from simpleindex.web.people.static_files import static_response
 from simpleindex.web.routes import FEED, FileRoute, OwnPageRoute, ProjectRoute, RootRoute, first_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from simpleindex.access.identity import Identity
     from simpleindex.web.admission import Admission
@@ -35,6 +35,21 @@ class PeoplePage(Protocol):
             SimpleIndexError: The page, or what it shows, is not here, or the reader may not read it.
         """
         ...
+
+
+class LatePage:
+    """A page that is made when it is requested.
+
+    Args:
+        made: Returns the page.
+    """
+
+    def __init__(self, made: Callable[[], PeoplePage]) -> None:
+        self._made = made
+
+    async def answer(self, request: PageRequest) -> Response:
+        """Return the answer of the page."""
+        return await self._made().answer(request)
 
 
 @dataclass(frozen=True)
