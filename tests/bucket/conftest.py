@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore import loaders
+from botocore import session
 from moto import mock_aws
 
 from tests.fixtures.bucket import BUCKET, BucketNode
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def _descriptions_are_read_once() -> Iterator[None]:
     """Let all sessions of boto3 share what they read from its files, which takes longer than most tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loaders, "create_loader", cache(loaders.create_loader))
+        patch.setattr(session, "create_loader", cache(session.create_loader))
         yield
 
 
