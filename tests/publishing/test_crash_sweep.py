@@ -157,7 +157,7 @@ def sweep(memory: Path, request: pytest.FixtureRequest) -> Sweep:
 def test_killed_at_every_call(sweep: Sweep, request: pytest.FixtureRequest) -> None:
     """Before each call, and in the middle of each write."""
     points = 0
-    for number, call in part([*enumerate(sweep.calls, 1)], 5, f"killed {sweep.name}"):
+    for number, call in part([*enumerate(sweep.calls, 1)], 7, f"killed {sweep.name}"):
         for half in (False, True) if call == "pwrite" else (False,):
             root = sweep.fresh()
             assert sweep.killed(root, at=number, half=half)
