@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cachetools import TTLCache
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, LogLevel
 from twisted.python.components import Componentized
@@ -123,7 +124,7 @@ class WorkerSupervisor(Service):
             for place, listen in enumerate(listens):
                 try:
                     made = endpoint(sharing, listen, option, has_ipv6=machine_has_ipv6)
-                    shared: Any = listen_now(made, _no_factory(), listen, option)
+                    shared: Any = listen_now(made, Factory(), listen, option)
                 except RefusedStart as error:
                     raise self._process.refusal(error) from None
                 self._sockets[f"{option} {place}"] = shared
@@ -225,9 +226,8 @@ class WorkerSupervisor(Service):
         self._reloading.discard(worker.number)
         if not self.running:
             self.workers.pop(worker.number, None)
-            if not self.workers and self._ended is not None:
+            if not self.workers:
                 self._end_fork_server()
-                self._ended.callback(None)
             return
         if not self._was_ready:
             self._give_up(worker, reason)
@@ -252,6 +252,8 @@ class WorkerSupervisor(Service):
             )
         for worker in [each for each in self.workers.values() if each.fork_server is fork_server]:
             worker.judge_end()
+        if not self.workers:
+            self._all_ended()
 
     def _start_again(self, number: int) -> None:
         if self.running:
@@ -306,7 +308,7 @@ class WorkerSupervisor(Service):
             if worker.is_ready:
                 worker.signal(signal.SIGHUP)
 
-    def stopService(self) -> Deferred[None] | None:
+    def stopService(self) -> Deferred[None]:
         super().stopService()
         self._process.end_by_force()
         self._notifier.stopping()
@@ -320,28 +322,26 @@ class WorkerSupervisor(Service):
         # They wait to be started again.
         for number in [number for number, each in self.workers.items() if each.has_ended]:
             del self.workers[number]
-        if not self.workers:
-            self._end_fork_server()
-            return None
-        self._ended = Deferred()
+        ended = self._ended = Deferred()
         for worker in self.workers.values():
             worker.signal(signal.SIGTERM)
-        if self._fork_server is not None and all(each.pid is None for each in self.workers.values()):
+        if not self.workers:
+            self._end_fork_server()
+        elif self._fork_server is not None and all(each.pid is None for each in self.workers.values()):
             # It still imports modules for the first one.
             self._fork_server.kill()
-        return self._ended.addTimeout(SECONDS, self._reactor, onTimeoutCancel=lambda *_: self._end_workers())
+        return ended.addTimeout(SECONDS, self._reactor, onTimeoutCancel=lambda *_: self._end_workers())
 
     def _end_fork_server(self) -> None:
-        if self._fork_server is not None:
+        if self._fork_server is None or self._fork_server.has_ended:
+            self._all_ended()
+        else:
             self._fork_server.close()
+
+    def _all_ended(self) -> None:
+        if self._ended is not None and not self._ended.called:
+            self._ended.callback(None)
 
     def _end_workers(self) -> None:
         for worker in self.workers.values():
             worker.signal(signal.SIGKILL)
-
-
-def _no_factory() -> Any:
-    """Return a factory for ports that accept nothing."""
-    from twisted.internet.protocol import Factory  # noqa: PLC0415
-
-    return Factory()

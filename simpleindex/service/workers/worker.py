@@ -90,7 +90,7 @@ def serve(description: WorkerDescription, reactor: Any, connect: Callable[[Super
     is_ending = False
 
     def end() -> None:
-        # systemd signals all processes of the unit, and the supervisor its workers.
+        # systemd and terminals signal all processes, and so does the supervisor.
         nonlocal is_ending
         if reactor.running and not is_ending:
             is_ending = True
@@ -107,5 +107,6 @@ def serve(description: WorkerDescription, reactor: Any, connect: Callable[[Super
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     # In place of the reactor's own, by which a second signal is an error.
-    reactor.callWhenRunning(signal.signal, signal.SIGTERM, lambda *_: reactor.callFromThread(end))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        reactor.callWhenRunning(signal.signal, number, lambda *_: reactor.callFromThread(end))
     reactor.run()

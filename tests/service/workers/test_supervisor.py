@@ -97,7 +97,8 @@ class MemoryForkServer:
         self._ended(self, "signal SIGKILL")
 
     def close(self) -> None:
-        self.is_closed = True
+        self.is_closed = self.has_ended = True
+        self._ended(self, "status 0")
 
 
 class WorkerReactor(Reactor):
@@ -208,8 +209,6 @@ def stop(world: World) -> list[str]:
     """Stop it; a word comes into the list once it has ended."""
     outcome: list[str] = []
     ended = world.supervisor.stopService()
-    if ended is None:
-        return ["ended"]
     ended.addCallback(lambda _: outcome.append("ended"))
     return outcome
 

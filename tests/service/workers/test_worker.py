@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -46,7 +47,7 @@ class AdoptingReactor(Reactor):
         super().__init__()
         self.running = False
         self.adopted: list[int] = []
-        self.was_stopped = False
+        self.stops = 0
         self.at_the_end: list[Callable[[], object]] = []
         self._meanwhile = meanwhile
 
@@ -64,11 +65,13 @@ class AdoptingReactor(Reactor):
 
     def run(self) -> None:
         self.running = True
+        for function, arguments, named in self.whenRunningHooks:
+            function(*arguments, **named)
         self.advance(0)
         self._meanwhile()
 
     def stop(self) -> None:
-        self.was_stopped = True
+        self.stops += 1
 
 
 class Wire:
@@ -107,13 +110,17 @@ class Wire:
 def fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceFixture]:
     """A root; the log is left to the tests' own, and this process does not end by force."""
     monkeypatch.setattr(module, "end_by_force", lambda: None)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    former = [signal.getsignal(number) for number in numbers]
     with mock.patch.object(globalLogBeginner, "beginLoggingTo"):
         yield from service_fixture(tmp_path, monkeypatch)
+    for number, handler in zip(numbers, former, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(("number", "is_waiting"), [(1, False), (2, True)])
 def test_a_worker_serves(number: int, is_waiting: bool, fixture: ServiceFixture) -> None:
-    """By the socket that it inherited; changes of the others are listed, and its own announced."""
+    """By the socket that it inherited; changes of the others are listed, and its own announced. Several signals end it once."""
     add_wheel(fixture.root, "acme")
     looked: list[Message | None] = []
 
@@ -125,6 +132,9 @@ def test_a_worker_serves(number: int, is_waiting: bool, fixture: ServiceFixture)
         wire.link.dataReceived(encode(Message("changed", "acme", "elsewhere", 4)))
         wire.reactor.advance(1)
         looked.extend(decode(line) for line in wire.transport.value().splitlines())
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.raise_signal(each)
+        wire.reactor.advance(0)
 
     wire = Wire(fixture, meanwhile, number=number, is_waiting=is_waiting)
     serve(wire.description, wire.reactor, wire.connect)
@@ -136,9 +146,7 @@ def test_a_worker_serves(number: int, is_waiting: bool, fixture: ServiceFixture)
     wire.reactor.advance(DRAIN_SECONDS)
     assert wire.sent("state")[-1] == "stopping"
     wire.link.connectionLost()
-    assert wire.reactor.was_stopped
-    wire.reactor.running = False
-    wire.link.connectionLost()
+    assert wire.reactor.stops == 1
 
 
 def test_a_start_that_is_refused(capfd: pytest.CaptureFixture[str], fixture: ServiceFixture) -> None:
