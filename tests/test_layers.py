@@ -291,11 +291,12 @@ def test_tests_lie_in_rooms_of_the_same_name(room: str) -> None:
     assert list((Path(__file__).parent / room).glob("test_*.py"))
 
 
-def test_a_class_name_has_one_meaning() -> None:
-    """Two public classes of one name would be two things under one word."""
-    classes: dict[str, list[str]] = {}
+def test_a_public_name_has_one_meaning() -> None:
+    """Two public classes or functions of one name would be two things under one word; each program has its ``main``."""
+    names: dict[str, list[str]] = {}
     for module, path in PATHS.items():
         for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                classes.setdefault(node.name, []).append(module)
-    assert {name: modules for name, modules in classes.items() if len(modules) > 1} == {}
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_"):
+                names.setdefault(node.name, []).append(module)
+    del names["main"]
+    assert {name: modules for name, modules in names.items() if len(modules) > 1} == {}

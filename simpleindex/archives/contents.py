@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.compression import is_compressed, unpacked
 from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.tar import REGULAR, TarStream, headers, pass_over
-from simpleindex.archives.zip import find_directory, members, read_exactly
+from simpleindex.archives.zip import find_directory, read_exactly, zip_members
 from simpleindex.archives.zip_members import DEFLATED, check_readable, misplaced, read_local_header
 from simpleindex.core import bounds
 from simpleindex.core.names import distribution_suffix
@@ -159,7 +159,7 @@ def _zip_members(file: BinaryIO, size: int) -> Iterator[_ReadableMember]:
         return file.read(length)
 
     directory = find_directory(pread, size)
-    for number, member in enumerate(members(pread, directory), 1):
+    for number, member in enumerate(zip_members(pread, directory), 1):
         if excess := bounds.MEMBERS.excess(number):
             raise BrokenArchive(excess)
         if not member.path.endswith(b"/"):

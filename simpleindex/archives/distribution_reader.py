@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cachetools import LRUCache
 
-from simpleindex.archives.examination import protocol as requests
+from simpleindex.archives.examination import protocol
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.source import Elsewhere
@@ -63,7 +63,7 @@ class DistributionReader:
         """
 
         def request(descriptor: int, size: int) -> Request[MemberList]:
-            return requests.members(descriptor, size, file.filename)
+            return protocol.members(descriptor, size, file.filename)
 
         return await self._answer(source, name, file, "members", request)
 
@@ -73,7 +73,7 @@ class DistributionReader:
         """Return the text of members; see :func:`simpleindex.archives.contents.read_texts`. Errors as for :meth:`members`."""
 
         def request(descriptor: int, size: int) -> Request[dict[str, str | None]]:
-            return requests.member_texts(descriptor, size, file.filename, paths)
+            return protocol.member_texts(descriptor, size, file.filename, paths)
 
         return await self._answer(source, name, file, tuple(paths), request)
 
@@ -83,7 +83,7 @@ class DistributionReader:
         """Compare members with their text in another release. Errors as for :meth:`members`."""
 
         def request(descriptor: int, size: int) -> Request[dict[str, str]]:
-            return requests.differences(descriptor, size, file.filename, former)
+            return protocol.differences(descriptor, size, file.filename, former)
 
         return await self._answer(source, name, file, tuple(sorted(former.items())), request)
 
@@ -100,7 +100,7 @@ class DistributionReader:
         """
 
         def request(descriptor: int, size: int) -> Request[tuple[str, bool]]:
-            return requests.description(descriptor, size, content_type)
+            return protocol.description(descriptor, size, content_type)
 
         return await self._examine(BytesBody(text.encode("utf-8", "replace"), "", None), request)
 

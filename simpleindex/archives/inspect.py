@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.tar import read_tar
-from simpleindex.archives.zip import find_directory, members
+from simpleindex.archives.zip import find_directory, zip_members
 from simpleindex.archives.zip_members import MemberSpan, data_start, unpack
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidMetadata
@@ -114,7 +114,7 @@ def read_wheel_metadata(pread: Pread, size: int, name: DistributionName) -> tupl
         BrokenArchive: It is no wheel.
     """
     directory = find_directory(pread, size)
-    member = wheel_metadata(members(pread, directory), name)
+    member = wheel_metadata(zip_members(pread, directory), name)
     data = unpack(pread, data_start(pread, member, directory), member.size)
     if zlib.crc32(data) != member.crc:
         raise BrokenArchive("its metadata are damaged")
@@ -189,7 +189,7 @@ def _examine_zip(file: BinaryIO, size: int, name: DistributionName) -> ArchiveIn
 
     directory = find_directory(pread, size)
     choose = wheel_metadata if name.kind is Kind.WHEEL else sdist_metadata
-    member = choose(members(pread, directory), name)
+    member = choose(zip_members(pread, directory), name)
     data, place = None, None
     if member is not None:
         place = data_start(pread, member, directory)

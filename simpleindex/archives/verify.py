@@ -28,7 +28,7 @@ from simpleindex.archives.wheel_metadata import (
     judge_wheel_file,
 )
 from simpleindex.archives.wheel_record import is_listed, judge_owed_digest, judge_record
-from simpleindex.archives.zip import members
+from simpleindex.archives.zip import zip_members
 from simpleindex.archives.zip_members import MemberSpan, data_start, read_local_header
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata, read_details, read_metadata, states
@@ -125,7 +125,7 @@ def _examine_zip(
     texts: dict[bytes, ZipMember] = {}
     layout = WheelLayout()
     judge_path = layout.judge if is_wheel else None
-    member = choose(_noting(members(pread, directory), texts, judge_path), name)
+    member = choose(_noting(zip_members(pread, directory), texts, judge_path), name)
     with_digests = is_wheel and rules.require_record
     paths = strict_zips.read_zip_strictly(pread, directory, most, with_digests=with_digests)
     data = None if member is None else _read(pread, member, directory, MAXIMUM_SIZE)
@@ -184,7 +184,7 @@ def _judge_record(
     if listed == len(paths) and not owed:
         return
     # Of the paths only digests were kept, so who is missing must be looked for; and others were not computed yet.
-    for member in members(pread, directory):
+    for member in zip_members(pread, directory):
         path = plain_path(member.path)
         if member.path.endswith(b"/"):
             continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import Paths, plain_path, shown_path
 from simpleindex.archives.tar import is_header
-from simpleindex.archives.zip import extra_fields, extra_kinds, find_directory, members, read_exactly
+from simpleindex.archives.zip import extra_fields, extra_kinds, find_directory, read_exactly, zip_members
 from simpleindex.archives.zip_members import (
     DEFLATED,
     STORED,
@@ -81,7 +81,7 @@ def read_zip_strictly(pread: Pread, directory: ZipDirectory, most: int, *, with_
     """
     paths = Paths()
     end, total = 0, 0
-    for member in members(pread, directory):
+    for member in zip_members(pread, directory):
         path = _path(member)
         is_directory = member.path.endswith(b"/")
         paths.add(path, is_directory=is_directory)

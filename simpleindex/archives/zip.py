@@ -100,7 +100,7 @@ def find_directory(pread: Pread, size: int) -> ZipDirectory:
     return ZipDirectory(offset, length, entries % 0x10000)
 
 
-def members(pread: Pread, directory: ZipDirectory) -> Iterator[ZipMember]:
+def zip_members(pread: Pread, directory: ZipDirectory) -> Iterator[ZipMember]:
     """Go through the central directory, a piece at a time.
 
     Raises:

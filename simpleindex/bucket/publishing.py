@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
-from simpleindex.archives.examination import protocol as requests
+from simpleindex.archives.examination import protocol
 from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault, Trouble
@@ -86,7 +86,7 @@ class BucketPublishing(Publisher):
     def _facts(self, draft: StagedUpload, upload: Upload) -> ArchiveInfo | None:
         """Return what a node would learn by reading the file; None if that cannot be had now."""
         with draft.reader() as file:
-            request = requests.distribution(
+            request = protocol.distribution(
                 file.fileno(), draft.size, upload.name.filename, upload.name.project
             )
             (outcome,) = self._checks.examiner.examine([request])

@@ -16,11 +16,11 @@ from simpleindex.commands.arguments import (
     add_new_state,
     add_path_options,
     command_paths,
+    command_user,
     complain,
     require_records,
     require_state,
     table,
-    who,
 )
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
@@ -125,7 +125,7 @@ def _allow(arguments: argparse.Namespace, where: CommandPaths, allowances: Allow
     seconds, reason, now = _seconds(arguments.time), _reason(arguments.reason), time.time()
     require_state(where, "this allowance", new=arguments.new_state)
     same, _ = _find(allowances, name, version, now)
-    given = Allowance(name, same.version if same else version, int(now) + seconds, who(), reason)
+    given = Allowance(name, same.version if same else version, int(now) + seconds, command_user(), reason)
     allowances.add(given)
     words = f"until {day_and_time(given.until)}: {given.reason}"
     _record(where, "allowance-given", name, f"{_spelt(given)} {words}")
@@ -195,7 +195,7 @@ def _is_same(one: Allowance, version: str | None) -> bool:
 
 def _record(where: CommandPaths, event: str, name: ProjectName, detail: str) -> None:
     audit = where.audit()
-    audit.record(AuditEntry(event, who=who(), project=name, detail=detail))
+    audit.record(AuditEntry(event, who=command_user(), project=name, detail=detail))
     audit.close()
 
 

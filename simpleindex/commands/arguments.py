@@ -167,7 +167,7 @@ def require_readable_state(state: Path, *, may_be_missing: bool = False) -> None
         ) from None
 
 
-def who() -> str:
+def command_user() -> str:
     """Return the user who runs the command, for the audit; no user of the index has a colon in the name."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name

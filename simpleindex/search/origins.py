@@ -13,7 +13,7 @@ from simpleindex.core.names import METADATA_SUFFIX, Kind
 from simpleindex.core.selection import default_file, yanked_releases
 from simpleindex.core.source import Elsewhere
 from simpleindex.search.database import IndexedFile
-from simpleindex.search.visibility import digest_of
+from simpleindex.search.visibility import metadata_digest
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import enriched_file
 
@@ -119,7 +119,7 @@ class DirectoryOrigin:
         }
         newest = _newest_time(project.files)
         return Representative(
-            file, IndexedFile(file.filename, digest_of(file), newest, " ".join(yanked)), yanked
+            file, IndexedFile(file.filename, metadata_digest(file), newest, " ".join(yanked)), yanked
         )
 
     async def metadata(self, name: ProjectName, file: File) -> bytes | None:
@@ -179,7 +179,7 @@ class CacheOrigin:
         cached = [file for file in files if file.metadata is not None and self._path(name, file) is not None]
         file = default_file(cached)
         if file is not None:
-            return Representative(file, IndexedFile(file.filename, digest_of(file), newest))
+            return Representative(file, IndexedFile(file.filename, metadata_digest(file), newest))
         file = default_file(files)
         return (
             None

@@ -52,7 +52,7 @@ class Dependent:
     requirement: str
 
 
-def digest_of(file: File) -> str:
+def metadata_digest(file: File) -> str:
     """Return what tells the metadata of a file from those of every other: their digest, or that of the file."""
     return file.metadata.sha256 if file.metadata is not None else file.sha256 or ""
 
@@ -104,7 +104,7 @@ def _indexed_file(candidate: Candidate, project: Project) -> File | None:
     """Return the file whose metadata are indexed, if the reader is offered it."""
     for file in project.files:
         if file.filename == candidate.filename:
-            return file if digest_of(file) == candidate.digest != "" else None
+            return file if metadata_digest(file) == candidate.digest != "" else None
     return None
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from simpleindex.archives.contents import compare_texts, difference, list_members, read_texts
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.examination import protocol as requests
+from simpleindex.archives.examination import protocol
 from simpleindex.core import bounds
 from tests.fixtures.examiner import InProcessExaminer
 
@@ -175,10 +175,10 @@ def test_by_way_of_an_examining_process(tmp_path: Path) -> None:
     with path.open("rb") as file:
         size, descriptor = path.stat().st_size, file.fileno()
         examiner = InProcessExaminer()
-        (members,) = examiner.examine([requests.members(descriptor, size, path.name)])
-        (texts,) = examiner.examine([requests.member_texts(descriptor, size, path.name, ["a\x01", "b"])])
+        (members,) = examiner.examine([protocol.members(descriptor, size, path.name)])
+        (texts,) = examiner.examine([protocol.member_texts(descriptor, size, path.name, ["a\x01", "b"])])
         (compared,) = examiner.examine(
-            [requests.differences(descriptor, size, path.name, {"a\x01": "two\n"})]
+            [protocol.differences(descriptor, size, path.name, {"a\x01": "two\n"})]
         )
     assert not isinstance(members, Exception)
     assert [each.path for each in members.members] == ["a\x01", "b"]
@@ -186,21 +186,21 @@ def test_by_way_of_an_examining_process(tmp_path: Path) -> None:
     assert compared == {"a\x01": "@@ -1 +1 @@\n-two\n+one"}
 
 
-BAD_ANSWERS: list[tuple[requests.Request[Any], list[object]]] = [
+BAD_ANSWERS: list[tuple[protocol.Request[Any], list[object]]] = [
     (
-        requests.members(0, 0, "a-1.0.zip"),
+        protocol.members(0, 0, "a-1.0.zip"),
         [None, [], [[], 1], [[["a", -1, "x"]], True], [[[1, 1, "x"]], True], [[["a", 1]], True]],
     ),
-    (requests.member_texts(0, 0, "a-1.0.zip", []), [[], {"a": 1}]),
-    (requests.differences(0, 0, "a-1.0.zip", {}), [[], {"a": None}]),
+    (protocol.member_texts(0, 0, "a-1.0.zip", []), [[], {"a": 1}]),
+    (protocol.differences(0, 0, "a-1.0.zip", {}), [[], {"a": None}]),
 ]
 
 
 @pytest.mark.parametrize(
     ("request_", "answer"), [(each, bad) for each, answers in BAD_ANSWERS for bad in answers]
 )
-def test_other_answers_are_refused(request_: requests.Request[Any], answer: object) -> None:
-    with pytest.raises(requests.BadAnswer):
+def test_other_answers_are_refused(request_: protocol.Request[Any], answer: object) -> None:
+    with pytest.raises(protocol.BadAnswer):
         request_.read(answer)
 
 

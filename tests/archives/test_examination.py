@@ -34,7 +34,7 @@ from simpleindex.archives.examination.protocol import (
     Request,
     WheelMetadata,
     distribution,
-    number,
+    read_number,
     side_file,
     text,
     upload,
@@ -433,7 +433,7 @@ def test_a_value_that_is_none(bench: Bench) -> None:
 def test_numbers_are_numbers(value: Any) -> None:
     """JSON has more than what a size can be."""
     with pytest.raises(BadAnswer):
-        number(value)
+        read_number(value)
 
 
 @pytest.mark.parametrize(("kind", "arguments", "word"), [("die", (9,), "SIGKILL"), ("leave", (), "status 3")])

@@ -13,7 +13,7 @@ import pytest
 
 from simpleindex.archives import zip as zips
 from simpleindex.archives.errors import BrokenArchive, CutOff
-from simpleindex.archives.zip import ZipMember, find_directory, members, read_exactly
+from simpleindex.archives.zip import ZipMember, find_directory, read_exactly, zip_members
 from simpleindex.archives.zip_members import DEFLATED, STORED, MemberSpan, data_start, unpack
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def zip64_bytes(
 def walk(data: bytes) -> list[ZipMember]:
     """All members, checked."""
     pread = pread_of(data)
-    return list(members(pread, find_directory(pread, len(data))))
+    return list(zip_members(pread, find_directory(pread, len(data))))
 
 
 def patched(data: bytes, at: int, new: bytes) -> bytes:
@@ -241,7 +241,7 @@ def test_many_members_cost_no_memory() -> None:
     pread = pread_of(data)
     tracemalloc.start()
     try:
-        assert sum(1 for _ in members(pread, find_directory(pread, len(data)))) == 70_000
+        assert sum(1 for _ in zip_members(pread, find_directory(pread, len(data)))) == 70_000
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
@@ -253,7 +253,7 @@ def test_a_member_is_read_from_its_place(method: int) -> None:
     data = zip_bytes({"x": b"before", "c": b"two " * 100}, method=method)
     pread = pread_of(data)
     directory = find_directory(pread, len(data))
-    member = list(members(pread, directory))[1]
+    member = list(zip_members(pread, directory))[1]
     place = data_start(pread, member, directory)
     assert place.method == method
     assert unpack(pread, place, member.size) == b"two " * 100
@@ -276,7 +276,7 @@ def test_a_member_that_cannot_be_served_is_refused(at: int, new: bytes, sentence
     """Encrypted, compressed in a new way, a bomb, or with a local header that says something else."""
     pread = pread_of(patched(SMALL, at, new))
     directory = find_directory(pread, len(SMALL))
-    member = next(members(pread, directory))
+    member = next(zip_members(pread, directory))
     with pytest.raises(BrokenArchive, match=sentence):
         data_start(pread, member, directory)
 

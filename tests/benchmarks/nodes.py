@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
-from simpleindex.archives.examination import protocol as requests
+from simpleindex.archives.examination import protocol
 from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.bucket.facts import object_metadata
 from simpleindex.core.text import plural
@@ -218,7 +218,7 @@ def _fill(engines: Engines, served: Repository) -> None:
         name, release = place
         path = served.path / name / served.filename(name, release)
         with path.open("rb") as file:
-            request = requests.distribution(file.fileno(), path.stat().st_size, path.name, name)  # type: ignore[arg-type]
+            request = protocol.distribution(file.fileno(), path.stat().st_size, path.name, name)  # type: ignore[arg-type]
             (info,) = InProcessExaminer().examine([request])
         assert isinstance(info, ArchiveInfo)
         client.put_object(

@@ -55,7 +55,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Allowance
     for name in ("SIMPLEINDEX_CONFIG", "STATE_DIRECTORY", "SUDO_USER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SIMPLEINDEX_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(allowances_module, "who", lambda: "command:alice")
+    monkeypatch.setattr(allowances_module, "command_user", lambda: "command:alice")
     world = AllowancesFixture(tmp_path)
     monkeypatch.setattr(time, "time", lambda: world.now)
     yield world

@@ -235,7 +235,7 @@ def text(value: object, most: int = _LONGEST_TEXT) -> str:
     return value
 
 
-def number(value: object) -> int:
+def read_number(value: object) -> int:
     """Read a number that is not negative and fits a file.
 
     Raises:
@@ -275,8 +275,8 @@ def archive_info(value: object) -> ArchiveInfo:
         text(version),
         _sha256(sha256),
         _optional_text(requires_python),
-        None if sidecar is None else Sidecar(_sha256(_row(sidecar, 2)[0]), number(sidecar[1])),
-        None if place is None else MemberSpan(*map(number, _row(place, 3))),
+        None if sidecar is None else Sidecar(_sha256(_row(sidecar, 2)[0]), read_number(sidecar[1])),
+        None if place is None else MemberSpan(*map(read_number, _row(place, 3))),
     )
 
 
@@ -291,7 +291,7 @@ def _examined(value: object) -> VerifiedMetadata:
 def _wheel_metadata(value: object) -> WheelMetadata | MissingSpan:
     kind, first, second = _row(value, 3)
     if kind == "missing":
-        return MissingSpan(number(first), number(second))
+        return MissingSpan(read_number(first), read_number(second))
     try:
         if kind == "metadata" and isinstance(first, str) and len(first) <= MAXIMUM_SIZE:
             return WheelMetadata(first.encode("latin-1"), _optional_text(second))
@@ -306,7 +306,10 @@ def _member_list(value: object) -> MemberList:
         raise BadAnswer(repr(value)[:100])
     listed = (_row(row, 3) for row in rows)
     return MemberList(
-        tuple(Member(_any_text(path), number(size), text(fingerprint)) for path, size, fingerprint in listed),
+        tuple(
+            Member(_any_text(path), read_number(size), text(fingerprint))
+            for path, size, fingerprint in listed
+        ),
         is_complete,
     )
 

@@ -11,7 +11,7 @@ from simpleindex.access.credentials import LONGEST_PASSWORD, SECRET_PREFIX
 from simpleindex.access.hashes import hash_password, require_libraries
 from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, with_password, without_user
 from simpleindex.access.users_file import change_users_file
-from simpleindex.commands.arguments import Parser, add_path_options, command_paths, who
+from simpleindex.commands.arguments import Parser, add_path_options, command_paths, command_user
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart
 
@@ -44,7 +44,9 @@ def passwd(words: list[str]) -> int:
     audit = where.audit()
     audit.record(
         AuditEntry(
-            "user-deleted" if arguments.delete else "password-set", who=who(), detail=f"{user} in {path}"
+            "user-deleted" if arguments.delete else "password-set",
+            who=command_user(),
+            detail=f"{user} in {path}",
         )
     )
     audit.close()

@@ -25,11 +25,11 @@ from simpleindex.commands.arguments import (
     add_new_state,
     add_path_options,
     command_paths,
+    command_user,
     complain,
     require_records,
     require_state,
     table,
-    who,
 )
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart, Unavailable
@@ -187,7 +187,7 @@ def _revoke(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
 
 def _record(where: CommandPaths, event: str, id_: str, detail: str) -> None:
     audit = where.audit()
-    audit.record(AuditEntry(event, who=who(), token=id_, detail=detail))
+    audit.record(AuditEntry(event, who=command_user(), token=id_, detail=detail))
     audit.close()
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simpleindex.commands.arguments import who
+from simpleindex.commands.arguments import command_user
 from simpleindex.config.resolution import resolve
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidSources, RefusedStart
@@ -145,7 +145,9 @@ class CacheContents:
     def record(self, event: str, name: ProjectName, filenames: Sequence[str], upstream: str) -> None:
         """Record a change of files in the audit."""
         for filename in filenames:
-            self.audit.record(AuditEntry(event, who=who(), project=name, filename=filename, detail=upstream))
+            self.audit.record(
+                AuditEntry(event, who=command_user(), project=name, filename=filename, detail=upstream)
+            )
         self.audit.close()
 
 

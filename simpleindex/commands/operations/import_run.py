@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from simpleindex.commands.arguments import who
+from simpleindex.commands.arguments import command_user
 from simpleindex.commands.progress import INTERRUPTED, Progress
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import CannotStore
@@ -65,7 +65,7 @@ class ImportRun:
         self._stopping = stopping
         self._audit = audit
         self._to = to
-        self._who = who()
+        self._who = command_user()
         self.imported: list[ImportedFile] = []
         self.refused: list[RefusedFile] = []
         self.notes: list[str] = []

@@ -15,7 +15,7 @@ from simpleindex.access.htpasswd import parse_users, with_password
 from simpleindex.access.rights import Access
 from simpleindex.access.users_file import change_users_file
 from simpleindex.archives.examination.pool import open_examination
-from simpleindex.commands.arguments import Parser, who
+from simpleindex.commands.arguments import Parser, command_user
 from simpleindex.commands.operations.import_run import ImportRun
 from simpleindex.commands.operations.import_sources import HTTP_KINDS, PATH_KINDS, open_source, read_people
 from simpleindex.commands.progress import INTERRUPTED
@@ -160,7 +160,7 @@ def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[Impor
     # Before the files, which take long: a users file that cannot be changed is reported at once.
     users = _bring_users(people, settings, is_dry=given.dry_run)
     examination, audit = open_examination(), Audit(str(settings.state))
-    importer = Importer(source, target, examination, access, who(), stopping)
+    importer = Importer(source, target, examination, access, command_user(), stopping)
     run = ImportRun(importer, stopping, audit, given.to)
     target.digests.open()
     try:

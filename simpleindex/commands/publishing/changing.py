@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.commands.arguments import Parser, add_index_options, who
+from simpleindex.commands.arguments import Parser, add_index_options, command_user
 from simpleindex.commands.remote import Remote
 from simpleindex.config.resolution import resolve
 from simpleindex.core.audit_entry import AuditEntry
@@ -190,14 +190,14 @@ def _status(_: Writer, files: ProjectFileWriter, name: ProjectName, given: argpa
 
 def _delete(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
     filenames = select(name, given.key, writer.filenames(name))
-    deleted = writer.deletions.delete(name, filenames, who=who())
+    deleted = writer.deletions.delete(name, filenames, who=command_user())
     return [f"Deleted {each.path}; it lies in {each.trash}." for each in deleted], tuple(
         Subject(os.path.basename(each.path), digest=each.known_sha256) for each in deleted
     )
 
 
 def _free(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
-    freed = writer.deletions.free_name(name, given.key, who=who())
+    freed = writer.deletions.free_name(name, given.key, who=command_user())
     sentence = f"The name {given.key} may be used{' again' if freed else ': no deleted file had it'}."
     return [sentence], (Subject(given.key),)
 
@@ -205,7 +205,7 @@ def _free(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argpar
 def _undelete(writer: Writer, _: ProjectFileWriter, name: ProjectName, given: argparse.Namespace) -> _Change:
     if not distribution_suffix(given.key):
         raise RefusedStart(f"undelete takes the name of a file, and {given.key!r} is none")
-    undeleted = writer.deletions.undelete(name, given.key, who=who())
+    undeleted = writer.deletions.undelete(name, given.key, who=command_user())
     return [f"Undeleted {undeleted.path}."], (Subject(given.key, digest=undeleted.sha256),)
 
 
@@ -237,7 +237,7 @@ def _record(
         audit.record(
             AuditEntry(
                 command,
-                who=who(),
+                who=command_user(),
                 project=name,
                 filename=each.filename,
                 version=each.version,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.examination.pool import open_examination
-from simpleindex.commands.arguments import Parser, complain, who
+from simpleindex.commands.arguments import Parser, command_user, complain
 from simpleindex.commands.cache.judging import reasons_against
 from simpleindex.config.resolution import resolve
 from simpleindex.core.audit_entry import AuditEntry
@@ -180,7 +180,9 @@ def _copy(given: argparse.Namespace, examiner: Examiner) -> Iterator[str]:
     origin = sources.origin(given.source, examiner)
     project = origin.project(name)
     files = select_files(project, given.source, version, given.file)
-    copier = Copier(origin, given.source, Writer(target), ProjectFileWriter(target), who(), examiner=examiner)
+    copier = Copier(
+        origin, given.source, Writer(target), ProjectFileWriter(target), command_user(), examiner=examiner
+    )
     _refuse_missing(copier.missing(name, files), given, len(files), sources.upstreams.get(given.source))
     for sentence in _withheld(sources, given.source, project, files):
         complain(f"{sentence} It is copied all the same." if not given.dry_run else sentence)
@@ -227,7 +229,7 @@ def _record(
             audit.record(
                 AuditEntry(
                     "copy",
-                    who=who(),
+                    who=command_user(),
                     project=name,
                     filename=each.file.filename,
                     digest=each.sha256,

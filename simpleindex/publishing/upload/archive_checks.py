@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.examination import protocol as requests
+from simpleindex.archives.examination import protocol
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.core.errors import CannotStore, Unavailable
 from simpleindex.publishing.upload.checks import judge_metadata, refused_archive
@@ -43,9 +43,9 @@ class UploadChecks:
             Unavailable: It cannot be examined now.
         """
         with draft.reader() as file, storing(draft.staged.path):
-            request = requests.upload(file.fileno(), draft.size, upload.name, rules)
+            request = protocol.upload(file.fileno(), draft.size, upload.name, rules)
             try:
-                examined = requests.value_of(*self.examiner.examine([request]))
+                examined = protocol.value_of(*self.examiner.examine([request]))
             except BrokenArchive as error:
                 raise refused_archive(upload.name, error) from None
             except NotExamined as error:
