@@ -14,6 +14,7 @@ from simpleindex.access.credentials import (
     TokenCredentials,
     parse_authorization,
 )
+from tests.fixtures.tables import for_each
 
 SECRET = "sidx-" + "A1_-" * 10 + "abc"
 
@@ -23,7 +24,7 @@ def basic(user: str, password: str, encoding: str = "utf-8", scheme: str = "Basi
     return f"{scheme} {b64encode(f'{user}:{password}'.encode(encoding)).decode()}"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("header", "expected"),
     [
         (basic("alice", "secret"), PasswordCredentials("alice", b"secret")),
@@ -76,7 +77,7 @@ def test_a_name_alone_is_no_credential(header: str) -> None:
     assert parse_authorization(header) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "header",
     [
         "",

@@ -28,7 +28,7 @@ def one(hash_: str) -> str:
     return "".join(users.refused)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "hash_",
     [
         BCRYPT,
@@ -123,7 +123,7 @@ def test_a_user_on_two_lines_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("line", "reason"),
     [
         (b"alice", "it has no colon behind a user's name"),
@@ -154,9 +154,7 @@ def test_user_names(name: str) -> None:
     assert parse_user_name(name) == name
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a:b", "#a", "{a", "a\n", " a", "a\u200b", "__token__", "owner", "Anyone"]
-)
+@for_each("name", ["", "a:b", "#a", "{a", "a\n", " a", "a\u200b", "__token__", "owner", "Anyone"])
 def test_no_user_names(name: str) -> None:
     """What a file or a header could not carry, or what means something else."""
     with pytest.raises(InvalidUserName, match=r"^The user name "):
@@ -180,7 +178,7 @@ def test_no_hash_is_ever_shown(lines: list[tuple[str, str]]) -> None:
     assert not any(hash_ in said for _, hash_ in lines)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content", "user", "expected"),
     [
         (b"", "alice", b"alice:NEW\n"),

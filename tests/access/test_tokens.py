@@ -8,6 +8,7 @@ import pytest
 
 from simpleindex.access.credentials import Token, may_be_secret
 from simpleindex.access.identity import Action, TokenLimits
+from tests.fixtures.tables import for_each
 
 TOKEN = Token("ab12cd34", "alice", frozenset({Action.UPLOAD}), ("acme-*",), 1000, 2000, "ci")
 
@@ -32,7 +33,7 @@ def test_limits() -> None:
     assert TOKEN.limits == TokenLimits("ab12cd34", frozenset({Action.UPLOAD}), ("acme-*",))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "expected"),
     [
         ("sidx-" + "A" * 43, True),

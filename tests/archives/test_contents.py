@@ -16,6 +16,7 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import protocol
 from simpleindex.core import bounds
 from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -196,9 +197,7 @@ BAD_ANSWERS: list[tuple[protocol.Request[Any], list[object]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("request_", "answer"), [(each, bad) for each, answers in BAD_ANSWERS for bad in answers]
-)
+@for_each(("request_", "answer"), [(each, bad) for each, answers in BAD_ANSWERS for bad in answers])
 def test_other_answers_are_refused(request_: protocol.Request[Any], answer: object) -> None:
     with pytest.raises(protocol.BadAnswer):
         request_.read(answer)

@@ -229,7 +229,7 @@ def test_the_end_of_a_wheel(tmp_path: Path) -> None:
         assert isinstance(broken, BrokenArchive)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "answer",
     [
         ["missing", -1, 5],
@@ -254,7 +254,7 @@ def test_answers_about_ends_that_are_none(answer: Any) -> None:
 GOOD_ANSWER: list[Any] = ["1.0", "0" * 64, None, ["f" * 64, 3], [1, 2, 8]]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("place", "value"),
     [
         *(

@@ -128,7 +128,7 @@ def test_row_14_the_directory_of_the_metadata_may_be_spelt_otherwise(filename: s
 MINE = ("acme-1.0.dist-info/METADATA", metadata_text("acme", "1.0"))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("contents", "sentence"),
     [
         ([("acme.py", b"")], "it has no .dist-info directory, as every wheel has"),
@@ -209,7 +209,7 @@ class Counting(io.BytesIO):
         return data
 
 
-@pytest.mark.parametrize("filename", DISTRIBUTIONS)
+@for_each("filename", DISTRIBUTIONS)
 def test_an_empty_file_may_be_unfinished(filename: str) -> None:
     """It was just created, or never filled."""
     error = refusal(b"", filename)
@@ -217,7 +217,7 @@ def test_an_empty_file_may_be_unfinished(filename: str) -> None:
     assert error.perhaps_unfinished
 
 
-@pytest.mark.parametrize("filename", DISTRIBUTIONS)
+@for_each("filename", DISTRIBUTIONS)
 def test_every_cut_is_seen(filename: str) -> None:
     """At whatever length (of a plain tar's end padding, whole blocks may be missing)."""
     data = DISTRIBUTIONS[filename]
@@ -227,7 +227,7 @@ def test_every_cut_is_seen(filename: str) -> None:
         assert refusal(data[:length], filename).perhaps_unfinished
 
 
-@pytest.mark.parametrize("filename", DISTRIBUTIONS)
+@for_each("filename", DISTRIBUTIONS)
 def test_a_web_page_or_a_directorys_junk_never_was_a_distribution(filename: str) -> None:
     """The saved answer of a proxy, for one."""
     error = refusal(b"<!doctype html><title>Please log in</title>\n" * 100, filename)
@@ -411,7 +411,7 @@ PLACE = FACTS.place or MemberSpan(0, 0, 0)
 SIDECAR = FACTS.sidecar or Sidecar("", 0)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("facts", "sentence"),
     [
         (ArchiveInfo("1.0", "", None, None, None), "it has no metadata to serve"),
@@ -454,7 +454,7 @@ def test_side_files_are_hashed(data: bytes, suffix: str) -> None:
     assert examine_side_file(io.BytesIO(data), suffix) == hashlib.sha256(data).hexdigest()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("data", "suffix", "sentence", "perhaps_unfinished"),
     [
         (b"", ".asc", "it is empty", True),

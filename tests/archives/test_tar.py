@@ -131,7 +131,7 @@ def pax(*records: bytes, kind: bytes = b"x") -> bytes:
     return header(b"pax", b"%011o" % len(body), kind) + body.ljust(BLOCK, b"\0")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "members",
     [
         header(b"acme-1.0/x", b"\x80" + (600).to_bytes(11)) + bytes(1024),
@@ -268,8 +268,8 @@ def test_a_compressed_archive_needs_one_block_at_its_end() -> None:
         read(one)
 
 
-@pytest.mark.parametrize("suffix", COMPRESSED)
-@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+@for_each("suffix", COMPRESSED)
+@for_each("size", [1, 100, 1 << 20])
 def test_several_streams_and_zeros_after_them_are_one_archive(suffix: str, size: int) -> None:
     """pigz, pbzip2 and tapes make such files."""
     compress = COMPRESSIONS[suffix]

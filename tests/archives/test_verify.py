@@ -64,7 +64,7 @@ def refusal(data: bytes, filename: str = WHEEL) -> str:
 ZIP_SDIST = raw_zip(Part(b"acme-1.0/", method=0), Part(b"acme-1.0/PKG-INFO", metadata_text("acme", "1.0")))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("data", "filename"),
     [
         (wheel_bytes(), WHEEL),

@@ -65,7 +65,7 @@ TAKEN: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("case", TAKEN)
+@for_each("case", TAKEN)
 def test_what_honest_tools_write_is_taken(case: str) -> None:
     """Links that stay inside among it."""
     assert examined(TAKEN[case]).metadata.name == "acme"

@@ -15,6 +15,7 @@ from simpleindex.archives import zip as zips
 from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.zip import ZipMember, find_directory, read_exactly, zip_members
 from simpleindex.archives.zip_members import DEFLATED, STORED, MemberSpan, data_start, unpack
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from simpleindex.archives.zip import Pread
@@ -95,7 +96,7 @@ def test_what_never_was_a_zip_archive(data: bytes) -> None:
     assert not caught.value.perhaps_unfinished
 
 
-@pytest.mark.parametrize(
+@for_each(
     "data",
     [
         b"P",
@@ -120,8 +121,8 @@ def test_what_begins_like_one_and_does_not_end_like_one_may_be_unfinished(data: 
         walk(data)
 
 
-@pytest.mark.parametrize("more", [b"\n", b"\0\0\0", b"trailing", b"PK\x05\x06", bytes(60_000)])
-@pytest.mark.parametrize("comment", [b"", b"a comment"])
+@for_each("more", [b"\n", b"\0\0\0", b"trailing", b"PK\x05\x06", bytes(60_000)])
+@for_each("comment", [b"", b"a comment"])
 def test_bytes_after_the_end_are_named(more: bytes, comment: bytes) -> None:
     """Such a file is whole, and not "cut off"; an archive at the end of which another's end record lies is another matter."""
     data = zip_bytes({"a": b"one"}, comment=comment)

@@ -20,6 +20,7 @@ from simpleindex.backup.manifest import (
     manifest_json,
     parse_manifest,
 )
+from tests.fixtures.tables import for_each
 
 OWNER = ItemOwner(0, 0, "root", "root")
 
@@ -71,7 +72,7 @@ def test_written_and_read() -> None:
     assert not list(made.referenced_files())
 
 
-@pytest.mark.parametrize(
+@for_each(
     "bad",
     [
         (item("a"),),  # in no directory

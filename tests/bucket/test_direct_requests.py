@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.credentials import Credentials
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
@@ -15,6 +14,7 @@ from simpleindex.bucket.direct_requests import DirectRequests, ListedPage
 from simpleindex.bucket.key_tree import ObjectState
 from simpleindex.bucket.listing import BucketListing
 from simpleindex.system.operation_times import OperationTimes
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +97,7 @@ LOST = EndpointConnectionError(endpoint_url="https://store")
 BUSY: Any = (503, {}, b"")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("method", "arguments", "answer"),
     [
         ("get", ({},), BUSY),

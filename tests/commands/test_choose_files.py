@@ -11,6 +11,7 @@ from packaging.tags import Tag
 from simpleindex.commands.cache.choose_files import choose_files
 from simpleindex.commands.cache.requirements import ProjectRequirement
 from simpleindex.core.names import ProjectName
+from tests.fixtures.tables import for_each
 
 ANY = Tag("py3", "none", "any")
 LINUX = [Tag("cp312", "cp312", "manylinux_2_17_x86_64"), ANY]
@@ -39,7 +40,7 @@ PAGE = {
 }
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("versions", "platforms", "sha256s", "files"),
     [
         ("==1.0", [LINUX], (), [0]),

@@ -16,6 +16,7 @@ from simpleindex.config.acme_values import (
     parse_identifier,
 )
 from simpleindex.core.errors import InvalidSetting
+from tests.fixtures.tables import for_each
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_names_and_addresses_have_one_spelling_and_the_name_that_a_validator_sen
     assert (identifier.value, identifier.server_name) == (value, server_name)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "part"),
     [
         ("*.example.org", "wildcard"),

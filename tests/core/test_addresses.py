@@ -14,7 +14,7 @@ from tests.fixtures.tables import for_each
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("host", "expected"),
     [
         ("192.0.2.1", "192.0.2.1"),

@@ -62,7 +62,7 @@ def test_every_number_has_its_sentences(number: int) -> None:
     assert trouble.for_operator().endswith(".")
 
 
-@pytest.mark.parametrize("fault", Fault)
+@for_each("fault", Fault)
 def test_what_passes_asks_to_try_again(fault: Fault) -> None:
     """Trying again is advised where it helps, and nowhere else."""
     trouble = Trouble(fault, "why")

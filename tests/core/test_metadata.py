@@ -22,6 +22,7 @@ from simpleindex.core.metadata import (
 from simpleindex.core.names import DistributionName, Kind, parse_distribution_name
 from simpleindex.core.text import shown
 from tests.fixtures.distributions import metadata_text
+from tests.fixtures.tables import for_each
 
 ACME = parse_distribution_name("acme-1.0-py3-none-any.whl")
 
@@ -39,7 +40,7 @@ def test_the_three_values_are_read() -> None:
     assert read_metadata(data, ACME) == CoreMetadata("Acme", "1.0.0", ">=3.9")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "data",
     [
         b"Metadata-Version: 2.6\nName: acme\nVersion: 1.0\n",
@@ -71,7 +72,7 @@ def test_what_is_tolerated(data: bytes) -> None:
     assert read_metadata(data, ACME).name == "acme"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("data", "sentence"),
     [
         (b"", "its metadata have no Name"),
@@ -99,7 +100,7 @@ def test_what_is_refused(data: bytes, sentence: str) -> None:
     assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("value", "expected"),
     [
         (b" >=3.9", ">=3.9"),
@@ -250,7 +251,7 @@ def test_local_versions_are_compared_by_pep_440() -> None:
     assert not states("A.B", "1.0", name)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("path", "is_it"),
     [
         (b"acme-1.0/PKG-INFO", True),

@@ -67,7 +67,7 @@ def test_normalisation_is_idempotent(text: str) -> None:
     assert parse_project_name(name) == name
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("filename", "suffix"),
     [
         ("acme-1.0-py3-none-any.whl", ".whl"),
@@ -80,7 +80,7 @@ def test_the_suffix_makes_the_distribution(filename: str, suffix: str | None) ->
     assert distribution_suffix(filename) == suffix
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("filename", "project", "expected"),
     [
         ("acme-1.0-py3-none-any.whl", None, ("acme", "1.0", Kind.WHEEL)),
@@ -105,7 +105,7 @@ def test_a_distribution_name_is_read(
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("filename", "project", "reason"),
     [
         ("acme-1.0.egg", None, "no suffix of a wheel or an sdist"),

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from simpleindex.core.names import ProjectName, parse_project_name
 from simpleindex.core.patterns import FirstMatch, InvalidPattern, matcher, matching, parse_pattern
+from tests.fixtures.tables import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "pattern"),
     [
         ("acme", "acme"),
@@ -32,7 +33,7 @@ def test_normalized(text: str, pattern: str) -> None:
     assert parse_pattern(pattern) == pattern
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "reason"),
     [
         ("", "is empty; '*' stands for every project"),

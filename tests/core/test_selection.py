@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from simpleindex.core.errors import NotHere
 from simpleindex.core.names import ProjectName
 from simpleindex.core.selection import select
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme-app")
 FILES = (
@@ -24,7 +25,7 @@ FILES = (
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("key", "found"),
     [
         ("1.0", ("acme_app-1.0.0-py3-none-any.whl", "acme_app-1.0.tar.gz")),

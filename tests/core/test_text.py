@@ -16,9 +16,10 @@ from simpleindex.core.text import (
     plural,
     replace_unprintable,
 )
+from tests.fixtures.tables import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "seconds"),
     [
         ("30s", 30),

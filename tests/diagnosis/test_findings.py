@@ -44,6 +44,7 @@ from simpleindex.diagnosis.upstreams import UpstreamProbe, judge_upstreams
 from simpleindex.directory.layout.unserved import Unserved, UnservedCause
 from simpleindex.system.path_steps import PathStep
 from simpleindex.views.sources_file import parse_sources
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +76,7 @@ def test_reports() -> None:
     assert exit_status([report_on("x", "", [Finding(Severity.HINT, "c")]), report_on("y", "")]) == 0
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("place", "words", "remedy"),
     [
         (
@@ -476,7 +477,7 @@ sources = ["local", "pypi"]
 """
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("rules", "words"),
     [
         (

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.deny_list import InvalidNameList, parse_deny_list
+from tests.fixtures.tables import for_each
 
 CONTENT = b"""\xef\xbb\xbf
 # names
@@ -42,7 +43,7 @@ def test_list(name: str, version: str, whole: str | None, why: str | None) -> No
     assert not names.is_fix(ProjectName(name), version)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content", "sentence"),
     [
         (b"\n-x*", "has '-x\\*' on line 2, which matches no project"),

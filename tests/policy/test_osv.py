@@ -14,6 +14,7 @@ from packaging.version import Version
 from simpleindex.core.names import ProjectName
 from simpleindex.core.text import printable
 from simpleindex.policy.osv import Advisories, InvalidAdvisory, parse_advisory
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
 
@@ -33,7 +34,7 @@ def about(*events: dict[str, str], versions: tuple[str, ...] = (), **values: Any
     return found
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("affected", "bad", "good"),
     [
         (about({"introduced": "0"}), ["0.dev1", "1.0", "99"], []),
@@ -140,7 +141,7 @@ def test_withdrawn() -> None:
     assert parse_advisory(record(about(versions=("1.0",)), withdrawn="2026-01-01T00:00:00Z")) == ()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content", "sentence"),
     [
         (b"", "is not JSON"),

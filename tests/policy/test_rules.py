@@ -282,7 +282,7 @@ def test_views() -> None:
     assert policy.for_views(frozenset({"team", "stable"})) is policy
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("rules", "name", "denial"),
     [
         ((rule(message="No."),), ACME, Denial("r", "acme is denied by the rule r. No.", DenialMode.EMPTY)),

@@ -26,7 +26,7 @@ def rules(text: str, top: str = "") -> tuple[PolicyRule, ...]:
     return parse_sources(f"{top}\n{BEGINNING}\n{text}".encode()).rules
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "rule"),
     [
         ('action = "deny"', PolicyRule("rule 1", PolicyAction.DENY)),

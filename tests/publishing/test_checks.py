@@ -122,8 +122,8 @@ CLIENTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("filetype", ["bdist_wheel", "sdist"])
+@for_each("client", CLIENTS)
+@for_each("filetype", ["bdist_wheel", "sdist"])
 def test_row_36_row_37_row_47_every_clients_form_is_taken(client: str, filetype: str) -> None:
     """Whatever the client leaves out, sends empty, misspells or sends in addition."""
     pyversion = "py3" if filetype == "bdist_wheel" else None if client == "flit" else "source"
@@ -150,12 +150,8 @@ def test_row_36_the_order_of_fields_does_not_matter(order: int) -> None:
     assert judge_form(UploadForm(dict(items[order:] + items[:order]), WHEEL), RULES) == judge()
 
 
-@pytest.mark.parametrize(
-    "filename", [WHEEL, SDIST, "acme_tools-1.0.zip", "Acme.Tools-1.0-py2.py3-none-any.whl"]
-)
-@pytest.mark.parametrize(
-    "extra", [{}, {":action": ("file_upload",)}, {"sha256_digest": (SHA256,)}, {"name": ("",)}]
-)
+@for_each("filename", [WHEEL, SDIST, "acme_tools-1.0.zip", "Acme.Tools-1.0-py2.py3-none-any.whl"])
+@for_each("extra", [{}, {":action": ("file_upload",)}, {"sha256_digest": (SHA256,)}, {"name": ("",)}])
 def test_a_plain_file_states_its_name_and_version_itself(
     filename: str, extra: dict[str, tuple[str, ...]]
 ) -> None:
@@ -164,7 +160,7 @@ def test_a_plain_file_states_its_name_and_version_itself(
     assert (upload.name.project, upload.name.version, upload.name.filename) == ("acme-tools", "1.0", filename)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("filename", "values"),
     [
         (WHEEL, {"name": "Acme_Tools", "version": "1.0.0"}),
@@ -333,7 +329,7 @@ def test_local_versions_are_a_rule() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("filename", "taken"),
     [
         ("acme_tools-1.0.tar.gz", True),

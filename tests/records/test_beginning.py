@@ -16,6 +16,7 @@ from simpleindex.records.owners import OwnerTable
 from simpleindex.records.start_check import condition_of, initialize_records
 from simpleindex.records.used_names import UsedNames
 from tests.fixtures.log import CapturedLog
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ TALES = [
 ]
 
 
-@pytest.mark.parametrize(("event", "had_records", "is_own"), TALES)
+@for_each(("event", "had_records", "is_own"), TALES)
 def test_what_an_event_tells(event: str, had_records: bool, is_own: bool) -> None:
     """Whether there were records then, and whether its project is one of one's own."""
     names = frozenset({ACME} if is_own else ())

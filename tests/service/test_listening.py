@@ -17,6 +17,7 @@ from twisted.internet.testing import MemoryReactor
 from simpleindex.config.values import to_listen
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service.ports.listening import base_url, endpoint, listen_now, machine_has_ipv6, where
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,7 +158,7 @@ def test_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not machine_has_ipv6()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("ports", "names", "url"),
     [
         ([("http", tcp(80))], None, "http://localhost/"),

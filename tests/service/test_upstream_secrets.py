@@ -14,6 +14,7 @@ from simpleindex.upstreams.pages.urls import BasicCredentials
 from simpleindex.upstreams.settings import UpstreamSettings
 from tests.fixtures.certificates import issue
 from tests.fixtures.deferreds import result
+from tests.fixtures.tables import for_each
 from tests.fixtures.threads import InlineThreads
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def upstream(place: tuple[str, str]) -> UpstreamSettings:
     return UpstreamSettings("up", "https://up.example/", credentials=place)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content", "expected"),
     [
         (b"me:secret", ("me", "secret")),

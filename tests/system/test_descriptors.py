@@ -22,13 +22,14 @@ from simpleindex.system.descriptors import (
     next_descriptor,
     raise_limit,
 )
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-@pytest.mark.parametrize("limit", [16, 32, 64, 128, 256, 1024, 4096, 20_000, 1 << 20, 1 << 30])
+@for_each("limit", [16, 32, 64, 128, 256, 1024, 4096, 20_000, 1 << 20, 1 << 30])
 def test_every_limit_leaves_something_for_each(limit: int) -> None:
     """For connections, for files and for the directory; and never more than 256 are kept."""
     found = bounds_of(limit)

@@ -6,7 +6,6 @@ import errno
 import os
 from typing import Any
 
-import pytest
 from twisted.logger import LogEvent, Logger, LogLevel, LogPublisher, formatEvent
 from twisted.python.failure import Failure
 
@@ -15,6 +14,7 @@ from simpleindex.core.faults import Fault
 from simpleindex.system.log import LOGGED_AGAIN, UNEXPECTED, TroubleFilter
 from simpleindex.system.troubles import FORGOTTEN, Troubles
 from simpleindex.web.http.respond import error_response, is_to_be_reported
+from tests.fixtures.tables import for_each
 
 
 class Clock:
@@ -117,7 +117,7 @@ RESPONSES: list[tuple[BaseException, int | None, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "status", "retry_after"), RESPONSES, ids=repr)
+@for_each(("error", "status", "retry_after"), RESPONSES, ids=repr)
 def test_the_answer_to_a_trouble(error: BaseException, status: int | None, retry_after: str | None) -> None:
     """Never a status that blames the client, and a time to come back only for what passes by itself."""
     response: Any = error_response(error)

@@ -132,7 +132,7 @@ def test_older_labels_of_certificates(label: bytes) -> None:
 GARBLED = b"-----BEGIN %s-----\nAAAA\n-----END %s-----\n"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("data", "words"),
     [
         (b"", "holds no certificate"),
@@ -220,7 +220,7 @@ def test_warning_of_the_end(days: int, words: str | None) -> None:
     assert bool(warnings) == bool(words)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("host", "covered"),
     [
         ("python.example.com", True),
@@ -263,7 +263,7 @@ WILD = read(issue("*.example.com"), "wild")
 OURS = replace(read(issue("x.example.com", "localhost")), where="ours", origin=CertificateOrigin.PRIVATE_CA)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("host", "chosen"),
     [
         ("a.example.com", ["later", "rsa"]),

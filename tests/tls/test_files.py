@@ -23,6 +23,7 @@ from simpleindex.tls.certificate_files import (
 )
 from simpleindex.tls.pem import UnusableCertificate
 from tests.fixtures.certificates import NOW, issue
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,7 +198,7 @@ def test_a_signature_settles(tmp_path: Path) -> None:
 FILE, DIRECTORY = stat.S_IFREG, stat.S_IFDIR
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("steps", "write", "blocked"),
     [
         ([(DIRECTORY | 0o755, 0, 0), (FILE | 0o644, 0, 0)], False, None),

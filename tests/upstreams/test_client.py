@@ -39,6 +39,7 @@ from tests.fixtures.hostile_upstream import (
 )
 from tests.fixtures.http_upstream import ACME, INDEX, HttpUpstreamFixture
 from tests.fixtures.network import Close, Pause, response
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def ask(misbehaviour: Misbehaviour) -> None:
     world.close()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("status", "lines", "found"),
     [
         ("200 OK", ("Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT",), 1_700_000_000_000_000_000),

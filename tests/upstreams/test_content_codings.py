@@ -95,7 +95,7 @@ def test_every_form_is_read(form: str, cut: int) -> None:
     assert decode(header, encode(TEXT), cut) == TEXT
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if FORMS[form][1] is not bytes])
+@for_each("form", [form for form in FORMS if FORMS[form][1] is not bytes])
 def test_what_is_not_whole_is_no_shorter_text(form: str) -> None:
     """A body that ends early, goes on behind its end or is damaged fails, wherever that is."""
     header, encode = FORMS[form]
@@ -138,7 +138,7 @@ def test_any_bytes_are_read_or_refused(header: str, data: bytes) -> None:
         return
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("header", "data", "reason"),
     [
         ("gzip", gzip.compress(bytes(10 * MOST)), "larger"),

@@ -16,6 +16,7 @@ from simpleindex.upstreams.pages.urls import BasicCredentials
 from tests.fixtures.hostile_upstream import always, page
 from tests.fixtures.http_upstream import HttpUpstreamFixture
 from tests.fixtures.network import response
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from typing import Any
@@ -26,7 +27,7 @@ LOGIN = BasicCredentials("me", "s3cret")  # not one
 BROKEN = "acme/simpleindex.toml has the unknown key 'yankd' (did you mean 'yanked'?)."
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content_type", "body", "expected"),
     [
         (PROBLEM, {"title": "Failed Dependency", "detail": BROKEN}, BROKEN[:-1]),
@@ -75,8 +76,8 @@ def test_any_bytes(data: bytes) -> None:
     assert "<script" not in text
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 409, 424, 429, 500, 502, 503])
-@pytest.mark.parametrize("content_type", [PROBLEM, PLAIN])
+@for_each("status", [400, 401, 403, 409, 424, 429, 500, 502, 503])
+@for_each("content_type", [PROBLEM, PLAIN])
 def test_the_operator_learns_the_reason(status: int, content_type: str) -> None:
     """Our error carries it, of a page and of a file; whether it lasts depends on the status as before."""
     body = BROKEN if content_type == PLAIN else json.dumps({"detail": BROKEN})

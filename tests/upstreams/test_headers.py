@@ -16,9 +16,10 @@ from simpleindex.upstreams.http.headers import (
     parse_content_range,
     retry_after,
 )
+from tests.fixtures.tables import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("cache_control", "age", "expected"),
     [
         ("", "", None),
@@ -41,7 +42,7 @@ def test_fresh_for(cache_control: str, age: str, expected: float | None) -> None
     assert fresh_for(cache_control, age) == expected
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "expected"),
     [
         ("bytes 5-9/10", ContentRange(5, 10, 10)),
@@ -87,7 +88,7 @@ def test_nothing_raises(text: str) -> None:
     parse_content_range(text)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "date", "seconds"),
     [
         ("7", "", 7),

@@ -81,7 +81,7 @@ def test_a_text_that_names_a_file() -> None:
     assert f"('{'0' * 64}')" in item.reason
 
 
-@pytest.mark.parametrize(
+@for_each(
     "href",
     [
         *("../", "/", "?C=N;O=D", "#top", "https://acme.example/", "mailto:me@acme.example", "README.txt"),

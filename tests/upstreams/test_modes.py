@@ -14,6 +14,7 @@ from simpleindex.upstreams.modes import cached_project, redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy
 from simpleindex.web.pages.simple import project_html, project_json
 from tests.core.test_packed import several
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
 REACH = HostPolicy("https://up.example/simple/", ("10.1.1.1",))
@@ -48,7 +49,7 @@ def test_urls_are_ours_or_theirs() -> None:
     assert f'href="{URL}#sha256={FILE.sha256}"' in project_html(linked, None).decode()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("url", "reason"),
     [
         ("http://up.example/f/acme-1.0.zip", "its URL is http, and that of its index https"),
@@ -64,7 +65,7 @@ def test_urls_are_ours_or_theirs() -> None:
         ("https://files.example/acme-1.0.zip", None),
     ],
 )
-@pytest.mark.parametrize("linked", [False, True])
+@for_each("linked", [False, True])
 def test_where_clients_are_not_sent(url: str, reason: str | None, linked: bool) -> None:
     """To their own network by a stranger, or away from TLS; everybody may read why."""
     project = offered(replace(FILE, url=url), linked=linked)

@@ -149,7 +149,7 @@ def test_urls_are_made_absolute(stated: str, expected: str) -> None:
     assert only(listing({**entry(), "url": stated})).url == expected
 
 
-@pytest.mark.parametrize(
+@for_each(
     "stated",
     [
         None,
@@ -217,7 +217,7 @@ def test_names_are_judged() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("body", "fault"),
     [
         (b"", "no JSON"),
@@ -314,7 +314,7 @@ root/pypi <a href="../../files/{WHEEL}#sha256={SHA}" data-requires-python="&gt;=
 }
 
 
-@pytest.mark.parametrize("body", HTML_PAGES.values(), ids=HTML_PAGES)
+@for_each("body", HTML_PAGES.values(), ids=HTML_PAGES)
 def test_html_of_every_age(body: str) -> None:
     """One file is understood from whatever says it, and nothing else."""
     file = only(body.encode(), HTML)
@@ -463,7 +463,7 @@ def test_very_many_files() -> None:
     assert len(project(listing(*files)).files) == count
 
 
-@pytest.mark.parametrize(
+@for_each(
     "piece", ["<a ", "<a '", '<a "', "<!--", "<script>", "</a ", "<a href=", "<a b= ", "&", "<![CDATA["]
 )
 def test_html_takes_time_in_proportion_to_its_size(piece: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.core.names import parse_project_name
 from simpleindex.upstreams.pages.roots import UpstreamRoot, parse_root
+from tests.fixtures.tables import for_each
 
 ROOT = "https://up.example/simple/"
 
@@ -20,7 +20,7 @@ def root(body: str, url: str = ROOT) -> tuple[list[str], Places]:
     return [*found.names], {name: place.removeprefix(ROOT) for name, place in found.places.items()}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("body", "names", "places"),
     [
         # PEP 503

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.upstreams.pages.signed_urls import expiry, unsigned
+from tests.fixtures.tables import for_each
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_what_is_signed(url: str, expected: str) -> None:
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("query", "seconds"),
     [
         ("X-Amz-Date=20261128T120000Z&X-Amz-Expires=900&X-Amz-Signature=ab", 900),

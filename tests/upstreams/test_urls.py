@@ -22,6 +22,7 @@ from simpleindex.upstreams.pages.urls import (
     proxy_for,
     quoted_as_pip_does,
 )
+from tests.fixtures.tables import for_each
 
 PIECES = st.sampled_from(
     [
@@ -126,7 +127,7 @@ REACH = HostPolicy(
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("source", "target", "fault"),
     [
         ("https://up.example/a", "https://up.example/b", None),
@@ -163,7 +164,7 @@ def test_redirects_of_files() -> None:
         assert REACH.refuses_redirect("https://up.example/a", bad, of_file=True) is not None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("index", "url", "fault"),
     [
         (REACH.url, "https://up.example/a.zip", None),
@@ -195,7 +196,7 @@ def test_known_hosts() -> None:
     assert not host_policy.may_be_private("files.pythonhosted.org", 443)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("url", "host", "port", "expected"),
     [
         ("http://localhost:3141/", "localhost", 3141, True),
@@ -215,7 +216,7 @@ def test_who_may_be_private(url: str, host: str, port: int, expected: bool) -> N
     assert HostPolicy(url, REACH.hosts).may_be_private(host, port) is expected
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("host", "expected"),
     [
         ("127.0.0.1", True),
@@ -239,7 +240,7 @@ def test_surely_private(host: str, expected: bool) -> None:
 PROXY = {"https_proxy": "http://proxy.example:3128"}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("url", "environment", "expected"),
     [
         ("https://up.example/", {}, None),
@@ -280,7 +281,7 @@ def test_proxies_that_cannot_be_used(text: str) -> None:
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("path", "expected"),
     [
         *((path, path) for path in ("acme-1.0.zip", "a%20b/c@1/d.zip", "a%2Fb.zip", "~a/b_c-d.zip", "")),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from simpleindex.upstreams.http.waits import Wait, Waits
+from tests.fixtures.tables import for_each
 
 INDEX = "https://up.example/simple/"
 ONE, TWO, THREE = f"{INDEX}one/", f"{INDEX}two/", f"{INDEX}three/"
@@ -24,7 +23,7 @@ def waits(*answers: tuple[str, int, float], is_page: bool = True) -> Waits:
     return found
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("answers", "held"),
     [
         ([], set()),

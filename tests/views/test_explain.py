@@ -19,6 +19,7 @@ from simpleindex.core.text import day_and_time, timestamp
 from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.views.explain import Answer, Explanation, FileNote, SourceNote, explain, what_is_there
 from simpleindex.web.pages.explain import why_html, why_json, why_text
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
 WORDS = (SourceNote("local", "has no such project."), SourceNote("pypi", "has it, with 2 files to offer."))
@@ -53,7 +54,7 @@ MIXED = Project(
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("version", "outcome", "answer", "summary"),
     [
         (None, OFFERED, Answer.OFFERED, "acme is offered: 2 files."),
@@ -164,7 +165,7 @@ def test_files() -> None:
     assert [each.filename for each in explained("4.0", project).files] == ["acme-4.0.tar.gz"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("outcome", "sentence"),
     [
         (OFFERED, "has it, with 2 files to offer."),

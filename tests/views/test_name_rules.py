@@ -15,6 +15,7 @@ from simpleindex.core.model import Project, ProjectList, Status, Strategy, Withh
 from simpleindex.core.names import Kind, ProjectName, listed_file
 from simpleindex.core.patterns import InvalidPattern
 from simpleindex.views.name_rules import NameRules, Scope, merge, merge_lists, owner_of, why_not_upstream
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
 WHEEL = "acme-1.0-py3-none-any.whl"
@@ -31,7 +32,7 @@ def project(*files: File, withheld: tuple[str, ...] = (), status: Status = Statu
     return Project(ACME, tuple(sorted(files, key=file_order)), held, status)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("rules", "is_local", "was_used", "why"),
     [
         (NameRules(), False, False, None),
@@ -157,7 +158,7 @@ def test_lists_are_merged_without_what_is_never_asked_for() -> None:
     assert (merged.stale, merged.valid_until) == (True, 5.0)
 
 
-@pytest.mark.parametrize(("strategy", "local", "used"), [*product(Strategy, [False, True], [False, True])])
+@for_each(("strategy", "local", "used"), [*product(Strategy, [False, True], [False, True])])
 def test_an_own_pattern_counts_whatever_else_is_so(strategy: Strategy, local: bool, used: bool) -> None:
     """A name that matches is never asked for."""
     rules = NameRules(strategy, own=("a*",))

@@ -221,7 +221,7 @@ def test_views() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "sentence"),
     [
         ('sources = ["local"]', "has no 'name' in view 1"),

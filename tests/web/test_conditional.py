@@ -41,7 +41,7 @@ NO_DATES = [
 # If-None-Match and If-Modified-Since
 
 
-@pytest.mark.parametrize(
+@for_each(
     "header",
     [
         f'"a",{ETAG}',
@@ -67,7 +67,7 @@ def test_a_single_etag_and_any(header: str) -> None:
     assert not_modified(header, None, f"W/{ETAG}", None)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "header",
     [
         "",
@@ -110,7 +110,7 @@ def test_if_modified_since_in_all_three_forms(date: str) -> None:
     assert not not_modified(None, date, ETAG, None)
 
 
-@pytest.mark.parametrize("date", [None, *NO_DATES])
+@for_each("date", [None, *NO_DATES])
 def test_no_date_is_ignored(date: str | None) -> None:
     """Garbage, impossible days and endless numbers count as absent."""
     assert not not_modified(None, date, ETAG, 0)
@@ -120,7 +120,7 @@ def test_no_date_is_ignored(date: str | None) -> None:
 # If-Match and If-Unmodified-Since
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("if_match", "etag", "failed"),
     [
         (None, ETAG, False),
@@ -207,7 +207,7 @@ def test_row_29_a_suffix_longer_than_the_file_is_all_of_it(
     assert content_range(expected, size) == stated
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("header", "expected", "stated"),
     [
         ("bytes=0-0", ByteRange(0, 1), "bytes 0-0/100"),
@@ -229,7 +229,7 @@ def test_a_range_is_the_part_it_says(header: str, expected: ByteRange, stated: s
     assert content_range(expected, 100) == stated
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("header", "size"),
     [
         ("bytes=100-", 100),
@@ -381,9 +381,7 @@ def test_any_text_has_an_answer(one: str | None, other: str | None, etag: str, m
     assert if_range_matches(other or "", etag, modified) in {True, False}
 
 
-@pytest.mark.parametrize(
-    "piece", ['"', ",", '",', '","', 'W/"', ' ,"', " ", "*", '""', '"a" ', "1:", "-", "1 "]
-)
+@for_each("piece", ['"', ",", '",', '","', 'W/"', ' ,"', " ", "*", '""', '"a" ', "1:", "-", "1 "])
 def test_hostile_headers_are_read_in_linear_time(piece: str) -> None:
     """A mebibyte of what makes careless patterns backtrack; it would take minutes if any part were quadratic."""
     header = piece * (2**20 // len(piece))

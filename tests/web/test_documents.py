@@ -6,6 +6,7 @@ import pytest
 
 from simpleindex.system.guides import read_documents
 from tests.fixtures.site import SiteFixture
+from tests.fixtures.tables import for_each
 
 
 @pytest.mark.parametrize("path", ["/-/docs/", "/-/docs"])
@@ -32,7 +33,7 @@ def test_a_guide_is_revalidated() -> None:
     assert (reply.status, reply.headers["etag"], reply.text) == (304, etag, "")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         "/-/docs/nothing",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleindex.web.http.hosts import is_own_host
+from tests.fixtures.tables import for_each
 
 OWN = "https://Index.example:8443/"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("host", "own_url", "expected"),
     [
         (None, OWN, True),

@@ -50,7 +50,7 @@ def chosen(accept: str | None, query_format: str | None = None) -> Representatio
         return None
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@for_each("client", CLIENTS)
 def test_each_client_gets_what_it_reads_best(client: str) -> None:
     """The header that each client really sends."""
     accept, expected = CLIENTS[client]
@@ -150,7 +150,7 @@ def test_a_client_without_any_of_our_types_is_told_them(accept: str) -> None:
     assert str(caught.value).endswith(f"ask for one of {V1}+json, {V1}+html, text/html.")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("query_format", "expected"),
     [
         (f"{V1}+json", JSON),
@@ -227,7 +227,7 @@ def test_any_header_like_text_has_an_answer(text: str) -> None:
     assert choose_encoding(text, (ZSTD, GZIP)) in Encoding
 
 
-@pytest.mark.parametrize(
+@for_each(
     "piece",
     [
         ",",

@@ -43,7 +43,7 @@ def test_where_they_lead_to(old: str, new: str) -> None:
     assert route(old.encode(), ("stable",)) == RedirectRoute(new)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         "/alice/dev/+simple/acme/more/",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-import pytest
-
 from simpleindex.access.errors import TooManyFailures
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.policy.filtered import FileWithheld
@@ -63,7 +61,7 @@ def test_a_browser_gets_a_way_back(target: str, prefix: str) -> None:
         assert urljoin(here, links[1]) == f"https://proxy.example{prefix}-/why/nobody"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("error", "facts"),
     [
         (NotAllowed("No."), {}),

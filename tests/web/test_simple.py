@@ -23,6 +23,7 @@ from simpleindex.core.model import Project, ProjectList, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
 from simpleindex.web.pages import simple, templates
 from simpleindex.web.pages.simple import project_html, project_json, root_html, root_json
+from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
 URL = "https://python.example.com/"
@@ -466,7 +467,7 @@ def test_releases_newest_first_and_wheels_before_sdists() -> None:
     assert [text for text, _ in reader.anchors] == names[::-1]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("size", "text"),
     [
         (0, "0 B"),

@@ -101,7 +101,7 @@ def test_is_within(target: bytes, answer: bool) -> None:
     assert is_below_view(target, VIEWS) is answer
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "answer"),
     [
         ("stable", True),

@@ -51,7 +51,7 @@ def test_a_name_on_its_way_states_its_project(form: str, name: str) -> None:
     assert "acme" in traced_projects(filename)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("filename", "projects"),
     [
         ("acme-1.0.whl", ["acme"]),

@@ -15,6 +15,7 @@ from simpleindex.directory.project_file import ProjectFile
 from simpleindex.directory.scan.resting import packed_at_rest, unpacked_snapshot
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ProjectSnapshot
 from tests.fixtures.snapshots import snapshot_at_rest
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def _not_at_rest() -> Iterator[ProjectSnapshot]:
     yield replace(whole, project=replace(whole.project, withheld=(Withheld("a", "b", "name"),)))
 
 
-@pytest.mark.parametrize("snapshot", tuple(_not_at_rest()))
+@for_each("snapshot", tuple(_not_at_rest()))
 def test_what_is_more_than_files_is_not_packed(snapshot: ProjectSnapshot) -> None:
     """It is kept as it is."""
     assert packed_at_rest(snapshot) is None

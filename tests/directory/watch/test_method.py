@@ -30,7 +30,7 @@ ORDINARY = mountinfo(
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("root", "filesystem"),
     [
         ("/", None),

@@ -17,6 +17,7 @@ from simpleindex.tls.acme.schedule import (
     renewal_time,
     wait_after_failure,
 )
+from tests.fixtures.tables import for_each
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -42,7 +43,7 @@ def test_the_authoritys_advice_is_followed_even_into_the_past_but_not_beyond_the
 LIFETIME = Lifetime(NOW - DAY, NOW + 89 * DAY)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("lifetime", "plan", "step"),
     [
         (None, NOTHING, RenewalStep.OBTAIN),

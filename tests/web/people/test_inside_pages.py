@@ -26,6 +26,7 @@ from simpleindex.web.people.tool_settings import IndexAddress
 from simpleindex.web.routes import OwnPageRoute
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.examiner import InProcessExaminer
+from tests.fixtures.tables import for_each
 from tests.fixtures.threads import InlineThreads
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def test_a_broken_archive_is_a_sentence() -> None:
     assert "It cannot be looked into: " in html
 
 
-@pytest.mark.parametrize(
+@for_each(
     "page",
     [
         *(

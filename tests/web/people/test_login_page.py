@@ -6,9 +6,10 @@ import pytest
 
 from simpleindex.web.http.response import RequestInfo
 from simpleindex.web.people.account.login_page import page_before
+from tests.fixtures.tables import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("referer", "target"),
     [
         (None, None),

@@ -13,6 +13,7 @@ from simpleindex.web.people.navigation import is_navigation
 from tests.fixtures.fast_lane import needs_fast_lane
 from tests.fixtures.people_site import BROWSERS, TOOLS, is_for_people, open_people_pages
 from tests.fixtures.site import SiteFixture
+from tests.fixtures.tables import for_each
 from tests.fixtures.two_lanes import WHEEL, open_counting_lane, stocked
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def test_browsers_get_pages_for_people(name: str) -> None:
         assert is_for_people(index.get(target, *BROWSERS[name])), target
 
 
-@pytest.mark.parametrize("name", TOOLS)
+@for_each("name", TOOLS)
 def test_tools_get_what_they_got_before(name: str) -> None:
     """The same bytes with and without these pages; below ``/simple/`` the same headers too."""
     pages, none = site(), site(has_pages=False)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-
 from simpleindex.core.files import File
 from simpleindex.core.names import Kind
 from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
+from tests.fixtures.tables import for_each
 
 
 def wheel(tags: str) -> File:
     return File(f"a-1.0-{tags}.whl", "1.0", Kind.WHEEL, 1, None, None)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("tags", "text"),
     [
         ("py3-none-any", "Python 3; any platform"),
