@@ -22,6 +22,7 @@ from tests.fixtures.databases import UnsyncedConnection
 from tests.fixtures.depth import number_of
 from tests.fixtures.log import CapturedLog, release_failures
 from tests.fixtures.postgresql import running_postgresql
+from tests.order import in_shares
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -76,6 +77,20 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let a process that has run its tests take some of another's, unless ``--dist`` says otherwise."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests so that parallel processes end at the same time."""
+    if (count := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+        items[:] = in_shares(items, count)
 
 
 @pytest.hookimpl(optionalhook=True)
