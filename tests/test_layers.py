@@ -93,7 +93,6 @@ PURE = (
     "metrics.worker_reports",
     "migration.devpi_pages",
     "migration.errors",
-    "migration.htpasswd_people",
     "migration.people",
     "migration.pypicloud_people",
     "policy.deny_list",

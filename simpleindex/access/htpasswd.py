@@ -68,8 +68,6 @@ class Users:
 
 _NOBODY: Final = b"# Nobody yet: simpleindex passwd NAME adds a user.\n"
 
-NO_USERS: Final = Users()
-
 
 def parse_users(content: bytes) -> Users:
     """Parse an htpasswd file: ``name:hash`` on each line; blank lines and those that begin with ``#`` are skipped.

@@ -1,4 +1,4 @@
-"""Users, groups and rights of another server; which password hashes are usable here, and a proposal for the access file. Pure."""
+"""Users, groups and rights of another server, from its htpasswd file too: which hashes are usable here, and a proposal for the access file. Pure."""
 
 from __future__ import annotations
 
@@ -183,3 +183,13 @@ def _quoted(text: str) -> str:
     # A basic string of TOML is one of JSON, but takes no surrogates; and a terminal should take none of it for an order.
     quoted = json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False)
     return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in quoted)
+
+
+def htpasswd_people(content: bytes) -> ImportedPeople:
+    """Return the users of an htpasswd file; a line without a colon is none."""
+    users = []
+    for line in content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").split("\n"):
+        name, colon, rest = line.strip().partition(":")
+        if colon and not name.startswith("#"):
+            users.append(ImportedUser(name, rest.partition(":")[0]))
+    return ImportedPeople(tuple(users))

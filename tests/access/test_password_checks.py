@@ -8,7 +8,7 @@ from dataclasses import replace
 from twisted.internet.defer import CancelledError
 
 from simpleindex.access.errors import TooManyFailures, Unauthenticated
-from simpleindex.access.htpasswd import NO_USERS
+from simpleindex.access.htpasswd import Users
 from simpleindex.access.identity import Identity
 from simpleindex.core.errors import Unavailable
 from tests.fixtures.login import FAR, SECRET, LoginTestCase, basic
@@ -215,7 +215,7 @@ class TimingTests(LoginTestCase):
 
     def test_without_any_user(self) -> None:
         """Nothing is hashed: there is nobody to be found out."""
-        self.users = NO_USERS
+        self.users = Users()
         self.refused(Unauthenticated, basic("mallory", "x"))
         self.assertEqual(self.thread.count, 0)
 
@@ -320,7 +320,7 @@ class DelayTests(LoginTestCase):
 
     def test_memory_is_bounded(self) -> None:
         """However many addresses there are."""
-        self.users = NO_USERS
+        self.users = Users()
         for number in range(10_100):
             self.guess(1, f"10.0.{number >> 8}.{number & 255}")
         assert self.authentication._passwords

@@ -109,7 +109,7 @@ def test_a_broken_key_is_not_replaced_silently(place: Place) -> None:
     assert place.look() == ""
     place.state.write_account("key.pem", b"-----BEGIN PRIVATE KEY-----\n")
     sentence = place.renew()
-    assert f"key.pem in {place.state.account_directory} is broken" in sentence
+    assert f"key.pem in {place.state.account_place} is broken" in sentence
     assert "restore it from a backup" in sentence
 
 
@@ -134,8 +134,8 @@ def test_a_deactivated_account_is_a_sentence_that_names_the_way_out(place: Place
     assert place.look() == ""
     at_authority(place, pebble, client.ClientV2.deactivate_registration)
     sentence = place.renew()
-    assert f"remove {place.state.account_directory}" in sentence
-    shutil.rmtree(place.state.account_directory)
+    assert f"remove {place.state.account_place}" in sentence
+    shutil.rmtree(place.state.account_place)
     assert place.renew() == ""
 
 

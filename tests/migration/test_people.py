@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.migration.htpasswd_people import htpasswd_people
 from simpleindex.migration.people import (
     ImportedPeople,
     ImportedUser,
     ProposedRule,
     access_proposal,
+    htpasswd_people,
     judge_users,
 )
 

@@ -11,9 +11,9 @@ from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import printable
 from simpleindex.migration.bandersnatch_tree import BandersnatchTree, is_bandersnatch_tree
 from simpleindex.migration.devpi_export import DATA_INDEX, DevpiExport
-from simpleindex.migration.htpasswd_people import htpasswd_people
 from simpleindex.migration.local_files import SourceDirectory
 from simpleindex.migration.package_tree import PackageTree
+from simpleindex.migration.people import htpasswd_people
 from simpleindex.migration.pypicloud_people import is_pypicloud_dump, pypicloud_people
 from simpleindex.system.extras import missing
 from simpleindex.system.followed_file import read_text_file

@@ -55,11 +55,6 @@ class AcmeState(AcmeStore):
         """The directory of the account."""
         return str(self._account)
 
-    @property
-    def account_directory(self) -> Path:
-        """Where the account's key and URL lie."""
-        return self._account
-
     def sentence_about(self, error: OSError) -> str:
         """Return what is wrong and what to do: a disk that is full, or a directory that is another user's."""
         return cannot_write(error, self.home)

@@ -59,7 +59,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> AcmeState:
     state.open_challenge("tls-alpn-01", "text.example.org", b"-----BEGIN PRIVATE KEY-----\nno key")
     state.write_account("key.pem", b"secret")
     challenges = state.home / "challenges" / "tls-alpn-01"
-    (challenges / "link.example.org").symlink_to(state.account_directory / "key.pem")
+    (challenges / "link.example.org").symlink_to(f"{state.account_place}/key.pem")
     (challenges / "directory.example.org").mkdir()
     os.mkfifo(challenges / "fifo.example.org")
     return state
