@@ -30,6 +30,8 @@ from simpleindex.config.values import (
     to_workers,
 )
 
+DEFAULT_TITLE: Final = "Package index"
+
 OPTIONS: Final = (
     Option(
         "path",
@@ -203,7 +205,7 @@ OPTIONS: Final = (
         "Call the index so on the pages for people and in feeds.",
         metavar="NAME",
         parse=to_title,
-        default="Package index",
+        default=DEFAULT_TITLE,
     ),
     Option(
         "notice",

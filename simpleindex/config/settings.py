@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from simpleindex.config.options import OPTIONS
 from simpleindex.core.errors import RefusedStart
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
         Network,
         WatchMode,
     )
-
-DEFAULT_TITLE: Final = "Package index"
 
 
 @dataclass(frozen=True, slots=True)

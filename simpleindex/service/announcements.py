@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simpleindex.config.settings import DEFAULT_TITLE
+from simpleindex.config.options import DEFAULT_TITLE
 from simpleindex.core.text import plural
 from simpleindex.service.directory_report import catalogue_lines, install_lines, live_report
 from simpleindex.service.ports.listening import where
