@@ -164,7 +164,9 @@ class InotifyWatch:
         if self._instance is None:
             self._unwatched |= added
         else:
-            self._unwatched |= added - self._instance.names
+            # Not the difference of two sets: that visits all names that are watched, with each change.
+            watched = self._instance.names
+            self._unwatched |= {name for name in added if name not in watched}
             self._add(self._instance, added & self._unwatched)
 
     def drain(self) -> None:
