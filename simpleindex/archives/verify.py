@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import zipfile
-from dataclasses import dataclass
 from os import SEEK_END
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +19,7 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import sdist_metadata, wheel_metadata
 from simpleindex.archives.paths import plain_path
 from simpleindex.archives.strict_metadata import fits_64_bits, judge_dependencies, judge_installable
+from simpleindex.archives.verified_metadata import VerifiedMetadata
 from simpleindex.archives.wheel_layout import WheelLayout
 from simpleindex.archives.wheel_metadata import (
     MAXIMUM_TEXT,
@@ -31,7 +31,7 @@ from simpleindex.archives.wheel_record import is_listed, judge_owed_digest, judg
 from simpleindex.archives.zip import zip_members
 from simpleindex.archives.zip_members import MemberSpan, data_start, read_local_header
 from simpleindex.core.errors import InvalidMetadata
-from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata, read_details, read_metadata, states
+from simpleindex.core.metadata import MAXIMUM_SIZE, read_details, read_metadata, states
 from simpleindex.core.names import Kind, distribution_suffix
 from simpleindex.core.text import shown
 
@@ -58,19 +58,6 @@ _METADATA_VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}")
 _LICENSES_SINCE: Final = Version("2.4")
 # PEP 643: from then on an sdist's metadata are those of its wheels, where they are not called dynamic.
 _STATIC_SINCE: Final = Version("2.2")
-
-
-@dataclass(frozen=True, slots=True)
-class VerifiedMetadata:
-    """The metadata in an upload.
-
-    Attributes:
-        metadata: Name, version, Requires-Python.
-        metadata_version: Of the format.
-    """
-
-    metadata: CoreMetadata
-    metadata_version: str
 
 
 def examine_strictly(file: BinaryIO, name: DistributionName, rules: UploadRules) -> VerifiedMetadata:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives import verify as strictness
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.verify import VerifiedMetadata, examine_strictly
+from simpleindex.archives.verified_metadata import VerifiedMetadata
+from simpleindex.archives.verify import examine_strictly
 from simpleindex.archives.wheel_metadata import judge_wheel_file
 from simpleindex.core import bounds
 from simpleindex.core.metadata import CoreMetadata

@@ -8,16 +8,20 @@ import io
 import lzma
 import tarfile
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.verify import VerifiedMetadata, examine_strictly
+from simpleindex.archives.verify import examine_strictly
 from simpleindex.core import bounds
 from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import entry, tar, tar_gz
 from tests.fixtures.tables import for_each
+
+if TYPE_CHECKING:
+    from simpleindex.archives.verified_metadata import VerifiedMetadata
 
 SDIST = "acme-1.0.tar.gz"
 INFO = b"Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from simpleindex.archives.contents import Member, MemberList
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
-from simpleindex.archives.verify import VerifiedMetadata
+from simpleindex.archives.verified_metadata import VerifiedMetadata
 from simpleindex.core import bounds
 from simpleindex.core.files import Sidecar
 from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata
