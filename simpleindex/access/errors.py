@@ -1,4 +1,4 @@
-"""Errors of credentials."""
+"""Errors of credentials (the sentences of refused logins are in ``authentication.py`` and ``credentials.py``)."""
 
 from __future__ import annotations
 

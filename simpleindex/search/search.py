@@ -1,4 +1,4 @@
-"""Search as one reader may: every answer is checked against the reader's own source."""
+"""Search as one reader may, find the newest projects and the events of feeds: every answer is checked against the reader's own source."""
 
 from __future__ import annotations
 

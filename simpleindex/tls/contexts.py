@@ -1,4 +1,4 @@
-"""OpenSSL contexts: what we speak, and which certificates answer to which name."""
+"""OpenSSL contexts: versions and ciphers of TLS, and the certificate for a name, an unknown name or none."""
 
 from __future__ import annotations
 

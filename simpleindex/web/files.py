@@ -1,4 +1,4 @@
-"""Files: conditional, in ranges, never decoded on the way, and never a mixture of two versions."""
+"""Answers about files, with their headers: conditional, in ranges, never decoded on the way, and never a mixture of two versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The core metadata of a release as pages show them (PyPUG "core-metadata"). Pure."""
+"""The core metadata of a release as pages show them, with a bound on descriptions (PyPUG "core-metadata"). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing what lies under a root: receive, commit, delete, undelete (docs/architecture.md; docs/protocol.md).
+"""Store, replace, delete and undelete files in a local directory, under the lock of their project (docs/protocol.md).
 
 Any number of processes may do that at once: what must not happen twice is decided by the file system, by ``link``, ``rename``
 and ``flock``. Everything here blocks and runs in threads. After each change the caller asks the one door for changes,

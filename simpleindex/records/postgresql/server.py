@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: opened when it is needed, again after the server was away, with bounds on every wait."""
+"""The connection to PostgreSQL: opened when it is needed (when a lost server is tried again: ``records.py``), with bounds on every wait."""
 
 from __future__ import annotations
 

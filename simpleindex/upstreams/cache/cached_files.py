@@ -1,4 +1,4 @@
-"""Cached files, each under the source, project and file name that it came from. Blocking.
+"""Open, write and remove cached files (``file_keys.py`` says where each lies). Blocking.
 
 A file is hashed again unless its stat shows that it has not changed since it was hashed, and the machine has not restarted since:
 nothing is forced to the disk, so a power cut may leave anything.

@@ -1,4 +1,4 @@
-"""Send the response of a coroutine, and turn errors into responses; the only module that uses ``NOT_DONE_YET``."""
+"""Send the response of a coroutine, and turn errors into responses with their status and Retry-After; the only module that uses ``NOT_DONE_YET``."""
 
 from __future__ import annotations
 

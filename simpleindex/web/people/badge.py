@@ -1,4 +1,4 @@
-"""Draw a badge: an image with a project's name and its latest release."""
+"""Draw a badge: an image with two texts, such as a project's name and its latest release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sinks for request bodies: a form with a file in it, a bare file, a little JSON. Blocking; each is fed in a thread.
+"""Sinks for request bodies: a form with a file in it, a bare file, a little JSON; which fields count, and how large they may be. Blocking; each is fed in a thread.
 
 PyPI's upload form has its fields in any order (docs/protocol.md, "The upload form"): the file goes to a draft
 as it comes, the few texts stay in memory.

@@ -1,4 +1,4 @@
-"""The forms of ``/-/account/``: make a token, and revoke one."""
+"""Do what the forms of ``/-/account/`` request: make a token, or revoke one."""
 
 from __future__ import annotations
 

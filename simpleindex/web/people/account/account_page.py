@@ -1,4 +1,4 @@
-"""``/-/account/``: who the reader is, what the reader may do, and the reader's tokens."""
+"""``/-/account/``: who the reader is, what the reader may do, the reader's tokens, and the form for a new one."""
 
 from __future__ import annotations
 

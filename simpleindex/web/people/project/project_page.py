@@ -1,4 +1,4 @@
-"""The page of a project, and of one of its versions."""
+"""The facts on the page of a project, and of one of its versions (their layout: ``templates/project.html``)."""
 
 from __future__ import annotations
 
