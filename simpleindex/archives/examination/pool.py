@@ -6,14 +6,14 @@ the same function, in a thread already. A process that is free goes to who has w
 
 from __future__ import annotations
 
-import errno
 import threading
 import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from simpleindex.archives.examination.limits import ExaminationLimits, ExaminationOverrun, NotExamined
+from simpleindex.archives.examination.failures import not_begun, stopping, verdict
+from simpleindex.archives.examination.limits import ExaminationLimits, NotExamined
 from simpleindex.archives.examination.line import Pipeline
 from simpleindex.archives.examination.process import (
     EndCause,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.examination.process import Program
     from simpleindex.archives.examination.protocol import Outcome, Request
-    from simpleindex.core.faults import Trouble
 
 _log = logger(__name__)
 
@@ -180,7 +179,7 @@ class ExaminationPool:
             try:
                 return self._ask([request], seconds)[0]
             except ProcessEnded as ended:
-                error = self._verdict(ended, seconds)
+                error = verdict(ended, seconds, self._limits.memory)
                 if ended.cause is EndCause.TIME:
                     break
             except (NotExamined, OSError) as other:
@@ -188,18 +187,6 @@ class ExaminationPool:
         if isinstance(error, NotExamined):
             self._complain(error)
         return error
-
-    def _verdict(self, ended: ProcessEnded, seconds: int) -> ExaminationOverrun | NotExamined:
-        match ended.cause:
-            case EndCause.TIME:
-                return ExaminationOverrun(f"examining it takes more than {seconds} seconds of computing time")
-            case EndCause.MEMORY:
-                return ExaminationOverrun(
-                    f"examining it takes more than {self._limits.memory >> 20} MiB of memory"
-                )
-            case EndCause.CRASH | EndCause.BAD_ANSWER:
-                return ExaminationOverrun(f"examining it ended the process that did so: {ended.detail}")
-        return NotExamined(f"the process that examines files failed: {ended.detail}")
 
     def _ask(self, requests: Sequence[Request[Value]], seconds: int) -> list[Outcome[Value]]:
         process = self.take()
@@ -209,7 +196,7 @@ class ExaminationPool:
         except BaseException:
             self.drop(process)
             if self._is_stopped:
-                raise _stopping() from None
+                raise stopping() from None
             raise
         self.give_back(process)
         return outcomes
@@ -258,7 +245,7 @@ class ExaminationPool:
         while True:
             with self._lock:
                 if self._is_stopped:
-                    raise _stopping()
+                    raise stopping()
                 if self._idle:
                     process, _ = self._idle.pop()
                     self._busy.add(process)
@@ -282,7 +269,7 @@ class ExaminationPool:
             with self._lock:
                 self._starting -= 1
                 self._wake()
-            failed = _not_begun(not_run(self._program.executable, error))
+            failed = not_begun(not_run(self._program.executable, error))
             self._complain(failed)
             raise failed from None
         with self._lock:
@@ -326,7 +313,7 @@ class ExaminationPool:
         trouble = cannot_run(self._program.executable)
         if trouble is None:
             return True
-        self._complain(_not_begun(trouble))
+        self._complain(not_begun(trouble))
         return False
 
     def _complain(self, error: NotExamined) -> None:
@@ -337,15 +324,6 @@ class ExaminationPool:
                 _log.warn("Files cannot be examined now, and are tried again: {error}.", error=error)
             else:
                 _log.error("{trouble}", trouble=error.trouble.for_operator())
-
-
-def _not_begun(trouble: Trouble) -> NotExamined:
-    reason = f"no process that examines files can be begun: {trouble.cause}"
-    return NotExamined(reason, None if trouble.is_passing else trouble)
-
-
-def _stopping() -> InterruptedError:
-    return InterruptedError(errno.EINTR, "the service is stopping")
 
 
 def open_examination(limits: ExaminationLimits | None = None) -> ExaminationPool:

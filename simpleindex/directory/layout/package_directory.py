@@ -5,7 +5,6 @@ Everything here blocks and runs in threads.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from contextlib import suppress
@@ -26,11 +25,17 @@ from simpleindex.core.names import (
 )
 from simpleindex.core.text import printable
 from simpleindex.directory.layout.directory_listings import DirectoryEntry, ProjectListing, RootListing
-from simpleindex.directory.layout.root_entries import EntryKind, OtherEntries, is_directory, kind_of
-from simpleindex.directory.layout.served_root import OPEN_FLAGS, ServedRoot
+from simpleindex.directory.layout.project_file_bytes import read_project_file
+from simpleindex.directory.layout.root_entries import (
+    EntryKind,
+    OtherEntries,
+    is_directory,
+    is_of_project,
+    kind_of,
+)
+from simpleindex.directory.layout.served_root import ServedRoot
 from simpleindex.directory.layout.unserved import UnservedCause
 from simpleindex.directory.layout.unserved_files import PassedOver
-from simpleindex.directory.project_file import MAXIMUM_SIZE
 from simpleindex.system.errors import raise_if_short
 from simpleindex.system.stamp import Stamp
 
@@ -155,7 +160,7 @@ class PackageDirectory(ServedRoot):
                 if not (match := spelling.match(entry.name)):
                     continue
                 if distribution_suffix(entry.name) and not is_directory(entry):
-                    if _states(entry.name, project):
+                    if is_of_project(entry.name, project):
                         loose.append(entry.name)
                 elif match.end() == len(entry.name) and self._project_of(entry, inodes):
                     directories.append(entry.name)
@@ -241,7 +246,7 @@ class PackageDirectory(ServedRoot):
             for suffix in SIDE_FILE_SUFFIXES:
                 if os.path.lexists(os.path.join(self.root, filename + suffix)):
                     self._sort_in(contents, filename + suffix, filename + suffix, len(directories))
-        content, trouble = self._project_file(contents.project_files, stamps)
+        content, trouble = read_project_file(self, contents.project_files, stamps)
         has_files = bool(entries or contents.side_files or contents.project_files)
         return ProjectListing(
             *(tuple(entries), contents.side_files, content, trouble, stamps),
@@ -339,48 +344,6 @@ class PackageDirectory(ServedRoot):
             trouble = "it is a file of the service itself"
         return DirectoryEntry(path, filename, rank, Stamp.of(status), trouble)
 
-    def _project_file(
-        self, directories: list[str], stamps: dict[str, Stamp]
-    ) -> tuple[bytes | None, str | None]:
-        if not directories:
-            return None, None
-        # The normalized directory's comes first; a second one would be a second opinion.
-        path = f"{directories[0]}/{PROJECT_FILE}"
-        if len(directories) > 1:
-            return None, f"lies in {' and '.join(directories)}; keep one of them"
-        try:
-            descriptor = os.open(os.path.join(self.root, path), OPEN_FLAGS | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            return None, None
-        except OSError as error:
-            raise_if_short(error)
-            # A chmod can mend it and leaves the directory's state alone.
-            if (stamp := self.stamp(path)) is not None:
-                stamps[path] = stamp
-            return None, "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
-        try:
-            status = os.fstat(descriptor)
-            stamps[path] = Stamp.of(status)
-            if not stat.S_ISREG(status.st_mode):
-                return None, "is not a regular file"
-            content = os.read(descriptor, MAXIMUM_SIZE + 1)
-            if len(content) > MAXIMUM_SIZE:
-                return None, f"is larger than {MAXIMUM_SIZE // 1024} KiB"
-            return content, None
-        except OSError as error:
-            raise_if_short(error)
-            return None, f"cannot be read: {error.strerror}"
-        finally:
-            os.close(descriptor)
-
 
 def _normalized_first(project: ProjectName, directories: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(directories, key=lambda raw: (raw != project, raw)))
-
-
-def _states(filename: str, project: ProjectName) -> bool:
-    """Whether a file lying directly in the root is one of this project's."""
-    try:
-        return parse_distribution_name(filename).project == project
-    except InvalidFilename:
-        return False

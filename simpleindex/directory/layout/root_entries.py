@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from simpleindex.core.errors import InvalidFilename
+from simpleindex.core.names import parse_distribution_name
 from simpleindex.core.text import printable
 from simpleindex.directory.layout.distribution_like import traced_projects
 from simpleindex.directory.layout.unserved_files import PassedOver
@@ -66,4 +68,12 @@ def is_directory(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         # A loop of links, or a link to where this user may not look.
+        return False
+
+
+def is_of_project(filename: str, project: ProjectName) -> bool:
+    """Return whether a file directly in the root is one of a project."""
+    try:
+        return parse_distribution_name(filename).project == project
+    except InvalidFilename:
         return False
