@@ -251,10 +251,12 @@ class IndexService(Service):
         self._notifier.status(f"{report.projects} projects, {report.files} files")
         if self._supervisor is not None and report.ready:
             self._gate.end_wait()
-            self._supervisor.complete()
         if self._is_first_worker:
             upkeep = self.index.runtime.threads.reads.run(directory.keep_cache_up_to_date)
             upkeep.addErrback(log_failure)
+            if (supervisor := self._supervisor) is not None and report.ready:
+                # The other workers leave in the catalogue what lies there.
+                upkeep.addCallback(lambda _: supervisor.complete())
 
     # The end
 

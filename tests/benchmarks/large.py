@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import threading
@@ -146,6 +147,10 @@ def _memory(server: Server) -> list[tuple[int, int]]:
         wait_until(server.is_complete, _LONGEST_START, "the start", every=0.2)
         if server.count > 1:
             wait_until(partial(_is_logged, log, "workers serve"), _LONGEST_START, "the start", every=0.5)
+            # They serve before they have read everything.
+            wait_until(
+                partial(_are_workers_complete, server), _LONGEST_START, "all workers' start", every=0.5
+            )
         time.sleep(10)
         before = server.running.memory()
         _request_pages(server)
@@ -154,6 +159,11 @@ def _memory(server: Server) -> list[tuple[int, int]]:
         return [(before[pid].unshared, after[pid].unshared) for pid in workers]
     finally:
         server.stop()
+
+
+def _are_workers_complete(server: Server) -> bool:
+    status, _, body = server.get("/-/status")
+    return status == 200 and all(worker["ready"] for worker in json.loads(body)["workers"])
 
 
 def _request_pages(server: Server) -> None:

@@ -104,7 +104,7 @@ class SupervisorLink(LineReceiver):
         self._ended()
 
     def complete(self) -> None:
-        """Report that everything was read for the first time."""
+        """Report that everything was read for the first time, and can be read from the cache now."""
         self.send(Message("state", "complete"))
 
     async def announce(self, directory: str, project: ProjectName) -> None:
