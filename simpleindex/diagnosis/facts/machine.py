@@ -39,8 +39,13 @@ def _space(option: str, path: Path) -> DiskSpace | None:
     )
 
 
-def watch_limits(directories: Sequence[Path]) -> WatchLimits:
-    """Return how many directories of packages there are, and how many may be watched."""
+def watch_limits(directories: Sequence[Path], workers: int) -> WatchLimits:
+    """Return how many directories of packages there are, and how many may be watched.
+
+    Args:
+        directories: The roots.
+        workers: How many processes serve.
+    """
     needed = len(directories)
     for path in directories:
         with suppress(OSError), os.scandir(path) as entries:
@@ -48,7 +53,7 @@ def watch_limits(directories: Sequence[Path]) -> WatchLimits:
     granted = None
     with suppress(OSError, ValueError):
         granted = int(_MAX_WATCHES.read_text())
-    return WatchLimits(needed, granted)
+    return WatchLimits(needed, granted, workers)
 
 
 def open_files_limit() -> int:
