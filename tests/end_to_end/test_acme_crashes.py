@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from simpleindex.tls.acme.issuing import certificate_path
 from tests.end_to_end.acme_place import Place
 from tests.end_to_end.acme_servers import MISSING
+from tests.fixtures.depth import every
 from tests.fixtures.faults import Faults
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def test_wherever_it_ends_the_next_start_gets_a_certificate(
         place.let_time_come()
     renewal = Renewal(place)
     assert len(renewal.calls) > 15
-    for at in range(1, len(renewal.calls) + 1, 1 if error is None else 2):
+    for at in range(1, len(renewal.calls) + 1, every(2) if error is None else 2 * every(2)):
         copy = renewal.fresh()
         before = copy.certificate
         if error is None:
