@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from simpleindex.system.log import logger
 from simpleindex.upstreams.cache.cache_space import CacheSpace, DiskBudget
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _log: Final = logger(__name__)
 
+_CHUNK: Final = 1024 * 1024
+
 _LOOSE: Final = "-"
 """In place of the directory of a file that lies in none; no project is called so."""
 
@@ -32,11 +34,22 @@ class BucketFileCache:
         location: The bucket with its prefix.
         size: Bytes that the files may take.
         threads: For what waits for the disk.
+        is_shared: Whether other workers keep files here too.
     """
 
-    def __init__(self, directory: str, location: str, size: int, threads: Threads) -> None:
+    def __init__(
+        self, directory: str, location: str, size: int, threads: Threads, *, is_shared: bool = False
+    ) -> None:
         room = DiskBudget(size, largest=size)
-        space = CacheSpace(os.path.join(directory, "bucket"), room, time.time, option="--bucket-cache")
+        space = CacheSpace(
+            os.path.join(directory, "bucket"),
+            room,
+            time.time,
+            option="--bucket-cache",
+            is_shared=is_shared,
+        )
+        self._is_shared = is_shared
+        self._indexed_at: int | None = None
         self._space = space
         self._files = CachedFiles(space)
         self._location = location
@@ -46,6 +59,18 @@ class BucketFileCache:
     def load(self) -> None:
         """Index the files that are there; blocking."""
         self._space.load()
+
+    def make_room_for_all(self) -> None:
+        """Remove what exceeds the size that all workers have together; blocking. One of them does so, at intervals."""
+        if not self._is_shared:
+            return
+        self._space.makes_room = True
+        with suppress(FileNotFoundError):
+            # Each file is begun there, so nothing has come since while its time is the same.
+            changed_at = os.stat(os.path.join(self._space.root, "new")).st_mtime_ns
+            if changed_at != self._indexed_at:
+                self._space.load_others()
+                self._indexed_at = changed_at
 
     async def open(self, path: str, sha256: str) -> int | None:
         """Open a file; return its descriptor, or None if the cache does not have these bytes."""
@@ -74,6 +99,15 @@ class BucketFileCache:
     def keep(self, incoming: Incoming, path: str) -> None:
         """Take a whole and verified file into the cache; blocking."""
         self._files.keep(incoming, self._key(path))
+
+    def keep_upload(self, file: BinaryIO, path: str, size: int) -> None:
+        """Keep a file that was put into the bucket just now; blocking. What cannot be kept is read from the store later."""
+        if size > self._space.room.budget:
+            return
+        with suppress(OSError), closing(self.begin(size)) as incoming:
+            while data := file.read(_CHUNK):
+                incoming.write(data)
+            self.keep(incoming, path)
 
     def end_copy(self, path: str) -> None:
         """Let another download keep the file."""

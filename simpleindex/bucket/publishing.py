@@ -19,6 +19,7 @@ from simpleindex.system.atomic import storing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simpleindex.bucket.file_cache import BucketFileCache
     from simpleindex.bucket.writer import BucketWriter
     from simpleindex.core.names import ProjectName
     from simpleindex.publishing.local.present_files import StoredFile
@@ -32,6 +33,7 @@ class BucketPublishing(Publisher):
 
     Attributes:
         require_writable: Refuses every change while the store cannot be written to.
+        file_cache: Keeps uploaded files on the local disk; None to keep none.
 
     Args:
         writer: Writes into the bucket.
@@ -51,6 +53,7 @@ class BucketPublishing(Publisher):
         self._writer = writer
         self._staging = staging
         self.require_writable: Callable[[], None] = lambda: None
+        self.file_cache: BucketFileCache | None = None
 
     def require_room(self, size: int) -> None:
         """Refuse an upload that would not fit on the local disk, where it is checked, or any where nothing is written; blocking."""
@@ -74,11 +77,21 @@ class BucketPublishing(Publisher):
         return self._writer.filenames(name)
 
     def _store(
-        self, draft: StagedUpload, upload: Upload, provenance: bytes | None, *, overwrite: bool
+        self,
+        draft: StagedUpload,
+        upload: Upload,
+        provenance: bytes | None,
+        claim_name: Callable[[], None],
+        *,
+        overwrite: bool,
     ) -> tuple[StoredFile, tuple[str, ...]]:
         side_files = {} if provenance is None else {PROVENANCE_SUFFIX: provenance}
         facts = self._facts(draft, upload)
-        return self._writer.publish(draft, upload.name, facts, side_files, overwrite=overwrite), ()
+        stored = self._writer.publish(draft, upload.name, facts, side_files, claim_name, overwrite=overwrite)
+        if stored.created and self.file_cache is not None:
+            with draft.reader() as file:
+                self.file_cache.keep_upload(file, stored.path, draft.size)
+        return stored, ()
 
     def _edit_project_file(self, name: ProjectName, change: ProjectFileChange) -> bool:
         return self._writer.edit_project_file(name, change)

@@ -74,6 +74,7 @@ class BucketWriter:
         name: DistributionName,
         info: ArchiveInfo | None,
         side_files: Mapping[str, bytes],
+        claim_name: Callable[[], None] = lambda: None,
         *,
         overwrite: bool,
     ) -> StoredFile:
@@ -84,6 +85,7 @@ class BucketWriter:
             name: Its name.
             info: What its examination found, for other nodes.
             side_files: Their content, by suffix.
+            claim_name: Called under the lock of the project, before the file is put; may refuse.
             overwrite: Whether it may replace another file, and take the name of a deleted one.
 
         Raises:
@@ -101,6 +103,7 @@ class BucketWriter:
                     return StoredFile(before.key, sha256, created=False)
                 elif not overwrite:
                     raise AlreadyExists(name.filename, sha256)
+                claim_name()
                 try:
                     self._put(
                         draft,

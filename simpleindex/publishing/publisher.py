@@ -112,9 +112,18 @@ class Publisher(ABC):
 
     @abstractmethod
     def _store(
-        self, draft: StagedUpload, upload: Upload, provenance: bytes | None, *, overwrite: bool
+        self,
+        draft: StagedUpload,
+        upload: Upload,
+        provenance: bytes | None,
+        claim_name: Callable[[], None],
+        *,
+        overwrite: bool,
     ) -> tuple[StoredFile, tuple[str, ...]]:
-        """Store a checked file; return it, and sentences for the client."""
+        """Store a checked file; return it, and sentences for the client.
+
+        The name is claimed once nothing else can refuse the file: an upload that others keep waiting for too long takes no name.
+        """
 
     @abstractmethod
     def _edit_project_file(self, name: ProjectName, change: ProjectFileChange) -> bool:
@@ -153,8 +162,7 @@ class Publisher(ABC):
         judge_size(name.project, digests.size, others - (same_name[1] if same_name else 0), rules)
         self._checks.examine(draft, upload, rules)
         provenance, warnings = self._checks.provenance_of(upload, digests.sha256)
-        claim_name()
-        stored, more_warnings = self._store(draft, upload, provenance, overwrite=rules.overwrite)
+        stored, more_warnings = self._store(draft, upload, provenance, claim_name, overwrite=rules.overwrite)
         return Published(stored.sha256, stored.created, (*warnings, *more_warnings))
 
     async def _sizes(self, name: ProjectName) -> dict[str, tuple[str, int]]:
@@ -249,10 +257,18 @@ class LocalPublishing(Publisher):
         return self._writer.filenames(name)
 
     def _store(
-        self, draft: StagedUpload, upload: Upload, provenance: bytes | None, *, overwrite: bool
+        self,
+        draft: StagedUpload,
+        upload: Upload,
+        provenance: bytes | None,
+        claim_name: Callable[[], None],
+        *,
+        overwrite: bool,
     ) -> tuple[StoredFile, tuple[str, ...]]:
         name = upload.name
-        stored = self._writer.commit(draft, name.project, name.filename, overwrite=overwrite)
+        stored = self._writer.commit(
+            draft, name.project, name.filename, overwrite=overwrite, claim_name=claim_name
+        )
         if provenance is not None:
             try:
                 self._writer.put_beside(name.project, stored, PROVENANCE_SUFFIX, provenance)

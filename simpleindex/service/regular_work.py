@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from simpleindex.config.settings import Settings
+    from simpleindex.service.composition.directory import ServedDirectory
     from simpleindex.service.composition.index import ComposedIndex
     from simpleindex.service.ports.index_url import IndexUrl
     from simpleindex.service.shared_pins import PinSharing
@@ -36,7 +37,7 @@ AUDIT_INTERVAL: Final = 1.0
 """Seconds between looks for entries of the audit that other nodes have not yet."""
 
 RULES_INTERVAL: Final = 10.0
-"""Seconds between looks at advisories, at the sources file while nobody asks for anything, and at the hooks file."""
+"""Seconds between looks at advisories, at the sources file while nobody asks for anything, at the hooks file, and at copies of files."""
 
 
 class RegularWork:
@@ -91,6 +92,9 @@ def work_for_all(
         index.acme.renewal.start(url.use_issued_certificate)
     if settings.downloads:
         work.repeat(lambda: Deferred.fromCoroutine(index.downloads.remove_old()), RETENTION_INTERVAL)
+    if settings.workers != 1:
+        for directory in index.sources.directories:
+            work.repeat(partial(_make_room, directory), RULES_INTERVAL)
     if (audit := index.runtime.audit_sharing) is not None:
         threads = index.runtime.threads.downloads
         work.repeat(lambda: threads.run(audit.share), AUDIT_INTERVAL)
@@ -109,6 +113,10 @@ def work_for_all(
     if index.logins is not None or index.sources.upstreams is not None:
         work.repeat(changes.record, PEOPLE_INTERVAL)
     return changes
+
+
+def _make_room(directory: ServedDirectory) -> Deferred[None]:
+    return Deferred.fromCoroutine(directory.make_room())
 
 
 def _pin_sharing(index: ComposedIndex, upstreams: Upstreams) -> PinSharing:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simpleindex.bucket import object_body
+from simpleindex.bucket.file_cache import BucketFileCache
 from simpleindex.core.errors import NotHere, Unavailable
 from simpleindex.system.bodies import FileBody
 from tests.fixtures.bucket import ACME
@@ -17,6 +19,7 @@ from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, w
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.fixtures.bucket import BucketNode
     from tests.fixtures.log import CapturedLog
@@ -159,3 +162,41 @@ def test_a_disk_that_is_full(node: BucketNode, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(node.cache, "begin", full)
     assert node.download(WHEEL) == DATA
     assert kept(node) == []
+
+
+def test_an_upload_is_kept(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node that took it need not read it from the store; one that is too large for the cache is not copied."""
+    filename = wheel_name("acme", "2.0")
+    result(node.upload(wheel_bytes("acme", "2.0"), filename))
+    large = wheel_name("acme", "3.0")
+    result(node.upload(wheel_bytes("acme", "3.0", files={"x.bin": os.urandom(1 << 20)}), large))
+    take_away(node, monkeypatch)
+    assert node.download(filename) == wheel_bytes("acme", "2.0")
+    body = result(node.source.file(ACME, large))
+    assert type(error(body.read(0, 10))) is Unavailable
+    body.close()
+
+
+def test_workers_share_its_size(node: BucketNode, tmp_path: Path) -> None:
+    """Each serves what another one has kept; one of them removes what is too much, whoever kept it."""
+    workers = [
+        BucketFileCache(str(tmp_path / "cache"), "s3://packages/py", 2500, node.threads, is_shared=True)
+        for _ in range(2)
+    ]
+    for each in workers:
+        each.load()
+    workers[0].make_room_for_all()
+    for number in range(4):
+        workers[number % 2].keep_upload(BytesIO(bytes(1000 + number)), f"acme/{number}.whl", 1000 + number)
+    assert [_has(workers[0], number) for number in range(4)] == [True] * 4
+    workers[0].make_room_for_all()
+    assert [_has(workers[1], number) for number in range(4)] == [False, False, True, True]
+    workers[0].make_room_for_all()
+    assert [_has(workers[0], number) for number in range(4)] == [False, False, True, True]
+
+
+def _has(cache: BucketFileCache, number: int) -> bool:
+    descriptor = result(cache.open(f"acme/{number}.whl", sha256(bytes(1000 + number)).hexdigest()))
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is not None

@@ -160,3 +160,19 @@ def test_several_buckets(open_locks: OpenLocks, request: pytest.FixtureRequest) 
             return
         with lock_change(there, ACME):
             pass
+
+
+def test_an_upload_that_waits_too_long(new_node: Callable[..., BucketNode], open_locks: OpenLocks) -> None:
+    """It takes no name: whoever comes next may be its owner."""
+    claims: list[str] = []
+
+    def claim() -> None:
+        claims.append("acme")
+
+    node = new_node("node", locks=open_locks()).begin()
+    with lock_change(open_locks(), ACME):
+        refusal = error(node.upload(DATA, WHEEL, claim_name=claim))
+    assert isinstance(refusal, CannotStore)
+    assert claims == []
+    result(node.upload(DATA, WHEEL, claim_name=claim))
+    assert claims == ["acme"]

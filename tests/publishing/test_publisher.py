@@ -300,7 +300,9 @@ def test_deleting(place: Place) -> None:
     assert list(deleted) == [WHEEL, sdist_name()]
     assert deleted[WHEEL] == sha256(wheel_bytes()).hexdigest()
     assert place.world.files() == [wheel_name("acme", "2.0")]
-    place.refused(NameUsed, wheel_bytes())
+    claims: list[str] = []
+    place.refused(NameUsed, wheel_bytes(), own=lambda: claims.append("acme"))
+    assert claims == []
     for key in ("1.0", WHEEL, "no version"):
         assert type(error(place.publishing.delete(ACME, key, by="alice"))) is NotHere
     result(place.publishing.free(ACME, WHEEL, by="alice"))

@@ -115,6 +115,7 @@ class Writer:
         *,
         overwrite: bool = False,
         formats_may_differ: bool = False,
+        claim_name: Callable[[], None] = lambda: None,
     ) -> StoredFile:
         """Move an uploaded file to its name in its project.
 
@@ -126,6 +127,7 @@ class Writer:
             filename: Its bare name.
             overwrite: Whether it may replace another file, and take the name of a deleted one.
             formats_may_differ: Whether the release may have an sdist in another format, as old releases have.
+            claim_name: Called under the lock of the project, before the file gets its name; may refuse.
 
         Raises:
             InvalidFilename: The name is not that of a distribution of the project.
@@ -145,6 +147,7 @@ class Writer:
                             overwrite=overwrite,
                             formats_may_differ=formats_may_differ,
                         )
+                    claim_name()
                     committed = self._try_to_commit(
                         place, draft, filename, digests.sha256, entries, overwrite=overwrite
                     )

@@ -109,7 +109,13 @@ class ServedBucket(ServedDirectory):
         self.live.bucket, self.live.reads = self.directory, runtime.threads.reads
         self._serials = None if facts is None else self._shared_serials(facts)
         self._file_cache = (
-            BucketFileCache(str(settings.cache), location, settings.bucket_cache, runtime.threads.reads)
+            BucketFileCache(
+                str(settings.cache),
+                location,
+                settings.bucket_cache,
+                runtime.threads.reads,
+                is_shared=settings.workers != 1,
+            )
             if settings.bucket_cache and not settings.redirect_downloads
             else None
         )
@@ -234,6 +240,11 @@ class ServedBucket(ServedDirectory):
         """Measure requests to the store from now on."""
         self._store.measure(times)
 
+    async def make_room(self) -> None:
+        """Keep to the size of --bucket-cache with what all workers have written."""
+        if self._file_cache is not None:
+            await self._runtime.threads.reads.run(self._file_cache.make_room_for_all)
+
     def stop(self) -> None:
         """Stop reading, and close the connections of locks."""
         self.live.stop()
@@ -246,6 +257,7 @@ class ServedBucket(ServedDirectory):
             writer, self.staging, PublishingContext(self.live, self.source, threads, checks)
         )
         publishing.require_writable = self.require_writable
+        publishing.file_cache = self._file_cache
         return publishing
 
     def require_writable(self) -> None:

@@ -151,6 +151,9 @@ class ServedDirectory:
         """Bring what is cached of the directory into step with it; blocking."""
         keep_cache_up_to_date(self.live.snapshots, self.digests, self.catalogue_file, time.time_ns())
 
+    async def make_room(self) -> None:
+        """Do nothing: no copies of files are kept."""
+
     def measure(self, times: OperationTimes) -> None:
         """Measure nothing: there is no store but the disk."""
 

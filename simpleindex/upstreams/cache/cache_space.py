@@ -57,8 +57,10 @@ class CacheSpace:
         now: The time, seconds since 1970.
         is_cache: Whether an error costs speed only, so that it is logged here; else callers report it.
         option: What sets its budget, for the log.
+        is_shared: Whether other processes write here too, of which one makes room for all.
 
     Attributes:
+        makes_room: Whether this process removes what exceeds the budget.
         evictions: How many files and listings were removed to make room, by the directory of their index.
     """
 
@@ -70,10 +72,13 @@ class CacheSpace:
         *,
         is_cache: bool = True,
         option: str = "[cache] in the sources file",
+        is_shared: bool = False,
     ) -> None:
         self.root = root
         self.room = room
         self.now = now
+        self.makes_room = not is_shared
+        self._is_shared = is_shared
         self._option = option
         self._lock = threading.Lock()
         self._files: OrderedDict[str, int] = OrderedDict()
@@ -93,6 +98,19 @@ class CacheSpace:
                     os.unlink(path)
         self._remove_older_form()
         self._remove_empty_directories()
+        self._index()
+        self.make_room(0)
+
+    def load_others(self) -> None:
+        """Index what all processes have written, by the hour of its last use, and remove what exceeds the budget."""
+        with self._lock:
+            self._files.clear()
+            self._listings.clear()
+            self._size = self._listings_size = 0
+        self._index()
+        self.make_room(0)
+
+    def _index(self) -> None:
         entries = []
         for kind in ("given", "listings"):
             for path in self._scan(kind):
@@ -108,7 +126,6 @@ class CacheSpace:
                     index.move_to_end(path, last=False)
                     self._count(path, size)
             self._is_loaded = True
-        self.make_room(0)
 
     def _scan(self, kind: str) -> Iterator[str]:
         for directory, _, names in os.walk(os.path.join(self.root, kind)):
@@ -143,14 +160,14 @@ class CacheSpace:
 
     def may_have(self, path: str) -> bool:
         """Return whether a file may be in the cache; without touching the disk."""
-        return not self._is_loaded or path in self._index_of(path)
+        return self._is_shared or not self._is_loaded or path in self._index_of(path)
 
     def make_room(self, size: int) -> None:
         """Remove the least recently used until this many more bytes fit: files first, then listings.
 
         A file without its listing could not be served, and a listing is a thousandth of its files.
         """
-        while self._is_loaded and self._is_too_much(size):
+        while self._is_loaded and self.makes_room and self._is_too_much(size):
             path = self._least_used()
             if path is None:
                 break
