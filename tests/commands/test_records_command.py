@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
 from simpleindex.commands.main import main
+from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import ProjectName
+from simpleindex.records.audit import Audit
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.downloads import database_copy as copying
 from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.owners import OwnerTable
+from simpleindex.records.pins import PinTable
+from simpleindex.records.postgresql.acme import SharedAcmeStore
 from simpleindex.records.tokens import TokenTable
 from simpleindex.records.used_names import UsedNames
 from tests.fixtures.counted_downloads import downloads_of_two_projects
@@ -166,3 +171,50 @@ def test_a_target_that_cannot_be_written(state: tuple[Path, str], tmp_path: Path
     (tmp_path / "file").touch()
     assert main(["records", "copy", f"sqlite:{directory}", f"sqlite:{tmp_path / 'file'}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_all_that_postgresql_holds(
+    postgresql: PostgreSQL, state: tuple[Path, str], tmp_path: Path, capsys: Captured
+) -> None:
+    """From a state directory to a server, to another server, and back to a directory: accounts of ACME and the audit, too."""
+    directory, _ = state
+    account = directory / "acme" / "accounts" / "ca.example-directory"
+    account.mkdir(parents=True)
+    (account / "key.pem").write_bytes(b"a private key")
+    audit = Audit(str(directory))
+    audit.record(AuditEntry("upload", "alice", project="acme"))
+    audit.record(AuditEntry("yank", "alice", project="acme"))
+    audit.close()
+    lines = (directory / "audit.jsonl").read_bytes()
+    one, two = postgresql.create_database(), postgresql.create_database()
+    assert main(["records", "copy", f"sqlite:{directory}", one]) == 0
+    assert "1 used name, 1 ACME file, 10 downloads, 2 audit entries." in capsys.readouterr().out
+    records = open_postgresql(one)
+    store = SharedAcmeStore(records, one, "https://ca.example/directory/", ["index.example"])
+    assert store.read_account("key.pem") == b"a private key"
+    store.write_certificate(b"a certificate")
+    PinTable(records).pin("behind", ACME, {"acme-1.0.tar.gz": "0" * 64})
+    records.close()
+    assert main(["records", "copy", one, two]) == 0
+    assert "2 ACME files, 1 pin, 10 downloads, 2 audit entries." in capsys.readouterr().out
+    # The audit alone is a reason, too.
+    with psycopg.connect(two, autocommit=True) as connection:
+        for table in ("tokens", "owners", "used_names", "acme_files", "pins"):
+            connection.execute(f"DELETE FROM simpleindex.{table}".encode())
+        connection.execute("DROP SCHEMA simpleindex_downloads CASCADE")
+    assert main(["records", "copy", one, two]) == 2
+    assert "has an audit already" in capsys.readouterr().err
+    back = tmp_path / "back"
+    assert main(["records", "copy", one, f"sqlite:{back}"]) == 0
+    assert "2 audit entries" in capsys.readouterr().out
+    assert (back / "acme" / "accounts" / account.name / "key.pem").read_bytes() == b"a private key"
+    assert not list(back.rglob("certificates"))
+    assert (back / "audit.jsonl").read_bytes() == lines
+    for name, sentence in (
+        ("records.sqlite3", "has an audit already"),
+        ("audit.jsonl", "key.pem: File exists."),
+    ):
+        for path in (back / name, back / "downloads.sqlite3"):
+            path.unlink(missing_ok=True)
+        assert main(["records", "copy", one, f"sqlite:{back}"]) == 2
+        assert sentence in capsys.readouterr().err

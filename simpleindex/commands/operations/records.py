@@ -10,16 +10,24 @@ from simpleindex.commands.arguments import Parser
 from simpleindex.config.values import to_records
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import plural
-from simpleindex.records.database_copy import copy_records
+from simpleindex.records.database_copy import COLUMNS, SHARED_COLUMNS, copy_records
 from simpleindex.records.downloads.database_copy import copy_downloads
 from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.lost_records import RecordsCondition
-from simpleindex.records.opening import open_postgresql, open_records
+from simpleindex.records.opening import open_postgresql, open_records, open_shared_audit
 from simpleindex.records.start_check import condition_of
+from simpleindex.records.state_copy import (
+    account_files,
+    copy_audit_from_files,
+    copy_audit_to_file,
+    require_no_audit,
+    write_account_files,
+)
 
 if TYPE_CHECKING:
     from simpleindex.records.downloads.database import DownloadsDatabase
     from simpleindex.records.interface import Records
+    from simpleindex.records.postgresql.audit import SharedAudit
 
 _SQLITE: Final = "sqlite:"
 
@@ -29,6 +37,8 @@ _WORDS: Final = {
     "allowances": "allowance",
     "first_seen": "first-seen time",
     "used_names": "used name",
+    "acme_files": "ACME file",
+    "pins": "pin",
 }
 
 
@@ -40,7 +50,7 @@ def records(words: list[str]) -> int:
     """
     parser = Parser(
         prog="simpleindex records",
-        description="Records are what cannot be rebuilt: tokens, owners, names ever used, exemptions from rules, counts of downloads.",
+        description="Records are what cannot be rebuilt: tokens, owners, names ever used, exemptions from rules, counts of downloads, the audit.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
     copying = commands.add_parser(
@@ -54,15 +64,53 @@ def records(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     source, target = _open(arguments.source, is_source=True), _open(arguments.target, is_source=False)
     try:
-        downloads, rows = copy_downloads(
-            source.downloads, target.downloads, lambda: copy_records(source.records, target.records)
-        )
+        copied = _copy(source, target)
+    except OSError as error:
+        raise RefusedStart(f"{error.filename or target.records.path}: {error.strerror}.") from None
     finally:
         source.close()
         target.close()
-    counts = [plural(count, _WORDS[table]) for table, count in rows.items()]
-    print(f"Copied {', '.join(counts)}, {plural(downloads, 'download')}.")
+    print(f"Copied {', '.join(copied)}.")
     return 0
+
+
+def _copy(source: _Database, target: _Database) -> list[str]:
+    """Copy everything; return what was copied, each with its number."""
+    if source.audit is not None:
+        if target.audit is None:
+            require_no_audit(target.place)
+        else:
+            target.audit.require_empty()
+    tables, given = COLUMNS, {}
+    if target.audit is not None:
+        tables = SHARED_COLUMNS
+        if source.audit is None:
+            # Pins of a state directory are noted by its server when it starts.
+            given = {"acme_files": account_files(source.place), "pins": []}
+    downloads, rows = copy_downloads(
+        source.downloads,
+        target.downloads,
+        lambda: copy_records(source.records, target.records, tables, given),
+    )
+    counts = dict(rows)
+    if source.audit is not None and target.audit is None:
+        found = source.records.writer.read("SELECT path, content FROM acme_files", ())
+        counts["acme_files"] = write_account_files(target.place, found)
+    lines = _copy_audit(source, target)
+    words = [plural(count, _WORDS[table]) for table, count in counts.items() if count or table in COLUMNS]
+    return [
+        *words,
+        plural(downloads, "download"),
+        *([plural(lines, "audit entry")] if lines else []),
+    ]
+
+
+def _copy_audit(source: _Database, target: _Database) -> int:
+    if source.audit is not None:
+        if target.audit is not None:
+            return source.audit.copy_to(target.audit)
+        return copy_audit_to_file(source.audit, target.place)
+    return 0 if target.audit is None else copy_audit_from_files(source.place, target.audit)
 
 
 @dataclass(frozen=True)
@@ -72,15 +120,21 @@ class _Database:
     Attributes:
         records: The records.
         downloads: The counts of downloads.
+        place: The state directory; empty for a server.
+        audit: The audit of all nodes; None for a state directory, which has files.
     """
 
     records: Records
     downloads: DownloadsDatabase
+    place: str = ""
+    audit: SharedAudit | None = None
 
     def close(self) -> None:
         """Close the connections."""
         self.records.close()
         self.downloads.close()
+        if self.audit is not None:
+            self.audit.close()
 
 
 def _open(text: str, *, is_source: bool) -> _Database:
@@ -88,7 +142,7 @@ def _open(text: str, *, is_source: bool) -> _Database:
         directory = str(Path(text.removeprefix(_SQLITE)).absolute())
         if is_source and condition_of(directory) is not RecordsCondition.PRESENT:
             raise RefusedStart(f"{directory} has no records: name the directory of --state.")
-        return _Database(open_records(directory, None), open_downloads(directory))
+        return _Database(open_records(directory, None), open_downloads(directory), directory)
     try:
         url = to_records(text)
     except InvalidSetting as invalid:
@@ -98,4 +152,4 @@ def _open(text: str, *, is_source: bool) -> _Database:
         database.prepare()
     except OSError as error:
         raise RefusedStart(f"The records {database.path} cannot be used: {error.strerror}.") from None
-    return _Database(database, open_downloads("", url))
+    return _Database(database, open_downloads("", url), audit=open_shared_audit(url))

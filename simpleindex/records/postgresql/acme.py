@@ -60,7 +60,9 @@ class SharedAcmeStore(AcmeStore):
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         parts = urlsplit(directory)
-        self._account = f"accounts/{re.sub(r'[^a-z0-9.-]+', '-', f'{parts.netloc}{parts.path}'.lower())}"
+        self._account = (
+            f"accounts/{re.sub(r'[^a-z0-9.-]+', '-', f'{parts.netloc}{parts.path}'.lower()).strip('-.')}"
+        )
         self._request = sha256(request_text(directory, names).encode()).hexdigest()[:32]
         self._records = records
         self._url = url

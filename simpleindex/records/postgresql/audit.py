@@ -129,6 +129,45 @@ class SharedAudit:
             yield from (line.encode() for *_, line in rows)
             place = rows[-1][:2]
 
+    def require_empty(self) -> None:
+        """Refuse an audit that has lines.
+
+        Raises:
+            RefusedStart: It has some.
+            OSError: The server is away, or refuses.
+        """
+        if self.end():
+            raise RefusedStart(
+                f"{self.place} has an audit already, which would be mixed with another: name an empty database."
+            )
+
+    def copy_to(self, target: SharedAudit) -> int:
+        """Copy all lines with the nodes that they are of, and how far the file of each node is; return how many lines there are.
+
+        Raises:
+            OSError: A server is away, or refuses.
+        """
+        last = total = 0
+        query = "SELECT id, node, time, project, line FROM entries WHERE id > ? ORDER BY id LIMIT ?"
+        while rows := self._read(query, last, _LINES_AT_ONCE):
+            target.insert(
+                "INSERT INTO entries (node, time, project, line) VALUES (?, ?, ?, ?)",
+                [row[1:] for row in rows],
+            )
+            last, total = rows[-1][0], total + len(rows)
+        # Last, for a copy that is cut off must not keep the nodes from copying their lines.
+        target.insert("INSERT INTO positions VALUES (?, ?, ?, ?)", self._read("SELECT * FROM positions"))
+        return total
+
+    def insert(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Insert rows.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        self._prepare()
+        self._server.write(lambda transaction: transaction.executemany(statement, rows), patience=_PATIENCE)
+
     def end(self) -> int:
         """Return the number of the last line.
 
