@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.text import printable
@@ -18,6 +18,8 @@ from simpleindex.system.log import logger
 from simpleindex.system.ownership import make_private, make_state_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simpleindex.records.postgresql.audit import SharedAudit
 
 NODE_FILENAME: Final = "node"
@@ -59,6 +61,26 @@ class AuditSharing:
                 if self._is_failing:
                     self._is_failing = False
                     _log.info("The audit is copied to {place} again.", place=self.shared.place)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other node record meanwhile what all nodes see; the lines of this node are copied before and after.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        with self.shared.alone():
+            self._copy()
+            yield
+            self._copy()
+
+    def _copy(self) -> None:
+        with self._lock:
+            try:
+                self._share()
+            except OSError:
+                self.close_file()
+                raise
 
     def end(self) -> None:
         """Copy what the last moments have brought, and close the file and the connection."""

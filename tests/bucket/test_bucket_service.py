@@ -88,6 +88,9 @@ def test_it_is_served(fixture: BucketServiceFixture) -> None:
     assert report["projects"] == 2
     metrics = fixture.ask("/-/metrics", ("Host", "localhost")).body.decode()
     assert 'simpleindex_store_duration_seconds_count{operation="ListObjectsV2"}' in metrics
+    fixture.reactor.pump([1.0] * 15)
+    audit = (fixture.resolve().state / "audit.jsonl").read_text()
+    assert f'"event": "file-added", "project": "later", "filename": "{wheel_name("later")}"' in audit
 
 
 def test_a_store_that_goes_away_at_the_start(

@@ -12,6 +12,8 @@ from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.live.listing_changes import FileChanges
 from simpleindex.records.audit import Audit
+from simpleindex.records.audit_sharing import AuditSharing
+from simpleindex.records.opening import open_shared_audit
 from simpleindex.service.audit import hand_changes
 from simpleindex.service.audit.hand_changes import WAIT_SECONDS, HandChanges
 from tests.fixtures.distributions import wheel_bytes, wheel_name
@@ -22,17 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fixtures.postgresql import PostgreSQL
+
 ACME, OTHER = ProjectName("acme"), ProjectName("other")
 
 
 class World:
     """An audit, and the changes of a directory."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, sharing: AuditSharing | None = None) -> None:
         self.clock = Clock()
         self.clock.advance(1_800_000_000)
         self.audit = Audit(str(place), now=lambda: float(self.clock.seconds()))
-        self.changes = HandChanges(self.audit, self.clock, InlineThreads(), self.clock.seconds)
+        self.changes = HandChanges(self.audit, self.clock, InlineThreads(), self.clock.seconds, sharing)
 
     def entries(self) -> list[tuple[str, ...]]:
         """What is recorded by now: event, project, file and detail of each."""
@@ -126,3 +130,34 @@ def test_in_a_service(service: ServiceFixture) -> None:
 def test_without_state(service: ServiceFixture) -> None:
     """A server that keeps nothing records nothing."""
     assert service.make(downloads="off").index.hand_changes is None
+
+
+def test_several_nodes(postgresql: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sees every change; one records what no node has uploaded. Without the database it is recorded later."""
+    url = postgresql.create_database()
+    sharings = [AuditSharing(str(tmp_path / name), open_shared_audit(url)) for name in ("one", "two")]
+    one, two = (World(tmp_path / name, each) for name, each in zip(("one", "two"), sharings, strict=True))
+    one.audit.record(AuditEntry("upload", "alice", project="acme", filename="1"))
+    sharings[0].share()
+    for each in (one, two):
+        each.changes.note("local", ACME, FileChanges(("0",), (), ("1", "2")))
+        each.changes.note("local", OTHER, appeared(*(str(number) for number in range(21))))
+    with monkeypatch.context() as patch:
+        patch.setattr(sharings[0].shared, "alone", away)
+        one.clock.advance(WAIT_SECONDS)
+    assert len(one.entries()) == 1
+    two.clock.advance(WAIT_SECONDS)
+    one.clock.advance(WAIT_SECONDS)
+    assert two.entries() == [
+        ("file-removed", "acme", "0", ""),
+        ("file-added", "acme", "2", ""),
+        ("file-added", "other", "", "21 files"),
+    ]
+    assert [entry[0] for entry in one.entries()] == ["upload"]
+    for world, sharing in zip((one, two), sharings, strict=True):
+        world.changes.stop()
+        sharing.end()
+
+
+def away(*_: object, **__: object) -> None:
+    raise OSError(113, "the server cannot be reached")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import threading
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import RefusedStart
+from simpleindex.core.errors import CannotStore, RefusedStart, Unavailable
 from simpleindex.records.audit_questions import read_entry
 from simpleindex.records.audit_tail import AuditPosition
+from simpleindex.records.postgresql.locks import AdvisoryLocks
 from simpleindex.records.postgresql.schema import VersionedSchema
 from simpleindex.records.postgresql.server import PostgreSQLServer
 
@@ -59,10 +61,25 @@ class SharedAudit:
     """
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._server = PostgreSQLServer(url, AUDIT)
         self.place = self._server.place
         self._preparing = threading.Lock()
         self._is_prepared = False
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lock of the one node that records what all nodes see.
+
+        Raises:
+            OSError: The server is away, or another node holds it for too long.
+        """
+        with closing(AdvisoryLocks(self._url, AUDIT.name, _PATIENCE)) as locks, ExitStack() as held:
+            try:
+                held.enter_context(locks.held("seen by all"))
+            except (CannotStore, Unavailable):
+                raise OSError(errno.EHOSTDOWN, "the server cannot be used now", self.place) from None
+            yield
 
     def position(self, node: str) -> AuditPosition:
         """Return how far the file of a node is here.

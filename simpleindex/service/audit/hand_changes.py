@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.text import plural
 from simpleindex.core.views import LOCAL
+from simpleindex.records.audit_questions import AuditQuestion, matching_entries
 from simpleindex.records.audit_reading import latest_entries
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from twisted.python.failure import Failure
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.listing_changes import FileChanges
     from simpleindex.records.audit import Audit
+    from simpleindex.records.audit_sharing import AuditSharing
     from simpleindex.system.threads import Threads
 
 WAIT_SECONDS: Final = 10.0
@@ -28,6 +32,9 @@ _BEFORE_SECONDS: Final = 120.0
 
 _RECORDED: Final = frozenset({"upload", "upload-again", "copy", "import", "delete", "undelete"})
 """Events that explain why a file came or went."""
+
+_BY_HAND: Final = frozenset({"file-added", "file-changed", "file-removed"})
+_GONE: Final = frozenset({"delete", "file-removed"})
 
 _MOST_WAITING: Final = 10_000
 """Projects with changes that are in memory; some 10 MB."""
@@ -63,11 +70,18 @@ class HandChanges:
         clock: The reactor.
         threads: Threads for writing.
         now: The time, seconds since 1970.
+        sharing: The audit of all nodes, each of which sees every change: the first records it. None without other nodes.
     """
 
     def __init__(
-        self, audit: Audit, clock: Any, threads: Threads, now: Callable[[], float] = time.time
+        self,
+        audit: Audit,
+        clock: Any,
+        threads: Threads,
+        now: Callable[[], float] = time.time,
+        sharing: AuditSharing | None = None,
     ) -> None:
+        self._sharing = sharing
         self._audit = audit
         self._clock = clock
         self._threads = threads
@@ -106,15 +120,33 @@ class HandChanges:
         if self._waiting:
             self._waking = self._clock.callLater(self._waiting[0].time - due, self._wake)
         left_out, self._left_out = self._left_out, 0
-        recording = self._threads.run(self._record_all, changes, left_out)
+        oldest = min((change.time for change in changes), default=due)
+        since = self._now() - (self._clock.seconds() - oldest) - _BEFORE_SECONDS
+        recording = self._threads.run(self._record_all, changes, left_out, since)
+        recording.addErrback(self._record_later, changes)
         recording.addErrback(lambda failure: _log.failure("", failure))
 
-    def _record_all(self, changes: list[SeenChange], left_out: int) -> None:
-        """Record what nothing else has recorded. Blocking."""
-        since = self._now() - WAIT_SECONDS - _BEFORE_SECONDS
+    def _record_later(self, failure: Failure, changes: list[SeenChange]) -> None:
+        """Try again: without the audit of all nodes it is not known what others have recorded."""
+        failure.trap(OSError)
+        self._waiting[:0] = changes
+        if self._waking is None:
+            self._waking = self._clock.callLater(WAIT_SECONDS, self._wake)
+
+    def _record_all(self, changes: list[SeenChange], left_out: int, since: float) -> None:
+        """Record what nothing else has recorded since. Blocking."""
+        if self._sharing is None:
+            self._record(changes, left_out, latest_entries(self._audit.path, since, _RECORDED))
+            return
+        question = AuditQuestion(since=since, events=_RECORDED | _BY_HAND)
+        with self._sharing.alone():
+            lines = self._sharing.shared.lines(question)
+            self._record(changes, left_out, matching_entries(lines, question))
+
+    def _record(self, changes: list[SeenChange], left_out: int, entries: Iterable[Mapping[str, Any]]) -> None:
         recorded = {
-            (entry["event"] == "delete", entry.get("project", ""), entry.get("filename", ""))
-            for entry in latest_entries(self._audit.path, since, _RECORDED)
+            (entry["event"] in _GONE, entry.get("project", ""), entry.get("filename", ""))
+            for entry in entries
         }
         for change in changes:
             for entry in _entries_of(change, recorded):
@@ -144,6 +176,8 @@ def _entries_of(change: SeenChange, recorded: set[tuple[bool, str, str]]) -> lis
         is_gone = event == "file-removed"
         by_hand = [each for each in filenames if (is_gone, change.project, each) not in recorded]
         where = None if change.directory == LOCAL else f"in {change.directory}"
+        if (is_gone, change.project, "") in recorded:
+            continue
         if len(by_hand) > _MOST_ENTRIES:
             detail = ", ".join(filter(None, (plural(len(by_hand), "file"), where)))
             entries.append(AuditEntry(event, project=change.project, detail=detail))

@@ -54,7 +54,7 @@ class ComposedIndex:
         search: The search; None without the extra ``pages``.
         downloads: Counts downloads, where that is on.
         hooks: Notify others of events; None without ``--hooks``.
-        hand_changes: Records files that come and go by hand; None where other servers change them too, which record it themselves.
+        hand_changes: Records files that come and go by hand; None where no audit is kept.
         metrics: The metrics; None without the extra ``metrics``, and where they are off.
     """
 
@@ -119,9 +119,10 @@ def compose(
 
 def _compose_hand_changes(runtime: Runtime) -> HandChanges | None:
     settings = runtime.settings
-    if not settings.keeps_state or settings.bucket is not None or settings.records is not None:
+    if not settings.keeps_state:
         return None
-    return HandChanges(runtime.audit, runtime.reactor, runtime.threads.reads)
+    threads = runtime.threads.reads
+    return HandChanges(runtime.audit, runtime.reactor, threads, sharing=runtime.audit_sharing)
 
 
 def _compose_hooks(runtime: Runtime, owner: Owner, http: HttpParts) -> Hooks | None:
