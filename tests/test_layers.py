@@ -146,6 +146,7 @@ PURE = (
     "web.pages.explain",
     "web.pages.negotiation",
     "web.pages.notes",
+    "web.pages.safe_values",
     "web.pages.simple",
     "web.pages.templates",  # reads files of the package at import
     "web.people.badge",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
@@ -14,6 +15,7 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.upstreams.single_flight import SingleFlight
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.http.response import Response
+from simpleindex.web.listing_forms import ListingForm, RenderedListing
 from simpleindex.web.pages import simple as pages
 from simpleindex.web.pages.negotiation import (
     Encoding,
@@ -30,13 +32,12 @@ from simpleindex.web.targets import split_target
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-    from simpleindex.core.model import ProjectList
     from simpleindex.core.source import Source
     from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import RequestInfo
+    from simpleindex.web.listing_forms import Subject
     from simpleindex.web.routes import ProjectRoute, RootRoute
 
-    Subject = Project | ProjectList
     Page = RootRoute | ProjectRoute
     # The view; a project's name, or which readers' list of projects (None for everybody's); the form.
     Key = tuple[str, Hashable, "ListingForm"]
@@ -55,34 +56,8 @@ _WORTH_A_THREAD: Final = 300
 """Files or projects on a page; above it rendering takes more than a few milliseconds."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ListingForm:
-    """The form in which a page is sent; one object for each, so that it is looked up by its identity, which costs least.
-
-    Attributes:
-        representation: Its content type.
-        encoding: Its content encoding.
-        is_absolute: Whether the URLs of files are absolute, as scripts in web pages want them.
-    """
-
-    representation: Representation
-    encoding: Encoding
-    is_absolute: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """One representation of a page.
-
-    Attributes:
-        subject: The project or list; the page is current as long as the source answers with this very object.
-        body: As sent.
-        etag: Made from the content, so that a restart keeps it.
-    """
-
-    subject: Subject
-    body: bytes
-    etag: str
+_PAUSE: Final = 1e-5
+"""Seconds between two pieces of a very large page, which is rendered in a thread."""
 
 
 class Listings:
@@ -125,7 +100,7 @@ class Listings:
         self.description = description
         self._cache = _page_cache(cache_size)
         self.renderings = 0
-        self._started: tuple[Page, ListingForm, Suspended[Rendered]] | None = None
+        self._started: tuple[Page, ListingForm, Suspended[RenderedListing]] | None = None
 
     def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
         """Take new settings; every page is rendered anew.
@@ -169,7 +144,7 @@ class Listings:
             return self.unchanged(page, rendered.etag, stale=stale)
         return replace(self.full(page, rendered.etag, form, stale=stale), body=rendered.body)
 
-    def begin(self, page: Page, form: ListingForm) -> Rendered | None:
+    def begin(self, page: Page, form: ListingForm) -> RenderedListing | None:
         """Return the page for an anonymous request that is not parsed yet, or None if it has to be waited for.
 
         An answer that has to wait is continued by :meth:`answer` for the same request, which must follow in the same turn
@@ -182,7 +157,7 @@ class Listings:
         try:
             waits_for = work.send(None)
         except StopIteration as end:
-            rendered: Rendered = end.value
+            rendered: RenderedListing = end.value
             return rendered
         self._started = page, form, Suspended(work, waits_for)
         return None
@@ -193,7 +168,9 @@ class Listings:
             self._started[2].drop()
             self._started = None
 
-    def _take_started(self, page: Page, form: ListingForm, source: Source) -> Suspended[Rendered] | None:
+    def _take_started(
+        self, page: Page, form: ListingForm, source: Source
+    ) -> Suspended[RenderedListing] | None:
         if (
             self._started is None
             or self._started[:2] != (page, form)
@@ -227,7 +204,7 @@ class Listings:
         is_absolute = is_for_script and self.files_url is not None and representation is Representation.JSON
         return self._forms[representation, choose_encoding(accept_encoding, offered), is_absolute]
 
-    async def page(self, page: Page, form: ListingForm, source: Source) -> Rendered:
+    async def page(self, page: Page, form: ListingForm, source: Source) -> RenderedListing:
         """Return a page as it is now, in one form; at once if it is rendered and the source answers at once.
 
         Args:
@@ -282,7 +259,7 @@ class Listings:
             or (request.header("sec-fetch-mode") or "").lower() in _OF_SCRIPTS,
         )
 
-    async def _rendered(self, key: Key, subject: Subject) -> Rendered:
+    async def _rendered(self, key: Key, subject: Subject) -> RenderedListing:
         # Not the one that forget() puts in its place while a page is made with the old settings.
         cache = self._cache
         view, _, form = key
@@ -295,40 +272,56 @@ class Listings:
         return rendered
 
     async def _rendered_in_thread(
-        self, key: Key, subject: Subject, cache: SizedCache[Key, Rendered]
-    ) -> Rendered:
-        async def render() -> Rendered:
+        self, key: Key, subject: Subject, cache: SizedCache[Key, RenderedListing]
+    ) -> RenderedListing:
+        async def render() -> RenderedListing:
             view, _, form = key
-            rendered: Rendered = await self._threads.run(self._render, view, subject, form)
+            rendered: RenderedListing = await self._threads.run(self._render, view, subject, form)
             cache.put(key, rendered)
             return rendered
 
-        rendering: Rendered = await self._renderings.run((key, id(subject), id(cache)), render)
+        rendering: RenderedListing = await self._renderings.run((key, id(subject), id(cache)), render)
         return rendering
 
-    def _render(self, view: str, subject: Subject, form: ListingForm) -> Rendered:
+    def _render(self, view: str, subject: Subject, form: ListingForm) -> RenderedListing:
         representation, encoding = form.representation, form.encoding
         base_url, files_url = (self._url_of(view, url) for url in (self.base_url, self.files_url))
         if not isinstance(subject, Project):
             is_json = representation is Representation.JSON
-            body = pages.root_json(subject) if is_json else pages.root_html(subject, self.description, view)
+            body = (
+                pages.root_json(subject, _pause)
+                if is_json
+                else pages.root_html(subject, self.description, view, _pause)
+            )
         elif representation is Representation.JSON:
-            body = pages.project_json(subject, base_url, files_url if form.is_absolute else None)
+            body = pages.project_json(subject, base_url, files_url if form.is_absolute else None, _pause)
         else:
             body = pages.project_html(subject, base_url, view, self.description)
         # One tag for each type, for the two of HTML have the same bytes, and for each encoding (docs/protocol.md, "Caching").
-        tag = hashlib.sha256(representation.value.encode() + body).hexdigest()[:32]
+        tag = _digest_of(representation.value, body)
         if encoding is not Encoding.IDENTITY:
             body = self._encodings[encoding](body)
             tag = f"{tag}-{encoding.value}"
-        return Rendered(subject, body, f'"{tag}"')
+        return RenderedListing(subject, body, f'"{tag}"')
 
     @staticmethod
     def _url_of(view: str, url: str | None) -> str | None:
         return url if url is None or view == MAIN_VIEW else f"{url}{view}/"
 
 
-def _page_cache(size: int) -> SizedCache[Key, Rendered]:
+def _digest_of(kind: str, body: bytes) -> str:
+    # In two steps: a copy of a large page lets nothing else run.
+    digest = hashlib.sha256(kind.encode())
+    digest.update(body)
+    return digest.hexdigest()[:32]
+
+
+def _pause() -> None:
+    """Let the reactor's thread take its turn: else it waits 5 ms for each (sys.getswitchinterval)."""
+    time.sleep(_PAUSE)
+
+
+def _page_cache(size: int) -> SizedCache[Key, RenderedListing]:
     return SizedCache(size, lambda page: len(page.body))
 
 

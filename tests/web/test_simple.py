@@ -621,3 +621,17 @@ def test_a_list_of_very_many_is_made_in_pieces(number: int, monkeypatch: pytest.
     assert json.loads(root_json(ProjectList(names)))["projects"] == [{"name": name} for name in names]
     assert re.findall('<a href="(p[0-9])/">', root_html(ProjectList(names)).decode()) == list(names)
     assert b"\0" not in root_html(ProjectList(names))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+def test_a_page_of_very_many_files_is_made_in_pieces(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the same bytes, whatever a status says."""
+    many = project(
+        *(file(f"acme-1.{each}.tar.gz") for each in range(number)),
+        status=Status.DEPRECATED,
+        status_reason='the key "files":[] is empty',
+    )
+    whole = project_json(many, URL)
+    monkeypatch.setattr(simple, "_PIECE", 2)
+    assert project_json(many, URL) == whole
+    assert len(json.loads(whole)["files"]) == number

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from simpleindex.web.http.channel import IndexChannel
     from simpleindex.web.http.response import Response
-    from simpleindex.web.listings import ListingForm, Listings, Page
+    from simpleindex.web.listing_forms import ListingForm
+    from simpleindex.web.listings import Listings, Page
 
     Also = tuple[tuple[str, str], ...]
 

@@ -12,7 +12,7 @@ from simpleindex.core.metadata import description_body
 from simpleindex.core.names import Kind, parse_project_name
 from simpleindex.core.selection import yanked_releases
 from simpleindex.web.old_urls import PACKAGES
-from simpleindex.web.pages.simple import upload_time_text, writable
+from simpleindex.web.pages.safe_values import upload_time_text, writable
 from simpleindex.web.release_metadata import MetadataFields, is_web_address, read_description
 
 if TYPE_CHECKING:

@@ -7,9 +7,7 @@ names, so a page is the same under every prefix.
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from simpleindex.core.model import Status
@@ -24,14 +22,19 @@ from simpleindex.web.pages.notes import (
     surroundings,
     why_link,
 )
+from simpleindex.web.pages.safe_values import escape, upload_time_text, writable
 from simpleindex.web.pages.templates import PROJECT_SCRIPT, ROOT_SCRIPT, html_page, read_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from simpleindex.core.files import File
     from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
+
+    Pause = Callable[[], object]
+
+Item = TypeVar("Item")
 
 # The newest version of the standard (PEP 792). Never 1.2's keys (PEP 708 was rejected), nor 1.5 without PEP 752.
 _API_VERSION: Final = "1.4"
@@ -43,25 +46,8 @@ _PROJECT: Final = read_template("project.html")
 _LINKS: Final = "\0links\0"
 """Where the links of a list of projects come; no other text of a page has control characters in it."""
 
-_PIECE: Final = 10_000
-"""Projects of a list that are rendered in one go."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# uv's times end on 9999-12-30, and a client's conversion to local time must not leave the calendar either.
-_LAST_US: Final = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) - 1
-
-# Control characters, which HTML can hold not even as references, and lone surrogates, which UTF-8 cannot hold. Tabs
-# and line breaks may stay.
-_NO_TEXT: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
-_UNWRITABLE: Final = re.compile(f"[{_NO_TEXT}]")
-_UNSAFE_IN_HTML: Final = re.compile(f"[&<>\"'\t\n\r{_NO_TEXT}]")
-# Line breaks too, so that an anchor stays on one line (docs/protocol.md, "HTML pages") whatever a reason contains.
-_REFERENCES: Final = {character: f"&#{ord(character)};" for character in "'\t\n\r"} | {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-}
+_PIECE: Final = 1_000
+"""Projects of a list, or files of a project, that are rendered in one go; a very large page is rendered in a thread."""
 
 _STATUS_MEANING: Final = {
     Status.ARCHIVED: "No new releases are expected.",
@@ -70,31 +56,45 @@ _STATUS_MEANING: Final = {
 }
 
 
-def root_json(projects: ProjectList) -> bytes:
+def root_json(projects: ProjectList, pause: Pause = lambda: None) -> bytes:
     """Render the list of projects as JSON (PEP 691).
 
     Serials are written as PyPI does, in keys that PEP 691 leaves to servers ("_" first); bandersnatch reads them.
+
+    Args:
+        projects: What is listed.
+        pause: Called between two pieces of a very large page, to let other threads run.
     """
     serials, names = projects.serials, projects.names
     # Not by json.dumps, which lets nothing else run until all of a large list is written.
     meta: dict[str, Any] = {"api-version": _API_VERSION}
     if serials is None:
-        rows = _rows(names, lambda name: f',{{"name":"{name}"}}')
+        rows = _rows(names, lambda name: f',{{"name":"{name}"}}', pause)
     else:
-        meta["_last-serial"] = max((serials[name] for name in names), default=0)
-        rows = _rows(names, lambda name: f',{{"name":"{name}","_last-serial":{serials[name]}}}')
+        meta["_last-serial"] = max(
+            (max([serials[name] for name in piece]) for piece in _pieces(names, pause)), default=0
+        )
+        rows = _rows(names, lambda name: f',{{"name":"{name}","_last-serial":{serials[name]}}}', pause)
     first, *others = rows or [b","]
     return b"".join([b'{"meta":', _json(meta), b',"projects":[', first[1:], *others, b"]}"])
 
 
-def _rows(names: Sequence[ProjectName], row: Callable[[ProjectName], str]) -> list[bytes]:
+def _rows(names: Sequence[ProjectName], row: Callable[[ProjectName], str], pause: Pause) -> list[bytes]:
     """Return the rows of a list of projects in pieces; normalized names need no escaping in JSON or HTML."""
-    # Each piece is made in few calls during which no other thread runs.
-    pieces = (names[start : start + _PIECE] for start in range(0, len(names), _PIECE))
-    return ["".join([row(name) for name in piece]).encode() for piece in pieces]
+    return ["".join([row(name) for name in piece]).encode() for piece in _pieces(names, pause)]
 
 
-def project_json(project: Project, base_url: str | None, files_url: str | None = None) -> bytes:
+def _pieces(items: Sequence[Item], pause: Pause) -> Iterator[Sequence[Item]]:
+    """Yield the items in pieces, between which other threads run."""
+    for start in range(0, len(items), _PIECE):
+        if start:
+            pause()
+        yield items[start : start + _PIECE]
+
+
+def project_json(
+    project: Project, base_url: str | None, files_url: str | None = None, pause: Pause = lambda: None
+) -> bytes:
     """Render a project as JSON (PEP 691, 700, 714, 740, 792).
 
     Args:
@@ -102,6 +102,7 @@ def project_json(project: Project, base_url: str | None, files_url: str | None =
         base_url: The index's URL, ending in a slash, where the protocol wants absolute URLs; None if it is not certain.
         files_url: The same, where the URLs of files have to be absolute too: micropip, which runs in web pages, resolves no
             relative ones (https://github.com/pyodide/micropip/issues/150); None for bare names.
+        pause: As in :func:`root_json`.
     """
     beside = "" if files_url is None else f"{files_url}simple/{project.name}/"
     page: dict[str, Any] = {"meta": {"api-version": _API_VERSION}, "name": project.name}
@@ -110,18 +111,30 @@ def project_json(project: Project, base_url: str | None, files_url: str | None =
         if project.status_reason:
             page["project-status"]["reason"] = writable(project.status_reason)
     page["versions"] = project.versions
-    page["files"] = [
-        _file_json(file, beside, _provenance_url(project, file, base_url)) for file in project.files
-    ]
+    page["files"] = []
     if project.denied is not None:
         page["_denied"] = writable(project.denied)
     if project.withheld:
         # A key with an underscore is the server's own (PEP 691).
         page["_withheld"] = len(project.withheld)
-    return _json(page)
+    if len(project.files) <= _PIECE:
+        page["files"] = _entries(project, project.files, base_url, beside)
+        return _json(page)
+    # Of many files one call of json.dumps would let nothing else run; in a text the key would have its quotes escaped.
+    before, key, after = _json(page).partition(b'"files":[]')
+    rows = [
+        _json(_entries(project, piece, base_url, beside))[1:-1] for piece in _pieces(project.files[:], pause)
+    ]
+    return b"".join([before, key[:-1], b",".join(rows), key[-1:], after])
 
 
-def _json(page: dict[str, Any]) -> bytes:
+def _entries(
+    project: Project, files: Sequence[File], base_url: str | None, beside: str
+) -> list[dict[str, Any]]:
+    return [_file_json(file, beside, _provenance_url(project, file, base_url)) for file in files]
+
+
+def _json(page: dict[str, Any] | list[dict[str, Any]]) -> bytes:
     return json.dumps(page, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -164,13 +177,19 @@ def _provenance_url(project: Project, file: File, base_url: str | None) -> str |
     return f"{base_url}simple/{project.name}/{quote(file.filename, safe='')}{PROVENANCE_SUFFIX}"
 
 
-def root_html(projects: ProjectList, about: IndexDescription = NOTHING_MORE, view: str = MAIN_VIEW) -> bytes:
+def root_html(
+    projects: ProjectList,
+    about: IndexDescription = NOTHING_MORE,
+    view: str = MAIN_VIEW,
+    pause: Pause = lambda: None,
+) -> bytes:
     """Render the list of projects as HTML: PEP 503 for tools, a page with a filter for people.
 
     Args:
         projects: What is listed.
         about: The index.
         view: In which view.
+        pause: As in :func:`root_json`.
     """
     body = (_PROJECTS if projects.names else _NO_PROJECTS).substitute(
         count=plural(len(projects.names), "project"),
@@ -180,7 +199,7 @@ def root_html(projects: ProjectList, about: IndexDescription = NOTHING_MORE, vie
         script=ROOT_SCRIPT,
     )
     before, _, after = _page("Package index", (), body).partition(_LINKS.encode())
-    links = _rows(projects.names, lambda name: f'<a href="{name}/">{name}</a>\n')
+    links = _rows(projects.names, lambda name: f'<a href="{name}/">{name}</a>\n', pause)
     return b"".join([before, *links, after])
 
 
@@ -216,7 +235,7 @@ def project_html(
 def _page(title: str, metas: Iterable[tuple[str, str]], body: str) -> bytes:
     """Return a listing; clients read the version of the protocol and a project's status from its head (PEP 629, PEP 792)."""
     metas = (("repository-version", _API_VERSION), *metas)
-    lines = "".join(f'<meta name="pypi:{name}" content="{_escape(value)}">\n' for name, value in metas)
+    lines = "".join(f'<meta name="pypi:{name}" content="{escape(value)}">\n' for name, value in metas)
     return html_page(title, body, metas=lines).encode()
 
 
@@ -236,7 +255,7 @@ def _summary(project: Project, view: str, about: IndexDescription) -> str:
     if project.status is Status.QUARANTINED:
         return "<p>No files are offered.</p>\n"
     if project.denied is not None:
-        return f'<p class="status">No files are offered: <bdi>{_escape(project.denied)}</bdi></p>\n'
+        return f'<p class="status">No files are offered: <bdi>{escape(project.denied)}</bdi></p>\n'
     if withheld:
         return f"<p>No files are offered: {withheld}.</p>\n"
     return "<p>No files yet.</p>\n"
@@ -246,7 +265,7 @@ def _status(project: Project) -> str:
     if project.status is Status.ACTIVE:
         return ""
     value = project.status.value
-    reason = _escape(project.status_reason or _STATUS_MEANING[project.status])
+    reason = escape(project.status_reason or _STATUS_MEANING[project.status])
     return f'<p class="status {value}"><b>{value.title()}:</b> <bdi>{reason}</bdi></p>\n'
 
 
@@ -263,7 +282,7 @@ def _releases(project: Project, base_url: str | None) -> str:
         # What all files of a release share stands once, beside its version.
         python = _shared([file.requires_python for file in files])
         yanked = _shared([file.yanked for file in files])
-        sections.append(f"<section>\n<div><h2>{_escape(version)}</h2>{_notes(python, yanked)}</div>\n<ul>\n")
+        sections.append(f"<section>\n<div><h2>{escape(version)}</h2>{_notes(python, yanked)}</div>\n<ul>\n")
         for file in files:
             notes = _notes(
                 file.requires_python if file.requires_python != python else None,
@@ -282,12 +301,12 @@ def _anchor(file: File, uploaded: str | None, provenance: str | None, signatures
     """Return the one line that clients read (PEP 503, 592, 658, 714, 740); size and time are for uv, which alone reads them."""
     digest = _digest(file)
     fragment = "" if digest is None else f"#{digest[0]}={digest[1]}"
-    attributes = [f'href="{_escape(_url(file))}{fragment}"']
+    attributes = [f'href="{escape(_url(file))}{fragment}"']
     if file.requires_python:
-        attributes.append(f'data-requires-python="{_escape(file.requires_python)}"')
+        attributes.append(f'data-requires-python="{escape(file.requires_python)}"')
     if file.yanked is not None:
         # Never bare: pip takes an attribute without a value as absent (docs/protocol.md, "HTML pages").
-        attributes.append(f'data-yanked="{_escape(file.yanked)}"')
+        attributes.append(f'data-yanked="{escape(file.yanked)}"')
     if file.metadata:
         # Never "false": pip takes any value as "there is one" (docs/protocol.md, "HTML pages"). The second name is for clients before 2023.
         metadata = f'metadata="sha256={file.metadata.sha256}"'
@@ -295,20 +314,20 @@ def _anchor(file: File, uploaded: str | None, provenance: str | None, signatures
     if signatures:
         attributes.append(f'data-gpg-sig="{str(_is_signed(file)).lower()}"')
     if provenance:
-        attributes.append(f'data-provenance="{_escape(provenance)}"')
+        attributes.append(f'data-provenance="{escape(provenance)}"')
     if file.size is not None:
         attributes.append(f'data-size="{file.size}"')
     if uploaded is not None:
         attributes.append(f'data-upload-time="{uploaded}"')
-    return f"<a {' '.join(attributes)}>{_escape(file.filename)}</a>"
+    return f"<a {' '.join(attributes)}>{escape(file.filename)}</a>"
 
 
 def _notes(requires_python: str | None, yanked: str | None) -> str:
     # Spaces, so that a long specifier can wrap.
-    python = f"<p>Python {_escape(requires_python).replace(',', ', ')}</p>" if requires_python else ""
+    python = f"<p>Python {escape(requires_python).replace(',', ', ')}</p>" if requires_python else ""
     if yanked is None:
         return python
-    reason = f": <bdi>{_escape(yanked)}</bdi>" if yanked else ""
+    reason = f": <bdi>{escape(yanked)}</bdi>" if yanked else ""
     return f'{python}<p class="yanked">Yanked{reason}</p>'
 
 
@@ -328,20 +347,3 @@ def _url(file: File) -> str:
 
 def _digest(file: File) -> tuple[str, str] | None:
     return file.other_hash if file.sha256 is None else ("sha256", file.sha256)
-
-
-def upload_time_text(file: File) -> str | None:
-    """Return the time in PEP 700's form, with six digits of a second or none (docs/protocol.md), kept within a calendar that clients can read."""
-    if file.uploaded_ns is None:
-        return None
-    time = _EPOCH + timedelta(microseconds=min(max(file.uploaded_ns // 1000, 0), _LAST_US))
-    return time.isoformat().removesuffix("+00:00") + "Z"
-
-
-def writable(text: str) -> str:
-    """Return a text with a sign in place of characters that JSON and UTF-8 cannot hold."""
-    return _UNWRITABLE.sub("\ufffd", text)
-
-
-def _escape(text: str) -> str:
-    return _UNSAFE_IN_HTML.sub(lambda match: _REFERENCES.get(match[0], "\ufffd"), text)
