@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simpleindex.hooks.notification import Notification
-    from simpleindex.hooks.positions import HookPositions
+    from simpleindex.hooks.positions import Positions
     from simpleindex.hooks.settings import HookSettings
-    from simpleindex.records.audit_tail import AuditTail
     from simpleindex.system.threads import Threads
 
 LOOK_SECONDS: Final = 1.0
@@ -78,7 +77,7 @@ class HookContext:
     threads: Threads
     clock: Any
     now: Callable[[], float]
-    positions: HookPositions
+    positions: Positions
     index_url: Callable[[], str | None]
 
 
@@ -95,7 +94,7 @@ class HookDelivery:
         self.hook = hook
         self._target = target
         self._context = context
-        self._tail: AuditTail = context.positions.tail(hook.name)
+        self._tail = context.positions.tail(hook.name)
         self._is_failing = False
         self._is_unreadable = False
         self._running: Deferred[None] | None = None

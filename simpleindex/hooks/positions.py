@@ -5,15 +5,64 @@ from __future__ import annotations
 import json
 import os
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.records.audit import AUDIT_FILENAME
 from simpleindex.records.audit_tail import AuditPosition, AuditTail, end_of_audit
 from simpleindex.system.log import logger
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 POSITIONS_FILENAME: Final = "hooks.json"
 
 _log: Final = logger(__name__)
+
+
+class NewLine(Protocol):
+    """A new line of an audit."""
+
+    @property
+    def text(self) -> bytes:
+        """The line."""
+        ...
+
+    @property
+    def end(self) -> Any:
+        """The place behind it."""
+        ...
+
+
+class NewLines(Protocol):
+    """New lines of an audit as one hook reads them."""
+
+    def read(self, most: int) -> Sequence[NewLine]:
+        """Return lines that were added since, up to some bytes.
+
+        Raises:
+            OSError: The audit cannot be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Read no more."""
+        ...
+
+
+class Positions(Protocol):
+    """How far each hook has read an audit: that of this server, or that of all nodes."""
+
+    def tail(self, name: str) -> NewLines:
+        """Return what a hook reads: from where it ended; a new hook reads what is new."""
+        ...
+
+    def save(self, name: str, position: Any) -> None:
+        """Note how far a hook has read."""
+        ...
+
+    def keep_only(self, names: frozenset[str]) -> None:
+        """Forget hooks that are not in the file any more."""
+        ...
 
 
 class HookPositions:

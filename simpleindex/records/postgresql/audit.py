@@ -40,6 +40,7 @@ AUDIT: Final = VersionedSchema(
             )
             """,
         ),
+        ("CREATE TABLE hook_positions (hook TEXT NOT NULL PRIMARY KEY, entry BIGINT NOT NULL)",),
     ),
     0x51_4D_50_41,
 )
@@ -193,6 +194,31 @@ class SharedAudit:
         """
         ((end,),) = self._read("SELECT coalesce(max(id), 0) FROM entries")
         return int(end)
+
+    def hook_position(self, hook: str) -> int:
+        """Return the number of the last line that a hook was notified of; of a new hook that of the last line.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        query = "SELECT entry FROM hook_positions WHERE hook = ?"
+        if not (rows := self._read(query, hook)):
+            self.insert(
+                "INSERT INTO hook_positions VALUES (?, ?) ON CONFLICT DO NOTHING", [(hook, self.end())]
+            )
+            rows = self._read(query, hook)
+        return int(rows[0][0])
+
+    def save_hook_position(self, hook: str, number: int) -> None:
+        """Keep the number of the last line that a hook was notified of.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        self.insert(
+            "INSERT INTO hook_positions VALUES (?, ?) ON CONFLICT (hook) DO UPDATE SET entry = excluded.entry",
+            [(hook, number)],
+        )
 
     def lines_after(self, number: int) -> Sequence[tuple[int, bytes]]:
         """Return lines that came later than one, with their numbers.

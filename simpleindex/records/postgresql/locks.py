@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 PATIENCE: Final = 60.0
 """Seconds to wait for other nodes; a large file takes as long as it takes to send it to the store."""
 
-_SETTINGS: Final = (
+SESSION_SETTINGS: Final = (
     "SET statement_timeout = 0",
     # A node whose machine lost its power sends nothing more; the server must let go of its locks all the same (tcp(7)).
     "SET tcp_keepalives_idle = 10",
     "SET tcp_keepalives_interval = 5",
     "SET tcp_keepalives_count = 3",
 )
+"""What a connection needs that holds locks for long."""
 
 
 class AdvisoryLocks:
@@ -92,7 +93,7 @@ class AdvisoryLocks:
 
     def _connected(self) -> psycopg.Connection[Any]:
         connection = self._server.connect()
-        for statement in _SETTINGS:
+        for statement in SESSION_SETTINGS:
             connection.execute(statement.encode())
         connection.execute(
             "SELECT set_config('lock_timeout', %s, false)", (f"{self._patience * 1000:.0f}ms",)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from simpleindex.config.settings import Settings
     from simpleindex.hooks.delivery import HookTarget
+    from simpleindex.hooks.positions import Positions
     from simpleindex.hooks.settings import HookSettings
     from simpleindex.service.runtime import Runtime
 
@@ -44,7 +46,7 @@ def compose_hooks(runtime: Runtime, index_url: Callable[[], str | None]) -> Hook
     assert settings.hooks is not None  # else there is nothing to create
     directory = str(settings.hooks.parent)
     file = open_hooks_file(settings.hooks)
-    context = HookContext(threads, runtime.reactor, time.time, HookPositions(str(settings.state)), index_url)
+    context = HookContext(threads, runtime.reactor, time.time, _positions(settings), index_url)
 
     def target_of(hook: HookSettings) -> HookTarget:
         if not isinstance(hook.target, Webhook):
@@ -54,6 +56,15 @@ def compose_hooks(runtime: Runtime, index_url: Callable[[], str | None]) -> Hook
         return WebhookTarget(hook.target.url, secret, agent, runtime.reactor, threads, hook.timeout)
 
     return Hooks(file, target_of, context)
+
+
+def _positions(settings: Settings) -> Positions:
+    """Return how far hooks have read: with records in PostgreSQL the audit of all nodes, so that one goes on for another that died."""
+    if settings.records is None:
+        return HookPositions(str(settings.state))
+    from simpleindex.records.postgresql.hook_positions import SharedHookPositions  # noqa: PLC0415  (only with --records)
+
+    return SharedHookPositions(settings.records)
 
 
 def open_hooks_file(path: Path) -> FollowedFile[tuple[HookSettings, ...]]:
