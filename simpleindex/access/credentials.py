@@ -17,6 +17,9 @@ _LONGEST: Final = 4096
 LONGEST_PASSWORD: Final = 1024
 """Bytes; argon2 would read gigabytes."""
 
+LAST_USE_SECONDS: Final = 60
+"""How exact the time of a token's last use is: a write to disk costs more than the request."""
+
 
 @dataclass(frozen=True, slots=True)
 class PasswordCredentials:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from cachetools import LRUCache
 from twisted.internet.defer import Deferred
 
+from simpleindex.access.credentials import LAST_USE_SECONDS
 from simpleindex.access.errors import Unauthenticated, UnusableToken
 from simpleindex.access.identity import Identity
 from simpleindex.system.clocks import SYSTEM_CLOCKS
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from simpleindex.access.htpasswd import Users
     from simpleindex.system.clocks import Clocks
     from simpleindex.system.threads import Threads
-
-_TOUCH_SECONDS: Final = 60.0
-"""Between two records of a token's use."""
 
 _MOST_TOUCHED: Final = 4096
 
@@ -87,10 +85,10 @@ class TokenChecks:
 
     def _touch(self, token: Token, now: float) -> None:
         """Record that a token is used; no request waits for it, and a full disk is no reason to refuse one."""
-        if token.last_used is not None and now - token.last_used < _TOUCH_SECONDS:
+        if token.last_used is not None and now - token.last_used < LAST_USE_SECONDS:
             return
         seconds = self._clocks.seconds()
-        if seconds - self._touched.get(token.id, -_TOUCH_SECONDS) < _TOUCH_SECONDS:
+        if seconds - self._touched.get(token.id, -LAST_USE_SECONDS) < LAST_USE_SECONDS:
             return
         self._touched[token.id] = seconds
         Deferred.fromCoroutine(self._record_use(token.id, now)).addErrback(lambda _: None)

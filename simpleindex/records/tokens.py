@@ -9,7 +9,7 @@ import string
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.access.credentials import SECRET_PREFIX, Token, may_be_secret
+from simpleindex.access.credentials import LAST_USE_SECONDS, SECRET_PREFIX, Token, may_be_secret
 from simpleindex.access.errors import UnusableToken
 from simpleindex.access.identity import Action
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 _SECRET_BYTES: Final = 32
 _ID_LENGTH: Final = 8
 _ID_ALPHABET: Final = string.ascii_lowercase + string.digits
-
-_TOUCH_SECONDS: Final = 60
-"""How exact the time of the last use is: a write to disk costs more than the request."""
 
 _COLUMNS: Final = 'id, "user", actions, projects, created, expires, note, last_used, revoked'
 
@@ -113,7 +110,7 @@ class TokenTable:
         self._database.write(
             lambda transaction: transaction.execute(
                 "UPDATE tokens SET last_used = ? WHERE id = ? AND (last_used IS NULL OR last_used <= ?)",
-                (int(now), id, int(now) - _TOUCH_SECONDS),
+                (int(now), id, int(now) - LAST_USE_SECONDS),
             )
         )
 
