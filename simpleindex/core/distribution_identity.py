@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from packaging.version import Version
@@ -62,9 +63,14 @@ def wheel_tags(filename: str) -> tuple[tuple[int, str] | None, tuple[frozenset[s
         filename: A valid name of a wheel.
     """
     _, _, *builds, python, abi, platform = filename.removesuffix(WHEEL_SUFFIX).split("-")
-    tags = tuple(frozenset(part.lower().split(".")) for part in (python, abi, platform))
     match = _BUILD.fullmatch(builds[0]) if builds else None
-    return (int(match[1]), match[2]) if match and match[1] else None, tags
+    return (int(match[1]), match[2]) if match and match[1] else None, _tag_sets(python, abi, platform)
+
+
+# Nearly all wheels of an index have one of few combinations.
+@lru_cache(maxsize=1024)
+def _tag_sets(*parts: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(part.lower().split(".")) for part in parts)
 
 
 def same_distribution(
