@@ -212,7 +212,7 @@ def test_what_is_no_file(followed: FollowedFileFixture, kind: str) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         assert followed.later() == "first"
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
     assert len(followed.logged()) == 1
     with pytest.raises(RefusedStart, match=r"cannot be read: .*\. Write it\.$"):
         FollowedFile(str(followed.path), FileKind("test", parse, remedy="Write it.")).open_at_start()

@@ -596,4 +596,4 @@ def test_no_file_stays_open(server: Server) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _look in range(20):
         server.certificates.reload(force=True)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
