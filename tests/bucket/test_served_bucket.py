@@ -17,12 +17,15 @@ from simpleindex.core.errors import Changed, NotHere, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.core.source import Elsewhere
+from simpleindex.directory.live.cache_upkeep import keep_cache_up_to_date
+from simpleindex.directory.scan.catalogue import CatalogueFile
 from tests.fixtures.bucket import ACME
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from tests.fixtures.bucket import BucketNode
     from tests.fixtures.log import CapturedLog
@@ -437,3 +440,33 @@ def test_project_files_that_are_not_obeyed(keys: list[str], reason: str, node: B
         node.put(key, b"#" * (100_000 if len(keys) == 1 else 10))
     node.begin()
     assert reason in str(error(node.source.project(ACME)))
+
+
+def test_a_restart_takes_what_has_not_changed_from_the_catalogue(
+    new_node: Callable[[str], BucketNode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the project of an object that is another by now is put together."""
+    monkeypatch.setattr("simpleindex.directory.live.cache_upkeep._FEW", 0)
+    first = new_node("node")
+    first.put(f"acme/{WHEEL}", DATA)
+    first.put(f"other/{wheel_name('other')}", wheel_bytes("other"))
+    first.begin()
+    file = CatalogueFile.of(str(tmp_path), first.bucket.root, "local")
+    keep_cache_up_to_date(first.live.snapshots, first.digests, file, 0)
+    first.put(f"other/{wheel_name('other', '2.0')}", wheel_bytes("other", "2.0"))
+    second = new_node("node")
+    second.live.catalogue = file.open()
+    looked_at: list[str] = []
+    look = second.bucket.look
+
+    def noted(directories: Any, loose: Any) -> Any:
+        looked_at.extend(directories)
+        return look(directories, loose)
+
+    monkeypatch.setattr(second.bucket, "look", noted)
+    second.begin()
+    assert looked_at == ["other"]
+    assert second.files() == first.files() == {WHEEL: DIGEST}
+    assert second.download(WHEEL) == DATA
+    assert len(second.files("other")) == 2
+    second.live.stop()

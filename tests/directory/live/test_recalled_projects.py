@@ -281,3 +281,17 @@ def test_a_catalogue_that_cannot_be_written(starts: Starts, monkeypatch: pytest.
     starts.keep(world)
     (line,) = lines
     assert line.startswith(f"The catalogue {starts.file.path} cannot be written (Is a directory)")
+
+
+def test_a_stop_while_projects_are_compared(starts: Starts) -> None:
+    """Nothing of them is published any more."""
+    starts.kept()
+    world = LiveDirectoryFixture(starts.root, cache=str(starts.cache))
+    world.live.catalogue = starts.file.open()
+    world.reads.held = True
+    world.begin()
+    world.reads.deliver()
+    world.reads.start()
+    world.live.stop()
+    world.reads.deliver()
+    assert not world.live.snapshots.at_rest
