@@ -113,7 +113,7 @@ def worst_growth(pattern: re.Pattern[Any], method: str) -> tuple[float, str]:
     stepped, random = SteppedPattern(pattern), Random(repr(pattern.pattern))
     worst = (0.0, "")
     kinds: set[tuple[str, str, str]] = set()
-    for _ in range(2):
+    for _ in range(2 if THOROUGH else 1):
         whole, found = pumps(stepped.tree, random)
         for prefix, pump in [*found, ("", whole)]:
             kinds |= {(prefix, pump, suffix) for suffix in ("\x01", whole[-1:] + "\x01")}

@@ -338,7 +338,7 @@ def test_what_is_not_compressed_as_its_name_says(suffix: str) -> None:
         assert not caught.value.perhaps_unfinished
 
 
-@pytest.mark.parametrize("suffix", COMPRESSED)
+@pytest.mark.parametrize("suffix", [".tgz", ".tbz", ".txz"])
 def test_damaged_data_are_refused(suffix: str) -> None:
     """The check sum at the end tells, if nothing before does."""
     noise = tar_bytes(("acme-1.0/x", random.Random(1).randbytes(2 << 20)))

@@ -438,9 +438,9 @@ def test_a_name_that_is_not_text_is_an_entry(root: Path) -> None:
     assert PackageDirectory(str(root)).stamp(entry.path) == entry.stamp
 
 
-def test_twenty_thousand_entries_cost_one_question_each(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_entries_cost_one_question_each(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of those that are no distributions a bounded number is asked whether they are directories."""
-    for number in range(10_000):
+    for number in range(2_000):
         os.close(os.open(root / "acme" / f"acme-{number}.zip", os.O_CREAT))
         os.close(os.open(root / "acme" / f"notes-{number}.txt", os.O_CREAT))
     directory = PackageDirectory(str(root), [str(root / "certs")])
@@ -458,8 +458,8 @@ def test_twenty_thousand_entries_cost_one_question_each(root: Path, monkeypatch:
 
     for name in ("stat", "lstat", "open", "listdir", "scandir", "readlink"):
         counted(name)
-    assert len(directory.look(("acme",), ()).entries) == 10_000
-    assert calls == {"lstat": 11_001, "listdir": 1}
+    assert len(directory.look(("acme",), ()).entries) == 2_000
+    assert calls == {"lstat": 3_001, "listdir": 1}
 
 
 # -- simpleindex.toml -----------------------------------------------------------------------------------------------
