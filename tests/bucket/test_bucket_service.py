@@ -16,17 +16,22 @@ from simpleindex.bucket.locks import LockFiles
 from simpleindex.bucket.object_store import ObjectStore
 from simpleindex.core.errors import NotAllowed, RefusedStart, Unavailable
 from simpleindex.core.names import ProjectName
+from simpleindex.records.postgresql.hook_positions import SharedHookPositions
 from simpleindex.service.composition import bucket as module
 from simpleindex.service.composition.bucket import FIRST_LISTING_SECONDS, ServedBucket
+from simpleindex.service.regular_work import RULES_INTERVAL
 from tests.fixtures.bucket import BUCKET
 from tests.fixtures.distributions import wheel_bytes, wheel_name
 from tests.fixtures.service import ServiceFixture, service_fixture
+from tests.fixtures.site import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from simpleindex.hooks.hooks import Hooks
     from simpleindex.service.service import IndexService
+    from tests.fixtures.postgresql import PostgreSQL
 
 LOCATION = f"s3://{BUCKET}/py"
 POLL_SECONDS = 30
@@ -239,3 +244,22 @@ def test_a_bucket_that_cannot_be_used(fixture: BucketServiceFixture, monkeypatch
     monkeypatch.setattr(ObjectStore, "require_bucket", away)
     with pytest.raises(RefusedStart, match="the store cannot be reached; start again"):
         fixture.make(path=LOCATION)
+
+
+def test_a_node(fixture: BucketServiceFixture, postgresql: PostgreSQL, tmp_path: Path) -> None:
+    """With records in PostgreSQL its projects have serials, its hooks read the audit of all nodes, and its workers one cache."""
+    hooks = tmp_path / "hooks.toml"
+    hooks.write_text('[[hook]]\nname = "log"\nrun = "/bin/true"\n')
+    service = fixture.start(records=postgresql.create_database(), hooks=str(hooks), workers="2")
+    (project,) = fixture.ask("/simple/", ("Accept", JSON)).json["projects"]
+    assert project["_last-serial"] == fixture.ask("/pypi/acme/json").json["last_serial"] > 0
+    fixture.reactor.advance(RULES_INTERVAL)
+    assert isinstance(hooks_of(service)._context.positions, SharedHookPositions)
+    assert not (fixture.resolve().state / "hooks.json").exists()
+    assert not fixture.failures
+
+
+def hooks_of(service: IndexService) -> Hooks:
+    """The hooks of a service."""
+    assert service.index.hooks is not None
+    return service.index.hooks
