@@ -1,0 +1,240 @@
+"""Accounts, orders, challenges and advice, at an authority that answers from a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from simpleindex.config.acme_values import Identifier
+from simpleindex.tls.acme.client import AcmeSession
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
+from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, names_of, read_certificate
+from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount
+from simpleindex.tls.acme.state_files import AcmeState
+from tests.fixtures.acme_protocol import NAME, TOKEN, URL, Answer, TableAuthority, authorization, problem
+from tests.fixtures.certificates import issue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+now = partial(datetime.now, UTC)
+
+
+@dataclass
+class Place:
+    """A server's files of ACME, its settings, and the authority."""
+
+    path: Path
+    authority: TableAuthority
+    settings: AcmeSettings
+
+    @property
+    def state(self) -> AcmeState:
+        """The account and the open challenges."""
+        state = AcmeState(self.path, self.settings.directory)
+        state.prepare()
+        return state
+
+    @property
+    def client(self) -> AcmeAuthority:
+        """What requests certificates."""
+        return AcmeAuthority(self.settings, self.state, self.path / "certs", now)
+
+    def fails(self, sentence: str, *, error: type[AcmeFailed] = AcmeFailed) -> AcmeFailed:
+        """Request a certificate, which fails with this sentence."""
+        with pytest.raises(error, match=sentence) as raised:
+            self.client.obtain()
+        return raised.value
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    authority = TableAuthority()
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: authority)
+    monkeypatch.setattr("acme.client.time", SimpleNamespace(sleep=lambda _: None))
+    settings = AcmeSettings("me@example.org", f"{URL}/directory", (Identifier(NAME),))
+    authority.table["/authorization"] = [authorization("valid")]
+    return Place(tmp_path, authority, settings)
+
+
+def test_a_certificate_follows_another_with_the_same_account(place: Place) -> None:
+    first = place.client.obtain()
+    assert names_of(first) == place.client.names == {NAME}
+    assert place.client.directory == f"{URL}/directory"
+    assert read_certificate(place.path / "certs") == first
+    (registered,) = place.authority.sent("/newAccount")
+    assert registered == {"contact": ["mailto:me@example.org"], "termsOfServiceAgreed": True}
+    assert "replaces" not in place.authority.sent("/newOrder")[0]
+    del place.authority.table["/certificate"]
+    assert place.client.obtain() != first
+    assert place.authority.sent("/newAccount") == [registered]
+    assert place.authority.sent("/newOrder")[1]["replaces"]
+
+
+def test_an_order_that_may_not_replace_replaces_nothing(place: Place) -> None:
+    place.client.obtain()
+    (order,) = place.authority.table["/newOrder"]
+    for refusal in (Answer({}, 409), problem("alreadyReplaced", 409), problem("malformed")):
+        del place.authority.table["/certificate"]
+        place.authority.requests.clear()
+        place.authority.table["/newOrder"] = [refusal, order]
+        place.client.obtain()
+        assert ["replaces" in sent for sent in place.authority.sent("/newOrder")] == [True, False]
+    place.authority.table["/newOrder"] = [problem("rateLimited", 429, Retry_After="600"), order]
+    wait = place.fails("refuses more requests for now: because of rateLimited").retry_after
+    assert wait is not None
+    assert timedelta(minutes=9) < wait <= timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("kind", ["http-01", "tls-alpn-01"])
+def test_challenges_are_open_while_the_authority_validates(kind: str, place: Place) -> None:
+    place.authority.table["/authorization"] = [
+        authorization("pending", kind),
+        authorization("pending", kind),
+        authorization("valid", kind),
+    ]
+    state, seen = place.state, []
+
+    def note(path: str) -> None:
+        if path == "/challenge":
+            seen.append((state.read_key_authorization(TOKEN), state.read_challenge_certificates(NAME)))
+
+    place.authority.on_request = note
+    session = AcmeSession(place.settings, state)
+    session.ensure_account()
+    key = ec.generate_private_key(ec.SECP256R1())
+    assert "BEGIN CERTIFICATE" in session.issue(kind, key, now(), None)
+    session.close()
+    ((by_http, by_tls),) = seen
+    assert (by_http is not None, by_tls is not None) == (kind == "http-01", kind == "tls-alpn-01")
+    assert state.read_key_authorization(TOKEN) is state.read_challenge_certificates(NAME) is None
+
+
+def test_challenges_that_cannot_be_answered(place: Place) -> None:
+    table = place.authority.table
+    table["/authorization"] = [authorization("pending", "dns-01")]
+    place.fails("the authority offers dns-01 only", error=ChallengeFailed)
+    table["/authorization"] = [authorization("pending")]
+    place.fails("the authority offers no challenge only", error=ChallengeFailed)
+    table["/authorization"] = [authorization("pending", "tls-alpn-01", name="other.example.org")]
+    place.fails("wants other.example.org to be validated, which was not ordered")
+    refused = authorization(
+        "invalid", "http-01", error={"type": "urn:ietf:params:acme:error:connection", "detail": "Nobody."}
+    )
+    table["/authorization"] = [authorization("valid"), refused]
+    place.fails("could not validate a.example.org by http-01: Nobody", error=ChallengeFailed)
+
+
+def test_an_account_that_is_registered_already_is_found_again(place: Place) -> None:
+    place.authority.table["/newAccount"] = [Answer({}, 200, {"Location": f"{URL}/account"})]
+    place.client.obtain()
+    place.settings = replace(place.settings, contact="you@example.org")
+    session = AcmeSession(place.settings, place.state)
+    session.ensure_account()
+    assert place.authority.sent("/account") == [{"contact": ["mailto:you@example.org"]}]
+    session.ensure_account()
+    assert len(place.authority.sent("/account")) == 1
+    session.close()
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"url": 1, "contact": null}'])
+def test_a_broken_note_of_the_account_is_written_anew(content: bytes, place: Place) -> None:
+    place.state.write_account("account.json", content)
+    session = AcmeSession(place.settings, place.state)
+    session.ensure_account()
+    session.close()
+    assert f'"{URL}/account"'.encode() in (place.state.read_account("account.json") or b"")
+
+
+def test_keys_of_the_account(place: Place) -> None:
+    place.state.write_account("key.pem", b"broken")
+    place.fails("key.pem in .* is broken: restore it from a backup")
+    other = ed25519.Ed25519PrivateKey.generate()
+    place.state.write_account(
+        "key.pem", other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    place.client.obtain()
+    kept = place.state.read_account("key.pem")
+    AcmeSession(place.settings, place.state).close()
+    assert place.state.read_account("key.pem") == kept
+
+
+def test_accounts_that_are_bound_to_another(place: Place) -> None:
+    place.authority.directory["meta"] = {"externalAccountRequired": True}
+    place.fails("give --acme-eab-id and --acme-eab-key")
+    place.settings = replace(place.settings, external_account=ExternalAccount("id", "A"))
+    place.fails("--acme-eab-key is no base64url text")
+    place.settings = replace(place.settings, external_account=ExternalAccount("id", "AAAA"))
+    (registered,) = place.authority.table["/newAccount"]
+    for code in ("unauthorized", "malformed"):
+        place.authority.table["/newAccount"] = [problem(code, 403)]
+        place.fails(f"refuses the account of --acme-eab-id .* because of {code}")
+    place.authority.table["/newAccount"] = [problem("invalidContact")]
+    place.fails("does not take the e-mail address")
+    place.authority.table["/newAccount"] = [registered]
+    place.client.obtain()
+    assert place.authority.sent("/newAccount")[-1]["externalAccountBinding"]["signature"]
+
+
+def test_profiles(place: Place) -> None:
+    place.settings = replace(place.settings, profile="tiny")
+    place.fails("does not offer the profile 'tiny'; it has no profiles")
+    place.authority.directory["meta"] = {"profiles": {"classic": "a", "short": "b"}}
+    place.fails("it offers classic, short: correct --acme-profile")
+    place.settings = replace(place.settings, profile="short")
+    place.client.obtain()
+    assert place.authority.sent("/newOrder")[-1]["profile"] == "short"
+
+
+def test_what_is_no_directory(place: Place) -> None:
+    place.authority.table["/directory"] = [Answer({"hello": "world"})]
+    place.fails("/directory is no ACME directory: check --acme-directory")
+    place.authority.table["/directory"] = [Answer("<html>")]
+    place.fails("does not answer as an ACME server does")
+
+
+def test_refused_nonces_are_tried_again(place: Place) -> None:
+    (registered,) = place.authority.table["/newAccount"]
+    place.authority.table["/newAccount"] = [*[problem("badNonce")] * 5, registered]
+    place.client.obtain()
+    assert len(place.authority.sent("/newAccount")) == 6
+    place.authority.table["/newOrder"] = [problem("badNonce")]
+    place.fails("refuses: because of badNonce")
+    assert 8 <= len(place.authority.sent("/newOrder")) <= 40
+
+
+def test_advice(place: Place) -> None:
+    certificate = place.client.obtain()
+    start, end = now() + timedelta(days=30), now() + timedelta(days=31)
+    window = {each: f"{time:%Y-%m-%dT%H:%M:%SZ}" for each, time in (("start", start), ("end", end))}
+    place.authority.table["/renewalInfo"] = [
+        Answer({"suggestedWindow": window}, headers={"Retry-After": "3600"})
+    ]
+    advice = place.client.advise(certificate)
+    assert advice.renew_at is not None
+    assert start - timedelta(seconds=1) <= advice.renew_at <= end
+    assert advice.ask_again > start - timedelta(days=30)
+    del place.authority.directory["renewalInfo"]
+    assert place.client.advise(certificate).renew_at is None
+    # Such as one that names no key of its issuer.
+    assert place.client.advise(issue(NAME).certificate).renew_at is None
+
+
+def test_nothing_is_ordered_that_could_not_be_written(place: Place) -> None:
+    (place.path / "certs").write_text("a file")
+    place.fails("cannot be written .*: let the service write there")
+    assert place.authority.requests == []
+
+
+def test_a_certificate_for_another_key_is_not_written(place: Place) -> None:
+    place.authority.table["/certificate"] = [Answer(issue(NAME).chain_pem.decode())]
+    place.fails("no certificate for this server's key")
+    assert not certificate_path(place.path / "certs").exists()
