@@ -35,7 +35,7 @@ settings.register_profile(
     "simpleindex",
     settings.get_profile(settings.get_current_profile_name()),
     deadline=None,
-    max_examples=number_of(100, least=25),
+    max_examples=number_of(100, least=15),
 )
 settings.load_profile("simpleindex")
 

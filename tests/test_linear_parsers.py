@@ -42,6 +42,7 @@ from simpleindex.web.publish.sinks import FormSink
 from tests.archives.test_tar import header, pax
 from tests.fixtures.archives import Part, entry, raw_zip, tar, wheel_parts
 from tests.fixtures.counted_work import work_of
+from tests.fixtures.depth import THOROUGH
 from tests.web.test_sinks import MemoryDraft
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Form(NamedTuple):
 
     read: Callable[[Any], object]
     make: Callable[[int], Any]
-    times: int = 40
+    times: int = 40 if THOROUGH else 24
 
 
 def page(*anchors: str) -> bytes:

@@ -20,7 +20,7 @@ from tests.fixtures.depth import THOROUGH
 from tests.fixtures.regex_steps import SteppedPattern, pumps
 
 _METHODS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
-_SHORT = 40 if THOROUGH else 20
+_SHORT = 40 if THOROUGH else 14
 """Repetitions in the shorter of two texts."""
 
 _NOT_OF_STRANGERS = {
@@ -177,7 +177,7 @@ def test_the_counted_match_is_that_of_the_library() -> None:
     for pattern, place in {use.pattern: use.place for use in uses()}.items():
         stepped, random = SteppedPattern(pattern), Random(repr(pattern.pattern))
         is_text = isinstance(pattern.pattern, str)
-        for _ in range(6):
+        for _ in range(6 if THOROUGH else 2):
             whole, found = pumps(stepped.tree, random)
             for text in {whole, *(prefix + pump * 3 for prefix, pump in found)}:
                 subject = text if is_text else text.encode("latin-1", "replace")

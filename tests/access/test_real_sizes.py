@@ -12,7 +12,11 @@ from simpleindex.access.identity import UploadRules
 from simpleindex.archives.verify import examine_strictly
 from simpleindex.core.names import parse_distribution_name
 from tests.fixtures.archives import record_line
+from tests.fixtures.depth import THOROUGH
 from tests.fixtures.distributions import metadata_text
+
+SCALE = 1 if THOROUGH else 4
+"""One in so many of the files is there: no bound is on their number."""
 
 # Wheels for many versions of macOS were named so; there are wheels for all of manylinux and several Pythons as well.
 TAGS = (
@@ -40,7 +44,7 @@ def large_wheel() -> bytes:
     python, abi, platform = (part.split(".") for part in TAGS.split("-"))
     stated = [f"Tag: {a}-{b}-{c}\n" for a in python for b in abi for c in platform]
     files = {
-        **{f"acme/{'sub/' * (i % 30)}{'m' * (i % 100)}{i}.py": b"x" for i in range(20_000)},
+        **{f"acme/{'sub/' * (i % 30)}{'m' * (i % 100)}{i}.py": b"x" for i in range(20_000 // SCALE)},
         f"acme/node_modules/{'@scope/long-name/node_modules/' * 20}index.js": b"x",
         f"{info}/METADATA": large_metadata(),
         f"{info}/WHEEL": ("Wheel-Version: 1.0\nRoot-Is-Purelib: false\n" + "".join(stated)).encode(),
@@ -75,7 +79,7 @@ def test_an_sdist_as_large_as_the_largest() -> None:
             archive.addfile(member, io.BytesIO(data))
 
         add("PKG-INFO", large_metadata())
-        for i in range(10_000):
+        for i in range(10_000 // SCALE):
             add(f"tests/{'deep/' * (i % 25)}{'n' * (i % 120)}{i}", b"x")
         for i in range(200):
             add(f"links/{i}", link=f"../tests/{'deep/' * (i % 25)}{'n' * (i % 120)}{i}")

@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from simpleindex.archives import zip as zips
 from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.zip import ZipMember, find_directory, read_exactly, zip_members
 from simpleindex.archives.zip_members import DEFLATED, STORED, MemberSpan, data_start, unpack
+from tests.fixtures.depth import THOROUGH
 from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
@@ -232,7 +234,7 @@ def test_missing_zip64_sizes_are_refused(extra: bytes) -> None:
 
 
 def test_many_members_cost_no_memory() -> None:
-    """70,000 of them (more than fit the count of a plain end record) are walked within a few MiB."""
+    """70,000 of them (more than fit the count of a plain end record) are walked within two MiB."""
     local = SMALL[:OFFSET]
     entry = SMALL[OFFSET : OFFSET + 46] + b"a/b"
     directory = entry * 70_000
@@ -242,10 +244,13 @@ def test_many_members_cost_no_memory() -> None:
     pread = pread_of(data)
     tracemalloc.start()
     try:
-        assert sum(1 for _ in zip_members(pread, find_directory(pread, len(data)))) == 70_000
-        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+        members = zip_members(pread, find_directory(pread, len(data)))
+        # What the others cost would show here too, and tracing takes most of the time.
+        traced = sum(1 for _ in islice(members, 70_000 if THOROUGH else 20_000))
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()
+    assert traced + sum(1 for _ in members) == 70_000
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

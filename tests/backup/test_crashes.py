@@ -63,7 +63,7 @@ def assert_whole(world: BackupWorld, point: str) -> int:
 
 @pytest.mark.parametrize(
     ("packages", "step"),
-    [(PackagesMode.LINK, every(8)), (PackagesMode.COPY, every(10))],
+    [(PackagesMode.LINK, every(12)), (PackagesMode.COPY, every(16))],
 )
 def test_a_backup_is_killed_at_every_call(memory: Path, packages: PackagesMode, step: int) -> None:
     """What is unfinished is never taken for a backup; the next one succeeds, and clears it away."""
@@ -95,7 +95,7 @@ def test_a_full_disk_at_every_call(memory: Path, error: int) -> None:
     """One sentence, and nothing is left; what was there before is whole."""
     world = BackupWorld.made(memory)
     calls = calls_of(world.back_up)
-    for at in range(1, len(calls) + 1, every(4)):
+    for at in range(1, len(calls) + 1, every(7)):
         point = f"{errno.errorcode[error]} at {at} of {calls}"
         raised = raised_by(world.back_up, Faults(at, error, for_ever=True))
         assert raised is None or os.strerror(error) in str(raised), point
@@ -122,7 +122,7 @@ def test_a_restore_is_killed_at_every_call(memory: Path) -> None:
     lost()
     calls = calls_of(act)
     wanted = served(world)
-    for at in range(1, len(calls) + 1, every(7)):
+    for at in range(1, len(calls) + 1, every(11)):
         lost()
         point = f"killed at {at} of {calls}"
         assert Faults(at).kill(act), point
@@ -143,7 +143,7 @@ def test_a_restore_to_a_full_disk(memory: Path) -> None:
     report = world.back_up()
     shutil.rmtree(world.home)
     calls = calls_of(lambda: world.restore(report.path))
-    for at in range(1, len(calls) + 1, every(4)):
+    for at in range(1, len(calls) + 1, every(7)):
         shutil.rmtree(world.home, ignore_errors=True)
         raised = raised_by(lambda: world.restore(report.path), Faults(at, errno.ENOSPC))
         assert raised is None or os.strerror(errno.ENOSPC) in str(raised)

@@ -147,7 +147,7 @@ def test_killed_at_every_request(name: str, fresh: Callable[[], BucketNode]) -> 
     calls = Calls(node := fresh().begin())
     result(act(node))
     new = _served(fresh())
-    for number, request in part([*enumerate(calls.names, 1)], 7, name):
+    for number, request in part([*enumerate(calls.names, 1)], 12, name):
         point = f"killed at request {number}, {request}, of {calls.names}"
         _empty(fresh())
         prepare(fresh())

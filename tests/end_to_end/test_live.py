@@ -135,7 +135,10 @@ def counted(server: Server) -> int:
 def test_thousands_of_files_at_once(server: Server, tmp_path: Path) -> None:
     """They are moved in while others ask: everyone is answered, and in the end all are listed."""
     prepared = tmp_path / "prepared"
-    paths = [add_wheel(prepared, f"many-{count % 50}", f"1.{count}") for count in range(number_of(5000))]
+    paths = [
+        add_wheel(prepared, f"many-{count % 50}", f"1.{count}")
+        for count in range(number_of(5000, least=1000))
+    ]
     there = counted(server)
     slowest, statuses, stop = [0.0], set(), threading.Event()
 

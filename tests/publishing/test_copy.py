@@ -315,7 +315,7 @@ def test_killed_at_every_call(tmp_path: Path) -> None:
     with Faults().between() as faults:
         whole.copy()
     seen = set()
-    for number in range(1, len(faults.calls) + 1, every(3)):
+    for number in range(1, len(faults.calls) + 1, every(6)):
         bench = prepare(tmp_path / str(number))
         assert Faults(at=number).kill(bench.copy)
         Writer(bench.target).clean()

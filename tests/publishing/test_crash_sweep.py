@@ -157,7 +157,7 @@ def sweep(memory: Path, request: pytest.FixtureRequest) -> Sweep:
 def test_killed_at_every_call(sweep: Sweep, request: pytest.FixtureRequest) -> None:
     """Before each call, and in the middle of each write."""
     points = 0
-    for number, call in part([*enumerate(sweep.calls, 1)], 7, f"killed {sweep.name}"):
+    for number, call in part([*enumerate(sweep.calls, 1)], 12, f"killed {sweep.name}"):
         for half in (False, True) if call == "pwrite" else (False,):
             root = sweep.fresh()
             assert sweep.killed(root, at=number, half=half)
@@ -172,7 +172,7 @@ def test_killed_at_every_call(sweep: Sweep, request: pytest.FixtureRequest) -> N
 @pytest.mark.parametrize(
     ("error", "step"),
     # What is done about an error depends on the call that fails; its number only chooses the sentence.
-    [(errno.ENOSPC, 5), (errno.EROFS, 15), (errno.EDQUOT, 15)],
+    [(errno.ENOSPC, 9), (errno.EROFS, 25), (errno.EDQUOT, 25)],
     ids=["ENOSPC", "EROFS", "EDQUOT"],
 )
 def test_an_error_at_every_call(sweep: Sweep, error: int, step: int, request: pytest.FixtureRequest) -> None:

@@ -457,7 +457,7 @@ def test_killed_at_any_write(tmp_path: Path, half: bool) -> None:
         _act(_prepared(tmp_path / "all"))
     prepared = len(faults.calls)
     assert {"pwrite", "rename", "mkdir", "open", "unlink"} <= {*faults.calls}
-    for at in (*range(1, prepared, every(3)), prepared):
+    for at in (*range(1, prepared, every(5)), prepared):
         place = _prepared(tmp_path / f"{at}")
         is_killed = Faults(at, half=half).kill(partial(_act, place))
         _require_truth(place)
@@ -474,7 +474,7 @@ def test_failing_at_any_write(tmp_path: Path, number: int, for_ever: bool) -> No
     """The process lives on, and so does the truth."""
     at, calls = 0, 1
     while at <= calls:
-        at += every(3)
+        at += every(5)
         place = _prepared(tmp_path / f"{at}")
         failed: list[Any] = []
         with Faults(at, number, for_ever=for_ever, half=True).between() as faults:
