@@ -149,8 +149,8 @@ def test_killed_at_every_request(name: str, fresh: Callable[[], BucketNode]) -> 
     new = _served(fresh())
     for number, request in part([*enumerate(calls.names, 1)], 12, name):
         point = f"killed at request {number}, {request}, of {calls.names}"
-        _empty(fresh())
-        prepare(fresh())
+        _empty(before := fresh())
+        prepare(before)
         Calls(node := fresh().begin(), number)
         # After the change itself a node lists it, which ends in its log.
         with suppress(KilledError):
