@@ -191,7 +191,7 @@ FORMS = {
     "requirement-extras": Form(parse_requirement, lambda n: f"a[{','.join('x' * n)}]"),
     "requirement-markers": Form(parse_requirement, lambda n: "a; " + " and ".join(["'1' > '1'"] * n)),
     "requirement-parentheses": Form(parse_requirement, lambda n: "a; " + "(" * n + "'1' > '1'" + ")" * n),
-    "name-hyphens": Form(parse_distribution_name, lambda n: "a" + "-1" * n + ".zip"),
+    "name-hyphens": Form(parse_distribution_name, lambda n: "a" + "-1" * n + ".zip", 40),
     "name-dots": Form(parse_distribution_name, lambda n: "a-1" + ".1" * n + "-py3-none-any.whl"),
     "toml-key": Form(load_toml, lambda n: ".".join("a" * n) + " = 1", 30),
     "toml-keys": Form(load_toml, lambda n: "".join(f"[a.b.c{i}]\nd.e = '1.2'\n" for i in range(n))),

@@ -234,7 +234,7 @@ def test_missing_zip64_sizes_are_refused(extra: bytes) -> None:
 
 
 def test_many_members_cost_no_memory() -> None:
-    """70,000 of them (more than fit the count of a plain end record) are walked within two MiB."""
+    """70,000 of them (more than fit the count of a plain end record) are walked within a few MiB."""
     local = SMALL[:OFFSET]
     entry = SMALL[OFFSET : OFFSET + 46] + b"a/b"
     directory = entry * 70_000
@@ -245,9 +245,9 @@ def test_many_members_cost_no_memory() -> None:
     tracemalloc.start()
     try:
         members = zip_members(pread, find_directory(pread, len(data)))
-        # What the others cost would show here too, and tracing takes most of the time.
+        # Beside the directory there is room for less than so many take; tracing takes most of the time.
         traced = sum(1 for _ in islice(members, 70_000 if THOROUGH else 20_000))
-        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
     assert traced + sum(1 for _ in members) == 70_000
