@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import threading
@@ -16,6 +15,7 @@ from tests.benchmarks.bench import Row
 from tests.benchmarks.load import Asker, percentile
 from tests.benchmarks.processes import cpu_of, wait_until
 from tests.benchmarks.servers import EveryCoreSimpleindex, Simpleindex
+from tests.benchmarks.workers import are_workers_complete, workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,22 +148,15 @@ def _memory(server: Server) -> list[tuple[int, int]]:
         if server.count > 1:
             wait_until(partial(_is_logged, log, "workers serve"), _LONGEST_START, "the start", every=0.5)
             # They serve before they have read everything.
-            wait_until(
-                partial(_are_workers_complete, server), _LONGEST_START, "all workers' start", every=0.5
-            )
+            wait_until(partial(are_workers_complete, server), _LONGEST_START, "all workers' start", every=0.5)
         time.sleep(10)
         before = server.running.memory()
         _request_pages(server)
         after = server.running.memory()
-        workers = sorted(before, key=cpu_of, reverse=True)[: server.count]
+        workers = workers_of(server) or [max(before, key=cpu_of)]
         return [(before[pid].unshared, after[pid].unshared) for pid in workers]
     finally:
         server.stop()
-
-
-def _are_workers_complete(server: Server) -> bool:
-    status, _, body = server.get("/-/status")
-    return status == 200 and all(worker["ready"] for worker in json.loads(body)["workers"])
 
 
 def _request_pages(server: Server) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from tests.benchmarks import repository
@@ -31,6 +33,10 @@ class WorkersSimpleindex(EveryCoreSimpleindex):
     def command(self) -> list[str]:
         return [*super().command(), f"--workers={self.count}"]
 
+    def is_complete(self) -> bool:
+        """Whether each worker serves all projects; the first one serves before the others are started."""
+        return super().is_complete() and len(workers_of(self)) == self.count and are_workers_complete(self)
+
 
 def with_workers(count: int) -> type[WorkersSimpleindex]:
     """Return the server with so many workers."""
@@ -55,7 +61,7 @@ def spread(bench: Bench) -> None:
 
 async def _connected(bench: Bench, server: Server) -> Values:
     """Open connections, and count those of each worker while all are open."""
-    workers = _workers_of(server)
+    workers = workers_of(server)
     before = {pid: _sockets(pid) for pid in workers}
     async with _connections(server, bench.sizes.connections) as streams:
         # A connection that is answered has been accepted.
@@ -66,7 +72,7 @@ async def _connected(bench: Bench, server: Server) -> Values:
 
 async def _waiting_clients(bench: Bench, server: Server, page: str) -> Values:
     """Let each client wait before each request; measure how busy each worker is."""
-    workers = _workers_of(server)
+    workers = workers_of(server)
     end = time.monotonic() + bench.sizes.seconds
 
     async def request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
@@ -89,10 +95,21 @@ async def _waiting_clients(bench: Bench, server: Server, page: str) -> Values:
     }
 
 
-def _workers_of(server: Server) -> list[int]:
-    """Return the workers' process numbers, each of which listens; processes that examine files do not."""
-    count = getattr(server, "count", 1)
-    return sorted(processes_below(server.running.pid), key=cpu_of, reverse=True)[:count]
+def workers_of(server: Server) -> list[int]:
+    """Return the workers' process numbers, by the names that workers give themselves."""
+    return [pid for pid in processes_below(server.running.pid) if _name(pid).startswith("worker ")]
+
+
+def are_workers_complete(server: Server) -> bool:
+    """Return whether each worker has read all projects."""
+    status, _, body = server.get("/-/status")
+    return status == 200 and all(worker["ready"] for worker in json.loads(body)["workers"])
+
+
+def _name(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text()
+    return ""
 
 
 def _sockets(pid: int) -> int:
