@@ -7,10 +7,13 @@ from dataclasses import replace
 
 from twisted.internet.defer import CancelledError
 
+from simpleindex.access import password_checks
 from simpleindex.access.errors import TooManyFailures, Unauthenticated
 from simpleindex.access.htpasswd import Users
 from simpleindex.access.identity import Identity
+from simpleindex.access.password_checks import _MOST_ADDRESSES, _MOST_RIGHT
 from simpleindex.core.errors import Unavailable
+from tests.fixtures.depth import THOROUGH
 from tests.fixtures.login import FAR, SECRET, LoginTestCase, basic
 
 
@@ -58,11 +61,15 @@ class RememberedTests(LoginTestCase):
 
     def test_memory_is_bounded(self) -> None:
         """However many people there are."""
-        self.users = replace(self.users, hashes={f"u{number}": "hash of x" for number in range(5000)})
-        for number in range(5000):
+        most = _MOST_RIGHT if THOROUGH else 300
+        self.patch(password_checks, "_MOST_RIGHT", most)
+        self.authentication = self.make()
+        count = most + most // 5
+        self.users = replace(self.users, hashes={f"u{number}": "hash of x" for number in range(count)})
+        for number in range(count):
             self.log_in(f"u{number}", "x")
         assert self.authentication._passwords
-        self.assertEqual(len(self.authentication._passwords._right), 4096)
+        self.assertEqual(len(self.authentication._passwords._right), most)
 
     def test_nothing_of_it_is_in_memory(self) -> None:
         """Neither the password nor what could be tried quickly elsewhere: every process keys it differently."""
@@ -320,8 +327,11 @@ class DelayTests(LoginTestCase):
 
     def test_memory_is_bounded(self) -> None:
         """However many addresses there are."""
+        most = _MOST_ADDRESSES if THOROUGH else 900
+        self.patch(password_checks, "_MOST_ADDRESSES", most)
+        self.authentication = self.make()
         self.users = Users()
-        for number in range(10_100):
+        for number in range(most + 100):
             self.guess(1, f"10.0.{number >> 8}.{number & 255}")
         assert self.authentication._passwords
-        self.assertEqual(len(self.authentication._passwords._failures), 10_000)
+        self.assertEqual(len(self.authentication._passwords._failures), most)
