@@ -69,20 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(partial(os.environ.__delitem__, SHARED_DIRECTORY))
 
 
-def leaves_out(config: pytest.Config, path: Path) -> bool:
-    """Return whether a path is in the directory whose tests all have the mark ``slow``, where those are left out.
-
-    To import them, and to deselect each of their tests, would take time of every process.
-    """
-    return config.option.markexpr == "not slow" and path.is_relative_to(Path(__file__).parent / "end_to_end")
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the directory of slow tests out."""
-    return leaves_out(config, collection_path) or None
-
-
-def import_part(config: pytest.Config, directory: Path) -> None:
+def import_part(directory: Path) -> None:
     """Import one of the parts of all tests that the workers of a parallel run share among them.
 
     They collect everything in one order. Without this, all of them compile each module of a clean checkout at the same time,
@@ -90,7 +77,7 @@ def import_part(config: pytest.Config, directory: Path) -> None:
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker.startswith("gw"):
-        paths = sorted(path for path in directory.rglob("test_*.py") if not leaves_out(config, path))
+        paths = sorted(directory.rglob("test_*.py"))
         for path in paths[int(worker[2:]) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]:
             # What is wrong with a module is reported when it is collected.
             with suppress(Exception, pytest.skip.Exception):
@@ -103,7 +90,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     gc.disable()
     try:
         if session.config.args == [str(name) for name in session.config.getini("testpaths")]:
-            import_part(session.config, Path(__file__).parent)
+            import_part(Path(__file__).parent)
         return (yield)
     finally:
         gc.collect()

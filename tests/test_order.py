@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -49,11 +48,3 @@ def test_tests_of_a_slow_file_stay_together_in_their_order() -> None:
 def test_more_processes_than_tests() -> None:
     given = items(test_a=2)
     assert in_shares(given, 5) == given
-
-
-def test_what_is_left_out_with_the_slow_tests_is_slow() -> None:
-    """The directory is not even imported then (tests/conftest.py)."""
-    files = [*(Path(__file__).parent / "end_to_end").rglob("test_*.py")]
-    assert files
-    is_slow = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.slow\b", re.MULTILINE)
-    assert [path.name for path in files if not is_slow.search(path.read_text())] == []
