@@ -60,9 +60,13 @@ def receive_request(connection: socket.socket) -> tuple[ForkRequest, list[int]] 
     if len(head) < _LENGTH.size:
         return None
     (length,) = _LENGTH.unpack(head)
-    body = connection.recv(length, socket.MSG_WAITALL)
-    if len(body) < length:
-        return None
+    body = b""
+    while len(body) < length:
+        # A signal ends even a call that waits for all: of a worker that ends, for example.
+        part = connection.recv(length - len(body))
+        if not part:
+            return None
+        body += part
     for each in descriptors:
         os.set_inheritable(each, False)
     return ForkRequest(**json.loads(body)), descriptors

@@ -74,6 +74,23 @@ def test_a_request_comes_with_its_descriptors(sockets: tuple[socket.socket, sock
     assert receive_request(far) is None
 
 
+def test_a_request_that_comes_in_pieces(sockets: tuple[socket.socket, socket.socket]) -> None:
+    """A signal, as of a worker that ends, cuts a call short, and is not taken for the end of the supervisor."""
+
+    class CutShort(socket.socket):
+        def recv(self, size: int, flags: int = 0) -> bytes:
+            return super().recv(min(size, 7), flags)
+
+    near, far = sockets
+    send_request(near, ForkRequest(1, ["json"]), [far.fileno()])
+    with CutShort(fileno=far.detach()) as reading:
+        received = receive_request(reading)
+    assert received is not None
+    request, descriptors = received
+    assert request == ForkRequest(1, ["json"])
+    os.close(descriptors[0])
+
+
 @pytest.mark.usefixtures("_signals")
 def test_the_fork_server_reports_ends(
     sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
