@@ -30,7 +30,7 @@ class ForkRequest:
 
     Attributes:
         worker: Its number.
-        modules: The names of modules that it will need, in the order of their import.
+        modules: The names of modules that it will need and that no request before named, in the order of their import.
     """
 
     worker: int

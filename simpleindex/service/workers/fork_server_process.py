@@ -72,6 +72,7 @@ class ForkServerProcess(ProcessProtocol):
         self._ended = ended
         self._kill = kill
         self._rest = b""
+        self._modules: set[str] = set()
         self._requests, self._other_end = socket.socketpair()
         self._requests.settimeout(_SEND_SECONDS)
 
@@ -102,8 +103,10 @@ class ForkServerProcess(ProcessProtocol):
             worker: Its number.
             descriptors: Its connection to this process, then its listening sockets.
         """
+        modules = [name for name in importable(sys.modules) if name not in self._modules]
+        self._modules.update(modules)
         try:
-            send_request(self._requests, ForkRequest(worker, importable(sys.modules)), descriptors)
+            send_request(self._requests, ForkRequest(worker, modules), descriptors)
         except OSError:
             self.kill()
 

@@ -206,6 +206,8 @@ def test_the_fork_server_of_a_supervisor() -> None:
     assert received is not None
     assert received[0].worker == 3
     assert "simpleindex.service.workers.messages" in received[0].modules
+    fork_server.fork(4, [])
+    assert receive_request(reactor.requests) == (ForkRequest(4, []), [])
     report = encode(Message("ended", "-9", number=3))
     for data in (report[:5], report[5:], b"no report\n"):
         fork_server.childDataReceived(REPORTS, data)
