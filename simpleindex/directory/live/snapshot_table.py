@@ -22,6 +22,10 @@ _MOST_UNPACKED: Final = 20_000
 """Projects at rest that are kept unpacked after a request; about as many as there are pages in the cache of rendered pages."""
 
 
+DAMAGED: Final = ProjectSnapshot(pending=True, partial=True, has_traces=True)
+"""The snapshot of a project that is damaged in the catalogue, until it is read again."""
+
+
 class SnapshotTable:
     """The snapshot of each project, by its name.
 
@@ -172,16 +176,16 @@ class SnapshotTable:
         return data
 
     def _unread(self, name: ProjectName) -> ProjectSnapshot:
-        """Take a project out that is damaged in the catalogue, and have it read again; whoever requests it waits for that."""
+        """Take a project out that is damaged in the catalogue, and have it read again; requests of it wait for that."""
         stored = self._catalogue and self._catalogue.project(name)
         if stored:
             self.files -= stored.number
             self.size -= stored.size
         self.projects -= 1
         del self._packed[name]
-        self.unpacked[name] = snapshot = ProjectSnapshot(pending=True, partial=True, has_traces=True)
+        self.unpacked[name] = DAMAGED
         self._on_damage(name)
-        return snapshot
+        return DAMAGED
 
     def listing_digest(self, name: ProjectName) -> int | None:
         """Return a number for what is listed of a project, the same on every machine; 0 for nothing, None while that is not known.

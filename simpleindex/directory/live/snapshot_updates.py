@@ -20,7 +20,7 @@ from simpleindex.directory.live.private_names import NoRecord, PrivateNames
 from simpleindex.directory.live.project_places import ProjectPlaces
 from simpleindex.directory.live.root_guard import EMPTIED, RootGuard
 from simpleindex.directory.live.serials import ProjectSerials, Serials
-from simpleindex.directory.live.snapshot_table import SnapshotTable
+from simpleindex.directory.live.snapshot_table import DAMAGED, SnapshotTable
 from simpleindex.directory.live.withheld_log import WithheldLog
 from simpleindex.directory.scan.batches import BatchReader
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, exists, is_offered
@@ -199,7 +199,14 @@ class SnapshotUpdates(ABC):
         self.generation += 1
 
     def _empty_table(self) -> SnapshotTable:
-        return SnapshotTable(self.catalogue, self._looks.ask)
+        return SnapshotTable(self.catalogue, self._read_damaged)
+
+    def _read_damaged(self, name: ProjectName) -> None:
+        """Have a project read that is damaged in the catalogue. Whether it still exists is not known until then."""
+        self._guard.note_existence(name, before=True, now=False)
+        self._offered.note(name, is_offered=False)
+        self._names = None
+        self._looks.ask(name)
 
     def _existing_names(self) -> set[ProjectName]:
         in_flux = (name for name, snapshot in self.snapshots.in_flux() if exists(snapshot))
@@ -228,8 +235,9 @@ class SnapshotUpdates(ABC):
             self.serials.note(name)
             self._names = None
             self.listener(name)
-        # After an emptied root was forgotten, its return would log every file of the index.
-        if self.complete and not self._guard.is_emptied and snapshot.project is not before.project:
+        # After an emptied root was forgotten, its return would log every file of the index; so would damage all of a project.
+        is_forgotten = self._guard.is_emptied or before is DAMAGED
+        if self.complete and not is_forgotten and snapshot.project is not before.project:
             changes = file_changes((before.project, before.chosen), (snapshot.project, snapshot.chosen))
             if changes is not None:
                 self._log.info("{change}", change=changes.sentence(name))

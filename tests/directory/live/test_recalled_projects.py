@@ -183,24 +183,55 @@ def test_what_the_service_uses_itself_is_not_taken(starts: Starts) -> None:
     assert [file.filename for file in world.project().files] == ["acme-2.0.tar.gz"]
 
 
-def test_a_project_that_is_damaged_in_the_catalogue_is_read_again(starts: Starts) -> None:
-    """Once it is requested; the request waits for it, and the counts stay right."""
-    starts.kept()
+def _damage(starts: Starts) -> None:
+    """Damage acme in the catalogue."""
     catalogue = starts.file.open()
     assert catalogue is not None
     stored = catalogue.project(ACME)
     assert stored is not None
-    world = starts.begun()
-    table = world.live.snapshots
-    before = world.names(), table.projects, table.files, table.size
     with open(starts.file.path, "r+b") as file:
         file.seek((stored.place >> 32) + 40)
         file.write(b"damage")
+
+
+def test_a_project_that_is_damaged_in_the_catalogue_is_read_again(starts: Starts) -> None:
+    """Once it is requested; the request waits for it, and the counts stay right."""
+    starts.kept()
+    world = starts.begun()
+    table = world.live.snapshots
+    before = world.names(), table.projects, table.files, table.size
+    _damage(starts)
     assert table.peek(ACME) is None
     assert starts.looked_at == []
     assert len(world.files()) == 2
     assert starts.looked_at == ["acme"]
     assert (world.names(), table.projects, table.files, table.size) == before
+
+
+def test_damage_is_no_change(starts: Starts) -> None:
+    """No file of the project has appeared, and it is one project as before when all vanish."""
+    starts.kept()
+    world = starts.begun()
+    changes: list[object] = []
+    world.live.files_listener = lambda *each: changes.append(each)
+    _damage(starts)
+    world.files()
+    assert (changes, world.changes) == ([], [])
+    for name in ("acme", "Other"):
+        (starts.root / name).rename(starts.root.parent / name)
+        world.live.directories_changed(frozenset({name}))
+    assert world.live.suspended
+
+
+def test_a_damaged_project_that_is_gone(starts: Starts) -> None:
+    """It is not listed any more."""
+    starts.kept()
+    world = starts.begun()
+    assert world.names() == ["acme", "other"]
+    _damage(starts)
+    (starts.root / "acme").rename(starts.root.parent / "acme")
+    assert result(world.ask()) is None
+    assert world.names() == ["other"]
 
 
 def test_a_change_of_a_project_in_the_catalogue(starts: Starts) -> None:
