@@ -1,4 +1,4 @@
-"""Upkeep of what a directory has in the cache: digests of deleted files go, and the catalogue is written when much has changed."""
+"""What a directory has in the cache: the catalogue is opened for a start, and written when much has changed; digests of deleted files go."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
     from simpleindex.directory.live.snapshot_table import SnapshotTable
-    from simpleindex.directory.scan.catalogue import CatalogueFile
+    from simpleindex.directory.scan.catalogue import Catalogue, CatalogueFile
     from simpleindex.directory.scan.digest_cache import DigestCache
 
 _log = logger(__name__)
 
 _FEW: Final = 100
 _PART: Final = 50
+
+
+def open_catalogue(file: CatalogueFile, digests: DigestCache) -> Catalogue | None:
+    """Open the catalogue of a directory for a start; None if none can be used. Blocking.
+
+    Without digests of the directory's files everything is read again: by them the next start knows an unmounted disk, and what
+    has them dropped, a new version's judgement of files, makes the catalogue as old.
+    """
+    return file.open() if digests.remembers_anything() else None
 
 
 def keep_cache_up_to_date(

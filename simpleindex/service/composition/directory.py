@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.package_directory import PackageDirectory
-from simpleindex.directory.live.cache_upkeep import keep_cache_up_to_date
+from simpleindex.directory.live.cache_upkeep import keep_cache_up_to_date, open_catalogue
 from simpleindex.directory.live.live_directory import LiveDirectory
 from simpleindex.directory.scan.batches import ScanThreads
 from simpleindex.directory.scan.catalogue import CatalogueFile
@@ -131,7 +131,7 @@ class ServedDirectory:
         """Start the first scan; the Deferred fires when it is complete."""
         preparing = self._runtime.threads.reads.run(self._prepare_for_files)
         preparing.addErrback(lambda failure: _log.failure("", failure))
-        self.live.catalogue = self.catalogue_file.open()
+        self.live.catalogue = open_catalogue(self.catalogue_file, self.digests)
         return self.live.begin(self._watch or NoWatch())
 
     def _prepare_for_files(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.directory.live.cache_upkeep import keep_cache_up_to_date
+from simpleindex.directory.live.cache_upkeep import keep_cache_up_to_date, open_catalogue
 from simpleindex.directory.scan.catalogue import CatalogueFile
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
@@ -40,7 +40,7 @@ class Starts:
         world = LiveDirectoryFixture(self.root, cache=str(self.cache), excluded=self.excluded)
         world.digests.open()
         world.now_ns = now_ns or world.now_ns
-        world.live.catalogue = self.file.open() if with_catalogue else None
+        world.live.catalogue = open_catalogue(self.file, world.digests) if with_catalogue else None
         self.looked_at.clear()
         look = world.directory.look
 
@@ -173,6 +173,21 @@ def test_a_clock_that_was_set_back_proves_nothing(starts: Starts) -> None:
     world = starts.kept()
     starts.begun(now_ns=world.now_ns - 1)
     assert sorted(starts.looked_at) == ["Other", "acme"]
+
+
+def test_lost_digests_are_found_anew(starts: Starts) -> None:
+    """By them a start knows an unmounted disk, which looks like an empty directory."""
+    starts.kept()
+    for path in starts.cache.glob("digests.sqlite3*"):
+        path.unlink()
+    starts.begun()
+    assert sorted(starts.looked_at) == ["Other", "acme"]
+    for name in ("acme", "Other"):
+        (starts.root / name).rename(starts.root.parent / name)
+    world = LiveDirectoryFixture(starts.root, cache=str(starts.cache))
+    world.digests.open()
+    world.begin()
+    assert world.live.suspended
 
 
 def test_what_the_service_uses_itself_is_not_taken(starts: Starts) -> None:
