@@ -80,7 +80,7 @@ class OptionTexts:
         try:
             return reader(text)
         except InvalidSetting as invalid:
-            raise RefusedStart(f"{self.where}: {_without_secrets(text)!r} {invalid.reason}") from None
+            raise RefusedStart(f"{self.where}: {without_secrets(text)!r} {invalid.reason}") from None
 
 
 Layer = dict[str, OptionTexts]
@@ -236,7 +236,7 @@ def _type_name(value: object) -> str:
     return _TYPE_NAMES.get(type(value), "a date or a time")
 
 
-def _without_secrets(text: str) -> str:
+def without_secrets(text: str) -> str:
     """Return the text without what may be a password before a host or a token after a path."""
     _, at, end = text.rpartition("@")
     return re.sub(r"(?s)[?#].+", lambda cut: cut[0][0] + "...", ("..." if at else "") + at + end)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.commands.arguments import Parser
+from simpleindex.config.layers import without_secrets
 from simpleindex.config.values import to_records
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import plural
@@ -146,7 +147,9 @@ def _open(text: str, *, is_source: bool) -> _Database:
     try:
         url = to_records(text)
     except InvalidSetting as invalid:
-        raise RefusedStart(f"{text!r} {invalid.reason}; or write sqlite:STATE-DIRECTORY") from None
+        raise RefusedStart(
+            f"{without_secrets(text)!r} {invalid.reason}; or write sqlite:STATE-DIRECTORY"
+        ) from None
     database = open_postgresql(url)
     try:
         database.prepare()
