@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.live.serials import ListedSerials, ProjectSerials
@@ -84,13 +84,14 @@ class BucketSerials(ProjectSerials):
         self._behind: dict[ProjectName, SerialRow] = {}
         self._due: set[ProjectName] = set()
         self._shown: Mapping[ProjectName, int] | None = None
-        self._has_begun = self._is_noting = False
+        self._has_begun = False
+        self._turns = DeferredLock()
 
     def note(self, name: ProjectName) -> None:
         """Have a project's listing noted, because it has changed."""
         self._due.add(name)
-        if self._has_begun:
-            self._note_soon()
+        if self._has_begun and not self._turns.waiting:
+            Deferred.fromCoroutine(self.catch_up()).addErrback(_leave_due)
 
     def now(self) -> Mapping[ProjectName, int] | None:
         """Return the serials of all projects; None until they are known."""
@@ -100,43 +101,28 @@ class BucketSerials(ProjectSerials):
         """Return the serial of a project; None until it is known."""
         return None if self._shown is None else self._changed.get(name, self._first)
 
-    async def begin(self) -> None:
-        """Take over the serials that there are, and note what has another listing now.
-
-        Raises:
-            OSError: The server is away, or refuses; it is to be tried again.
-        """
-        rows = await self._threads.run(self._begin, self._snapshots())
-        self._has_begun = True
-        self._first = min((row.serial for row in rows), default=0)
-        self._take(rows)
-        await self.catch_up()
-
     async def catch_up(self) -> None:
-        """Note what is due, and take over what other nodes have noted since.
+        """Note what is due, and take over what other nodes have noted since; the first call, all serials that there are.
 
         Raises:
             OSError: The server is away, or refuses; it is to be tried again.
         """
+        # One after the other: of two answers, the older one must not come last and hide the newer serial of a project.
+        await self._turns.run(lambda: Deferred.fromCoroutine(self._catch_up()))
+
+    async def _catch_up(self) -> None:
         if not self._has_begun:
-            await self.begin()
-            return
-        self._is_noting = True
+            rows = await self._threads.run(self._begin, self._snapshots())
+            self._has_begun = True
+            self._first = min((row.serial for row in rows), default=0)
+            self._take(rows)
         due, self._due = self._due, set()
         try:
             rows = await self._threads.run(self._note, due, self._snapshots())
         except OSError:
             self._due |= due
             raise
-        finally:
-            self._is_noting = False
         self._take(rows)
-        if self._due:
-            self._note_soon()
-
-    def _note_soon(self) -> None:
-        if not self._is_noting:
-            Deferred.fromCoroutine(self.catch_up()).addErrback(_leave_due)
 
     def _begin(self, snapshots: SnapshotTable) -> list[SerialRow]:
         """Return all rows, of which those are new whose listings differ; blocking."""
@@ -164,12 +150,11 @@ class BucketSerials(ProjectSerials):
 
     def _take(self, rows: Iterable[SerialRow]) -> None:
         """Take over rows, and show what may be shown."""
-        snapshots = self._snapshots()
         for row in rows:
             self._newest = max(self._newest, row.serial)
             self._behind[row.project] = row
         for row in [*self._behind.values()]:
-            if snapshots.listing_digest(row.project) == row.listing:
+            if not self._is_behind(row):
                 del self._behind[row.project]
                 if row.serial > self._first:
                     self._changed[row.project] = row.serial
@@ -178,6 +163,15 @@ class BucketSerials(ProjectSerials):
         if self._shown is None or shown != self._shown:
             self._shown = ListedSerials(shown, self._first)
             self._has_changed()
+
+    def _is_behind(self, row: SerialRow) -> bool:
+        """Return whether this node does not list yet what a row is about."""
+        snapshots = self._snapshots()
+        listing = snapshots.listing_digest(row.project)
+        if listing is None and (snapshot := snapshots.unpacked.get(row.project)) is not None:
+            # A mirror gets an error for a project that cannot be read, and requests it again; other projects do not wait for it.
+            return not snapshot.trouble
+        return listing != row.listing
 
 
 def _leave_due(failure: Failure) -> None:

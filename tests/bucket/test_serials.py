@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from twisted.internet.defer import Deferred
 
+from simpleindex.bucket.serials import BucketSerials
 from simpleindex.core.names import ProjectName
+from simpleindex.directory.scan.snapshot import ProjectSnapshot
 from tests.fixtures.bucket import ACME
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import wheel_bytes, wheel_name
+from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -147,3 +151,38 @@ def test_a_database_that_is_away(new_node: Callable[..., BucketNode], shared: Me
     shared.is_away = False
     node.list_again()
     assert serials(node)[0] > max(before)
+
+
+def test_answers_come_one_after_the_other(
+    nodes: tuple[BucketNode, BucketNode], shared: MemorySerials
+) -> None:
+    """Also while projects change: an older answer that came last would hide the newer serial of a project for ever."""
+    one, _ = nodes
+    threads = HeldThreads()
+    node = BucketSerials(shared, lambda: one.live.snapshots, threads, lambda: None)
+    result(node.catch_up())
+    threads.held = True
+    node.note(ACME)
+    listing = Deferred.fromCoroutine(node.catch_up())
+    node.note(OTHER)
+    assert len(threads.calls) == 1
+    put(one, "acme", "2.0")
+    one.list_again()
+    assert threads.deliver_all() == 2
+    result(listing)
+    assert node.of(ACME) == serials(one)[0]
+
+
+def test_a_project_that_cannot_be_read(nodes: tuple[BucketNode, BucketNode], shared: MemorySerials) -> None:
+    """It holds up no serial of others: a mirror that requests it gets an error, and comes again."""
+    one, _ = nodes
+    node = BucketSerials(shared, lambda: one.live.snapshots, one.threads, lambda: None)
+    one.live.snapshots[ACME] = ProjectSnapshot(trouble="It could not be read.")
+    result(node.catch_up())
+    put(one, "other", "2.0")
+    result(one.live.changed(OTHER))
+    result(node.catch_up())
+    shown = node.now()
+    assert shown is not None
+    assert (shown[ACME], shown[OTHER]) == serials(one)
+    assert shown[OTHER] > shown[ACME]
