@@ -68,6 +68,8 @@ def test_a_node_that_dies(postgresql: PostgreSQL, tmp_path: Path, log: CapturedL
     two.clock.advance(LOOK_SECONDS)
     one.clock.advance(LOOK_SECONDS)
     assert (one.target.files, two.target.files) == (["1", "2"], ["3"])
+    # One was in the middle of a delivery when it lost its connection.
+    one.positions.save(HOOK.name, 1)
     two.stop()
     one.upload("4")
     one.clock.advance(LOOK_SECONDS)

@@ -210,13 +210,14 @@ class SharedAudit:
         return int(rows[0][0])
 
     def save_hook_position(self, hook: str, number: int) -> None:
-        """Keep the number of the last line that a hook was notified of.
+        """Keep the number of the last line that a hook was notified of, unless another node has gone further meanwhile.
 
         Raises:
             OSError: The server is away, or refuses.
         """
         self.insert(
-            "INSERT INTO hook_positions VALUES (?, ?) ON CONFLICT (hook) DO UPDATE SET entry = excluded.entry",
+            "INSERT INTO hook_positions VALUES (?, ?) ON CONFLICT (hook) DO UPDATE"
+            " SET entry = greatest(hook_positions.entry, excluded.entry)",
             [(hook, number)],
         )
 
