@@ -46,8 +46,10 @@ def test_a_newer_schema(postgresql: PostgreSQL) -> None:
     url = postgresql.create_database()
     facts = ObjectFacts(url, "s3://a")
     facts.all()
+    facts.close()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("INSERT INTO simpleindex_objects.schema_version VALUES (99)")
+    later = ObjectFacts(url, "s3://a")
     with pytest.raises(OSError, match="upgrade this node"):
-        ProjectSerialTable(facts.server, "s3://a").note({}, -1)
-    facts.close()
+        ProjectSerialTable(later.server, "s3://a").note({}, -1)
+    later.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import threading
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -65,8 +64,6 @@ class SharedAudit:
         self._url = url
         self._server = PostgreSQLServer(url, AUDIT)
         self.place = self._server.place
-        self._preparing = threading.Lock()
-        self._is_prepared = False
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -115,7 +112,7 @@ class SharedAudit:
                 (node, end.inode, end.offset, end.beginning),
             )
 
-        self._prepare()
+        self._server.require_schema()
         self._server.write(write, patience=_PATIENCE)
 
     def lines(self, question: AuditQuestion, last: int | None = None) -> Iterator[bytes]:
@@ -183,7 +180,7 @@ class SharedAudit:
         Raises:
             OSError: The server is away, or refuses.
         """
-        self._prepare()
+        self._server.require_schema()
         self._server.write(lambda transaction: transaction.executemany(statement, rows), patience=_PATIENCE)
 
     def end(self) -> int:
@@ -237,18 +234,8 @@ class SharedAudit:
         self._server.close()
 
     def _read(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        self._prepare()
+        self._server.require_schema()
         return self._server.read(statement, values)
-
-    def _prepare(self) -> None:
-        """Make the schema with the first use: the server may be away when the index starts."""
-        with self._preparing:
-            if not self._is_prepared:
-                try:
-                    self._server.prepare()
-                except RefusedStart as error:
-                    raise OSError(errno.EPROTONOSUPPORT, str(error), self.place) from None
-                self._is_prepared = True
 
 
 def _moment(seconds: float | None) -> datetime | None:

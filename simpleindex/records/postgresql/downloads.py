@@ -5,11 +5,8 @@ They have connections apart from those of the records, so that no token waits fo
 
 from __future__ import annotations
 
-import errno
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.core.errors import RefusedStart
 from simpleindex.records.downloads.database import DownloadsStore
 from simpleindex.records.postgresql.schema import VersionedSchema
 from simpleindex.records.postgresql.server import PostgreSQLServer
@@ -67,8 +64,6 @@ class DownloadsServer(DownloadsStore):
     def __init__(self, url: str) -> None:
         self._reader, self._writer = PostgreSQLServer(url, DOWNLOADS), PostgreSQLServer(url, DOWNLOADS)
         self.path = self._writer.place
-        self._preparing = threading.Lock()
-        self._is_prepared = False
 
     def read(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         """Return the rows of a query.
@@ -76,7 +71,7 @@ class DownloadsServer(DownloadsStore):
         Raises:
             OSError: The server is away, or refuses.
         """
-        self._prepare()
+        self._writer.require_schema()
         return self._reader.read(statement, values)
 
     def write(self, work: Callable[[RecordsTransaction], object], *, patience: float) -> None:
@@ -85,20 +80,10 @@ class DownloadsServer(DownloadsStore):
         Raises:
             OSError: The server is away, or refuses, or others write for too long.
         """
-        self._prepare()
+        self._writer.require_schema()
         self._writer.write(work, patience=patience)
 
     def close(self) -> None:
         """Close the connections; the next use opens them again."""
         self._reader.close()
         self._writer.close()
-
-    def _prepare(self) -> None:
-        """Make the schema with the first use: the server may be away when the index starts."""
-        with self._preparing:
-            if not self._is_prepared:
-                try:
-                    self._writer.prepare()
-                except RefusedStart as error:
-                    raise OSError(errno.EPROTONOSUPPORT, str(error), self.path) from None
-                self._is_prepared = True

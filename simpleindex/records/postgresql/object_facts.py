@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.errors import RefusedStart
 from simpleindex.records.postgresql.schema import VersionedSchema
 from simpleindex.records.postgresql.server import PostgreSQLServer
 from simpleindex.system.log import logger
@@ -61,7 +60,6 @@ class ObjectFacts:
         self._place = place
         self._monotonic = monotonic
         self._pause_end = 0.0
-        self._is_prepared = False
 
     def all(self) -> Mapping[str, tuple[str, str]]:
         """Return the state and the facts of every object."""
@@ -111,14 +109,12 @@ class ObjectFacts:
         if self._monotonic() < self._pause_end:
             return
         try:
-            if not self._is_prepared:
-                self.server.prepare()
-                self._is_prepared = True
+            self.server.require_schema()
             work()
-        except (OSError, RefusedStart) as error:
+        except OSError as error:
             self._pause_end = self._monotonic() + PAUSE_SECONDS
             _log.info(
                 "Facts about objects are not shared with other nodes for now: {place}: {cause}.",
                 place=self.server.place,
-                cause=error.strerror if isinstance(error, OSError) else error,
+                cause=error.strerror,
             )

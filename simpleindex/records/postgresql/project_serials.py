@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Any
-
-from simpleindex.core.errors import RefusedStart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +23,6 @@ class ProjectSerialTable:
     def __init__(self, server: PostgreSQLServer, place: str) -> None:
         self._server = server
         self._place = place
-        self._is_prepared = False
 
     def note(self, listings: Mapping[ProjectName, int], after: int) -> list[tuple[Any, ...]]:
         """Give a new serial to projects whose listing is another one than was noted last.
@@ -44,12 +40,7 @@ class ProjectSerialTable:
         Raises:
             OSError: The server is away, or refuses; nothing was noted.
         """
-        if not self._is_prepared:
-            try:
-                self._server.prepare()
-            except RefusedStart as error:
-                raise OSError(errno.EPROTONOSUPPORT, str(error), self._server.place) from None
-            self._is_prepared = True
+        self._server.require_schema()
         query = "SELECT project, listing, serial FROM project_serials WHERE place = ? AND serial > ?"
         if not listings:
             return self._server.read(query, (self._place, after))

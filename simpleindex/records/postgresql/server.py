@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from simpleindex.core.errors import RefusedStart
 from simpleindex.records.postgresql.schema import RECORDS
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class PostgreSQLServer:
         self._url = make_conninfo(url, **{key: value for key, value in parameters.items() if key not in url})
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
+        self._preparing = threading.Lock()
+        self._is_prepared = False
         self.times: OperationTimes | None = None
 
     def connect(self) -> psycopg.Connection[Any]:
@@ -109,6 +112,20 @@ class PostgreSQLServer:
                 connection.execute("INSERT INTO schema_version VALUES (%s)", (number,))
 
         self._transact(bring_up)
+
+    def require_schema(self) -> None:
+        """Prepare the schema with the first use: the server may be away when the index starts.
+
+        Raises:
+            OSError: The server is away, or refuses, or a newer release has changed the schema.
+        """
+        with self._preparing:
+            if not self._is_prepared:
+                try:
+                    self.prepare()
+                except RefusedStart as error:
+                    raise OSError(errno.EPROTONOSUPPORT, str(error), self.place) from None
+                self._is_prepared = True
 
     def read(
         self,
