@@ -1,1 +1,1 @@
-"""The shell command, one file a sub-command."""
+"""The shell command, one file a sub-command, in folders by subject; here is what they share."""

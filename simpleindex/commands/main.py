@@ -35,7 +35,6 @@ Look:
   who NAME [VERSION|FILE]     who downloaded it, when, and from where
   certificates     the server's certificates: names, end, and when --acme renews
                    them
-  records copy     move tokens, owners and names to PostgreSQL, or back
   docs [TOPIC]     print a guide, or the list of guides
 
 Set up:
@@ -47,6 +46,7 @@ Set up:
                    is printed once
   token list       list tokens: user, actions, projects, expiry, last use
   token revoke     revoke a token at once
+  records copy     move tokens, owners and names to PostgreSQL, or back
 
 Back up:
   backup DEST      back up packages, records, certificates and configuration
@@ -86,25 +86,25 @@ The server itself:  twistd -n simpleindex --path . --https 443
 """
 
 _COMMANDS: Final = {
-    "check": "operations.check:check",
-    "doctor": "operations.doctor:doctor",
-    "backup": "operations.backup:backup",
-    "restore": "operations.restore:restore",
-    "systemd-unit": "operations.systemd_unit:systemd_unit",
+    "check": "diagnosis.check:check",
+    "doctor": "diagnosis.doctor:doctor",
+    "backup": "backup.backup:backup",
+    "restore": "backup.restore:restore",
+    "systemd-unit": "server.systemd_unit:systemd_unit",
     "passwd": "accounts.passwd:passwd",
     "token": "accounts.tokens:token",
     "access": "accounts.access:access",
-    "why": "why:why",
+    "why": "policy.why:why",
     "copy": "publishing.copying:copy",
-    "import": "operations.importing:import_index",
+    "import": "migration.importing:import_index",
     "cache": "cache.cache:cache",
-    "allow": "allowances:allow",
-    "disallow": "allowances:disallow",
-    "downloads": "operations.downloads:downloads",
-    "who": "operations.who:who",
-    "log": "operations.log:log",
-    "certificates": "operations.certificates:certificates",
-    "records": "operations.records:records",
+    "allow": "policy.allowances:allow",
+    "disallow": "policy.allowances:disallow",
+    "downloads": "audit.downloads:downloads",
+    "who": "audit.who:who",
+    "log": "audit.log:log",
+    "certificates": "server.certificates:certificates",
+    "records": "server.records:records",
     "docs": "guides:docs",
     "yank": "publishing.changing:yank",
     "unyank": "publishing.changing:unyank",

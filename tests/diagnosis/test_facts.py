@@ -16,7 +16,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from simpleindex.commands.operations import check
+from simpleindex.commands.diagnosis import check
 from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.diagnosis.databases import judge_databases, judge_records

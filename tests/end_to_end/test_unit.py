@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from simpleindex.commands.operations.systemd_unit import (
+from simpleindex.commands.server.systemd_unit import (
     SERVICE,
     SOCKET,
     UnitOptions,

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from simpleindex.commands.operations.systemd_unit import (
+from simpleindex.commands.server.systemd_unit import (
     SERVICE,
     SOCKET,
     UnitOptions,

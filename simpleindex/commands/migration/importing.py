@@ -16,8 +16,8 @@ from simpleindex.access.rights import Access
 from simpleindex.access.users_file import change_users_file
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, command_user
-from simpleindex.commands.operations.import_run import ImportRun
-from simpleindex.commands.operations.import_sources import HTTP_KINDS, PATH_KINDS, open_source, read_people
+from simpleindex.commands.migration.import_run import ImportRun
+from simpleindex.commands.migration.import_sources import HTTP_KINDS, PATH_KINDS, open_source, read_people
 from simpleindex.commands.progress import INTERRUPTED
 from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import CannotStore, RefusedStart, SimpleIndexError

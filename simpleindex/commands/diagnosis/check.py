@@ -51,7 +51,7 @@ def check(words: list[str]) -> int:
         allow_upstream = checked.allow_upstream
     is_right = True
     if settings.has_logins:
-        from simpleindex.commands.operations.check_access import check_access  # noqa: PLC0415  (only with logins)
+        from simpleindex.commands.diagnosis.check_access import check_access  # noqa: PLC0415  (only with logins)
 
         lines, is_right = check_access(settings)
         print("\n".join(lines))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.commands import allowances as allowances_module
 from simpleindex.commands.main import main
+from simpleindex.commands.policy import allowances as allowances_module
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.judgement import Allowance
 from simpleindex.records.allowances import AllowanceTable

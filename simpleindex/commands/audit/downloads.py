@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import table
-from simpleindex.commands.operations.download_questions import UNWRITTEN, Questioner, question_parser
+from simpleindex.commands.audit.download_questions import UNWRITTEN, Questioner, question_parser
 from simpleindex.core.text import plural, replace_unprintable
 from simpleindex.records.downloads.counting import COLUMNS, Grouping
 from simpleindex.records.downloads.report import DEFAULT_SINCE, download_report, parse_question

@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from simpleindex.commands.diagnosis.check import DirectoryReading, read_directory
+from simpleindex.commands.diagnosis.check_access import read_account_files
 from simpleindex.commands.local_index import local_ca, local_url
-from simpleindex.commands.operations.certificates import certificate_report
-from simpleindex.commands.operations.check import DirectoryReading, read_directory
-from simpleindex.commands.operations.check_access import read_account_files
 from simpleindex.commands.progress import Progress
 from simpleindex.commands.remote import TOKEN_VARIABLE
+from simpleindex.commands.server.certificates import certificate_report
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import human_size, plural
 from simpleindex.core.views import LOCAL
@@ -184,7 +184,7 @@ class _Examination:
         return report_on("sources", checked.summary.rstrip("."), findings)
 
     def _upstreams(self, sources: Sources) -> SubjectReport:
-        from simpleindex.commands.operations.doctor_upstreams import request_upstreams  # noqa: PLC0415  (starts the reactor)
+        from simpleindex.commands.diagnosis.doctor_upstreams import request_upstreams  # noqa: PLC0415  (starts the reactor)
         from simpleindex.diagnosis.upstreams import judge_upstreams  # noqa: PLC0415  (only with upstreams)
 
         directory = os.path.dirname(str(self._settings.sources))

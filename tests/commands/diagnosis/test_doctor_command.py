@@ -14,9 +14,9 @@ from unittest.mock import Mock
 import pytest
 
 from simpleindex.backup import destination
+from simpleindex.commands.diagnosis import doctor_subjects, doctor_upstreams
+from simpleindex.commands.diagnosis.doctor_report import ReportWriter
 from simpleindex.commands.main import main
-from simpleindex.commands.operations import doctor_subjects, doctor_upstreams
-from simpleindex.commands.operations.doctor_report import ReportWriter
 from simpleindex.diagnosis.finding import Finding, Severity, report_on
 from simpleindex.diagnosis.server import ClientTrial, ServerFacts
 from simpleindex.diagnosis.upstreams import UpstreamProbe

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simpleindex.commands.audit import log as module
+from simpleindex.commands.audit.log import AuditOutput, print_entries
 from simpleindex.commands.main import main
-from simpleindex.commands.operations import log as module
-from simpleindex.commands.operations.log import AuditOutput, print_entries
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.records.audit import Audit
 from simpleindex.records.audit_questions import AuditQuestion

@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.internet.selectreactor import SelectReactor
 
 from simpleindex.commands.main import main
-from simpleindex.commands.operations import import_http
-from simpleindex.commands.operations.import_http import HttpConnection, open_http_source, recognized
+from simpleindex.commands.migration import import_http
+from simpleindex.commands.migration.import_http import HttpConnection, open_http_source, recognized
 from simpleindex.commands.reactor_thread import ReactorThread
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import ProjectName

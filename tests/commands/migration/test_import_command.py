@@ -9,7 +9,7 @@ import bcrypt
 import pytest
 
 from simpleindex.commands.main import main
-from simpleindex.commands.operations import import_http, importing
+from simpleindex.commands.migration import import_http, importing
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 from simpleindex.core.model import Project, Status
@@ -292,7 +292,7 @@ def test_too_little_space(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Writer, "space", lambda _: Space("/x", 1100, 20000))
     assert "/x can take 100 bytes more, and 1.9 KiB are to come. Make space, or choose" in move.refused()
     assert move.there() == set()
-    monkeypatch.setattr("simpleindex.commands.operations.import_run._MOST_TOGETHER", 1)
+    monkeypatch.setattr("simpleindex.commands.migration.import_run._MOST_TOGETHER", 1)
     spaces = [5000, 5000]
     monkeypatch.setattr(Writer, "space", lambda _: Space("/x", spaces.pop() if spaces else 0, 20000))
     out, _ = move.run(status=1)

@@ -287,7 +287,7 @@ def test_a_directory_that_cannot_be_written(
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), "/dev/disk")
 
-    monkeypatch.setattr("simpleindex.commands.operations.restore.read_manifest", fail)
+    monkeypatch.setattr("simpleindex.commands.backup.restore.read_manifest", fail)
     status, _, err = run("restore", backup)
     assert (status, "dmesg" in err) == (2, True)
 

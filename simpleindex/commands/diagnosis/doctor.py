@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from simpleindex.commands.arguments import Parser
-from simpleindex.commands.operations.doctor_report import ReportWriter
-from simpleindex.commands.operations.doctor_subjects import DoctorOptions, examine_subjects
+from simpleindex.commands.diagnosis.doctor_report import ReportWriter
+from simpleindex.commands.diagnosis.doctor_subjects import DoctorOptions, examine_subjects
 from simpleindex.diagnosis.finding import exit_status
 from simpleindex.tap import Options
 

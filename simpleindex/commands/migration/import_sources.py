@@ -64,7 +64,7 @@ def _over_http(given: argparse.Namespace, stopping: Event) -> ImportSource:
     if credentials is not None:
         raise RefusedStart("--from: put user:password into a file, and name it with --login-file")
     # Only where it is needed: Twisted's client takes its time.
-    from simpleindex.commands.operations.import_http import open_http_source  # noqa: PLC0415
+    from simpleindex.commands.migration.import_http import open_http_source  # noqa: PLC0415
 
     return open_http_source(url, given, stopping)
 

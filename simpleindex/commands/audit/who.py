@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import table
+from simpleindex.commands.audit.download_questions import UNWRITTEN, Questioner, question_parser
 from simpleindex.commands.local_index import local_settings
-from simpleindex.commands.operations.download_questions import UNWRITTEN, Questioner, question_parser
 from simpleindex.core.text import plural, replace_unprintable
 from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
 from simpleindex.records.downloads.report import parse_question

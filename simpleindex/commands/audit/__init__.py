@@ -1,0 +1,1 @@
+"""Questions about the past: who changed what, and who downloaded what."""

@@ -1,0 +1,1 @@
+"""Moving in: importing from another index server."""

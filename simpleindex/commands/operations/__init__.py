@@ -1,1 +1,0 @@
-"""Running an index: checks, units of systemd, certificates."""

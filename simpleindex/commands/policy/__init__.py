@@ -1,0 +1,1 @@
+"""The rules for upstreams: exemptions, and why something is not offered."""

@@ -1,0 +1,1 @@
+"""The server itself: its systemd units, its certificates, the database of its records."""
