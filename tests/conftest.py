@@ -18,7 +18,7 @@ import argon2
 import pytest
 from hypothesis import settings
 
-from simpleindex.access import hashes
+from simpleindex.access.logins import hashes
 from simpleindex.system.log import FILTER
 from tests.fixtures.databases import UnsyncedConnection
 from tests.fixtures.depth import number_of

@@ -48,10 +48,10 @@ ROOMS = (
 PURE = (
     # Decisions over values outside of core, which is pure as a whole.
     "access.access_file",
-    "access.backoff",
-    "access.credentials",
+    "access.logins.backoff",
+    "access.logins.credentials",
     "access.errors",
-    "access.htpasswd",
+    "access.logins.htpasswd",
     "access.identity",
     "access.messages",
     "access.rights",
@@ -59,7 +59,7 @@ PURE = (
     "access.token_options",
     "archives.errors",
     "archives.examination.limits",
-    "archives.strict_metadata",
+    "archives.verification.strict_metadata",
     "backup.errors",
     "backup.manifest",
     "backup.plan",
@@ -109,7 +109,7 @@ PURE = (
     "publishing.interface",
     "publishing.project_file_edits",
     "publishing.copying.copy_plan",
-    "records.audit_questions",
+    "records.audit.audit_questions",
     "records.lost_records",
     "search.document",
     "search.release_events",
@@ -142,7 +142,7 @@ PURE = (
     "web.conditional",
     "web.http.hosts",
     "web.http.problems",
-    "web.old_urls",
+    "web.routing.old_urls",
     "web.pages.explain",
     "web.pages.negotiation",
     "web.pages.notes",
@@ -153,9 +153,9 @@ PURE = (
     "web.people.project.download_plot",
     "web.people.feed_document",
     "web.publish.cross_site",
-    "web.routes",
-    "web.targets",
-    "web.worker_statuses",
+    "web.routing.routes",
+    "web.routing.targets",
+    "web.status.worker_statuses",
 )
 
 _IMPURE = {

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.credentials import parse_authorization
 from simpleindex.access.identity import UploadRules
+from simpleindex.access.logins.credentials import parse_authorization
 from simpleindex.archives.entry_points import read_entry_points
 from simpleindex.archives.paths import Paths, plain_path
-from simpleindex.archives.strict_metadata import judge_installable
 from simpleindex.archives.tar import TarStream, headers
-from simpleindex.archives.verify import examine_strictly
-from simpleindex.archives.wheel_metadata import judge_wheel_file
-from simpleindex.archives.wheel_record import judge_record
+from simpleindex.archives.verification.strict_metadata import judge_installable
+from simpleindex.archives.verification.verify import examine_strictly
+from simpleindex.archives.verification.wheel_metadata import judge_wheel_file
+from simpleindex.archives.verification.wheel_record import judge_record
 from simpleindex.commands.cache.lock_file import parse_lock_file
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.metadata import read_details, read_metadata
@@ -43,7 +43,7 @@ from tests.archives.test_tar import header, pax
 from tests.fixtures.archives import Part, entry, raw_zip, tar, wheel_parts
 from tests.fixtures.counted_work import work_of
 from tests.fixtures.depth import THOROUGH
-from tests.web.test_sinks import MemoryDraft
+from tests.web.publish.test_sinks import MemoryDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable

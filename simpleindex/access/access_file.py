@@ -24,9 +24,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.access.credentials import SECRET_PREFIX
-from simpleindex.access.htpasswd import InvalidUserName, parse_user_name
 from simpleindex.access.identity import Action, UploadRules
+from simpleindex.access.logins.credentials import SECRET_PREFIX
+from simpleindex.access.logins.htpasswd import InvalidUserName, parse_user_name
 from simpleindex.access.rights import Access
 from simpleindex.access.rules import (
     ANYONE_WORD,

@@ -1,4 +1,4 @@
-"""Errors of credentials (the sentences of refused logins are in ``authentication.py`` and ``credentials.py``)."""
+"""Errors of credentials; the sentences of refused logins are in the folder ``logins``."""
 
 from __future__ import annotations
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.hashes import require_libraries
-from simpleindex.access.htpasswd import parse_users
+from simpleindex.access.logins.hashes import require_libraries
+from simpleindex.access.logins.htpasswd import parse_users
 from simpleindex.core.text import printable
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 from simpleindex.system.followed_file import FileKind, FollowedFile
 
 if TYPE_CHECKING:
-    from simpleindex.access.htpasswd import Users
+    from simpleindex.access.logins.htpasswd import Users
     from simpleindex.access.rights import Access
     from simpleindex.system.clocks import Clocks
 

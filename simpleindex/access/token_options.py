@@ -15,7 +15,7 @@ from simpleindex.core.text import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simpleindex.access.credentials import Token
+    from simpleindex.access.logins.credentials import Token
 
 ACTIONS: Final = ", ".join(action.value for action in Action)
 """All actions, for sentences."""

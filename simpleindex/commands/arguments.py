@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from simpleindex.config.resolution import resolve_people
 from simpleindex.core.errors import RefusedStart
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.records.lost_records import RecordsCondition
 from simpleindex.records.start_check import condition_of, initialize_records
 from simpleindex.system.errors import trouble_of

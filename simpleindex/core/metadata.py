@@ -57,6 +57,19 @@ class CoreMetadata:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifiedMetadata:
+    """The metadata in an upload, as its examination found them.
+
+    Attributes:
+        metadata: Name, version, Requires-Python.
+        metadata_version: Of the format.
+    """
+
+    metadata: CoreMetadata
+    metadata_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
     """What only the judgement of an upload asks of metadata.
 

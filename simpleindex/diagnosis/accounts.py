@@ -14,7 +14,7 @@ from simpleindex.diagnosis.finding import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.access.htpasswd import Users
+    from simpleindex.access.logins.htpasswd import Users
     from simpleindex.access.rights import Access
 
 

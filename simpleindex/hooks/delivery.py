@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 
 from simpleindex.core.text import duration, plural, printable
 from simpleindex.hooks.notification import is_for, notification_of
-from simpleindex.records.audit_questions import read_entry
+from simpleindex.records.audit.audit_questions import read_entry
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:

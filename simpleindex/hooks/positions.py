@@ -7,8 +7,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from simpleindex.records.audit import AUDIT_FILENAME
-from simpleindex.records.audit_tail import AuditPosition, AuditTail, end_of_audit
+from simpleindex.records.audit.audit import AUDIT_FILENAME
+from simpleindex.records.audit.audit_tail import AuditPosition, AuditTail, end_of_audit
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from simpleindex.metrics.families import MetricFamily, gauge, gauges
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simpleindex.web.status import StatusReport
+    from simpleindex.web.status.status import StatusReport
 
 
 def catalogue_families(report: StatusReport) -> Iterator[MetricFamily]:

@@ -14,7 +14,7 @@ from simpleindex.metrics.families import MetricFamily, counters
 from simpleindex.metrics.histograms import histogram_samples
 from simpleindex.system.operation_times import BOUNDS, Durations
 from simpleindex.web.resource import API_PREFIX
-from simpleindex.web.routes import (
+from simpleindex.web.routing.routes import (
     AcmeRoute,
     FileRoute,
     OwnPageRoute,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simpleindex.web.http.finished_requests import FinishedRequest
-    from simpleindex.web.routes import Route
+    from simpleindex.web.routing.routes import Route
 
 _KINDS: Final[dict[object, str]] = {
     RootRoute: "projects",

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, parse_users
+from simpleindex.access.logins.htpasswd import InvalidUserName, parse_user_name, parse_users
 from simpleindex.access.rules import WHO_WORDS
 
 if TYPE_CHECKING:

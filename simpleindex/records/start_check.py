@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import printable
-from simpleindex.records.audit import AUDIT_FILENAME, Audit
-from simpleindex.records.audit_files import audit_lines
+from simpleindex.records.audit.audit import AUDIT_FILENAME, Audit
+from simpleindex.records.audit.audit_files import audit_lines
 from simpleindex.records.database import RECORDS_FILENAME, RecordsDatabase
 from simpleindex.records.lost_records import (
     BEGUN,

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import RefusedStart
-from simpleindex.records.audit import AUDIT_FILENAME
-from simpleindex.records.audit_files import audit_files
-from simpleindex.records.audit_questions import AuditQuestion
-from simpleindex.records.audit_sharing import AuditSharing
+from simpleindex.records.audit.audit import AUDIT_FILENAME
+from simpleindex.records.audit.audit_files import audit_files
+from simpleindex.records.audit.audit_questions import AuditQuestion
+from simpleindex.records.audit.audit_sharing import AuditSharing
 from simpleindex.system.ownership import make_state_directory
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import string
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.access.credentials import LAST_USE_SECONDS, SECRET_PREFIX, Token, may_be_secret
 from simpleindex.access.errors import UnusableToken
 from simpleindex.access.identity import Action
+from simpleindex.access.logins.credentials import LAST_USE_SECONDS, SECRET_PREFIX, Token, may_be_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from simpleindex.core.patterns import matcher
 from simpleindex.core.text import human_size, plural
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.layout.unserved import sum_up
-from simpleindex.web.status import Readiness, StatusReport
+from simpleindex.web.status.status import Readiness, StatusReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from simpleindex.archives.examination.pool import open_examination
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.opening import open_records, open_shared_audit
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.examination.pool import ExaminationPool
     from simpleindex.config.settings import Settings
-    from simpleindex.records.audit_sharing import AuditSharing
+    from simpleindex.records.audit.audit_sharing import AuditSharing
     from simpleindex.records.downloads.database import DownloadsDatabase
     from simpleindex.records.interface import Records
     from simpleindex.tls.private_ca import Owner
@@ -169,6 +169,6 @@ def create_runtime(
 def _audit_sharing(settings: Settings) -> AuditSharing | None:
     if settings.records is None or not settings.keeps_state:
         return None
-    from simpleindex.records.audit_sharing import AuditSharing  # noqa: PLC0415  (only with --records)
+    from simpleindex.records.audit.audit_sharing import AuditSharing  # noqa: PLC0415  (only with --records)
 
     return AuditSharing(str(settings.state), open_shared_audit(settings.records))

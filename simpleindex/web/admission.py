@@ -10,7 +10,7 @@ from simpleindex.access.identity import ANYONE, Action, Identity
 from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import NotAllowed
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.web.routes import FileRoute, ProjectRoute, PypiJsonRoute, RootRoute
+from simpleindex.web.routing.routes import FileRoute, ProjectRoute, PypiJsonRoute, RootRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
     from simpleindex.web.http.response import RequestInfo
-    from simpleindex.web.routes import Route
+    from simpleindex.web.routing.routes import Route
 
 
 _NOBODY: Final = ":"

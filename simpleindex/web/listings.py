@@ -27,7 +27,7 @@ from simpleindex.web.pages.negotiation import (
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.pages.templates import content_security_policy
 from simpleindex.web.people.navigation import VARYING
-from simpleindex.web.targets import split_target
+from simpleindex.web.routing.targets import split_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.listing_forms import Subject
-    from simpleindex.web.routes import ProjectRoute, RootRoute
+    from simpleindex.web.routing.routes import ProjectRoute, RootRoute
 
     Page = RootRoute | ProjectRoute
     # The view; a project's name, or which readers' list of projects (None for everybody's); the form.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.listings import Listings
     from simpleindex.web.metadata_reader import MetadataReader
-    from simpleindex.web.routes import PypiJsonRoute
+    from simpleindex.web.routing.routes import PypiJsonRoute
 
 _KEPT: Final = 16 * 1024 * 1024
 """Bytes of documents that are kept; one of a project with a hundred files has some 80 KiB, compressed a tenth."""

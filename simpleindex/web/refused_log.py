@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.errors import SimpleIndexError
     from simpleindex.web.http.response import RequestInfo
-    from simpleindex.web.routes import FileRoute
+    from simpleindex.web.routing.routes import FileRoute
 
 _AGAIN: Final = 60.0
 """Seconds after which the same refusal is recorded again: an installer that tries in a loop must not fill the disk."""

@@ -9,20 +9,20 @@ from twisted.web.resource import Resource
 
 from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unauthenticated
 from simpleindex.core.errors import NotHere, SimpleIndexError
-from simpleindex.web.allowed_methods import (
-    cors_headers,
-    is_upload,
-    nothing_changes,
-    preflight,
-    upload_refused,
-)
 from simpleindex.web.guides import DOCS_PREFIX, document_response
 from simpleindex.web.http.hosts import is_own_host
 from simpleindex.web.http.request_info import READ_METHODS, request_info
 from simpleindex.web.http.respond import error_response, respond
 from simpleindex.web.http.response import RequestInfo, Response, sentence
 from simpleindex.web.pages.site_files import site_file
-from simpleindex.web.routes import (
+from simpleindex.web.routing.allowed_methods import (
+    cors_headers,
+    is_upload,
+    nothing_changes,
+    preflight,
+    upload_refused,
+)
+from simpleindex.web.routing.routes import (
     DOWNLOAD_PAGES,
     FEED,
     STATIC_PREFIX,
@@ -38,8 +38,8 @@ from simpleindex.web.routes import (
     UploadRoute,
     first_segment,
 )
-from simpleindex.web.status import OPEN_PAGES
-from simpleindex.web.targets import relative_location, route
+from simpleindex.web.routing.targets import relative_location, route
+from simpleindex.web.status.status import OPEN_PAGES
 from simpleindex.web.why import WHY_PREFIX
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ if TYPE_CHECKING:
     from simpleindex.web.downloads.pages import DownloadPages
     from simpleindex.web.files import FileResponses
     from simpleindex.web.listings import Listings
-    from simpleindex.web.metrics_page import MetricsPage
     from simpleindex.web.people.pages import PeoplePages
     from simpleindex.web.pypi_json import PypiJson
-    from simpleindex.web.routes import Route
-    from simpleindex.web.status import StatusPages
+    from simpleindex.web.routing.routes import Route
+    from simpleindex.web.status.metrics_page import MetricsPage
+    from simpleindex.web.status.status import StatusPages
     from simpleindex.web.why import WhyPages
 
 

@@ -16,7 +16,7 @@ from simpleindex.views.explain import SourceNote, explain
 from simpleindex.web.http.response import Response
 from simpleindex.web.pages.explain import why_html, why_json, why_text
 from simpleindex.web.pages.templates import content_security_policy
-from simpleindex.web.targets import split_target, way_to_root
+from simpleindex.web.routing.targets import split_target, way_to_root
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

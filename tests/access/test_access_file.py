@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simpleindex.access.access_file import MAXIMUM_SIZE, InvalidAccess, parse_access
-from simpleindex.access.htpasswd import InvalidUserName, parse_user_name
 from simpleindex.access.identity import ANYONE, Action, Identity, UploadRules
+from simpleindex.access.logins.htpasswd import InvalidUserName, parse_user_name
 from simpleindex.access.rights import Access
 from simpleindex.access.rules import WHO_WORDS, AccessRule, Principals
 from simpleindex.core.names import parse_project_name

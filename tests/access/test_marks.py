@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.htpasswd import parse_users
+from simpleindex.access.logins.htpasswd import parse_users
 from simpleindex.config.layers import from_file
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.directory.project_file import parse_project_file

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from simpleindex.access.credentials import Token, may_be_secret
 from simpleindex.access.identity import Action, TokenLimits
+from simpleindex.access.logins.credentials import Token, may_be_secret
 from tests.fixtures.tables import for_each
 
 TOKEN = Token("ab12cd34", "alice", frozenset({Action.UPLOAD}), ("acme-*",), 1000, 2000, "ci")

@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 from twisted.internet.defer import Deferred
 
-from simpleindex.access.hashes import hash_password
+from simpleindex.access.logins.hashes import hash_password
 from simpleindex.bucket.locks import LockFiles
 from simpleindex.bucket.object_store import ObjectStore
 from simpleindex.core.errors import NotAllowed, RefusedStart, Unavailable

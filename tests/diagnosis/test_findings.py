@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.htpasswd import Users
+from simpleindex.access.logins.htpasswd import Users
 from simpleindex.core.files import File
 from simpleindex.core.model import Project
 from simpleindex.core.names import parse_distribution_name, parse_project_name

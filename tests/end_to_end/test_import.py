@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import bcrypt
 import pytest
 
-from simpleindex.access.hashes import verify
+from simpleindex.access.logins.hashes import verify
 from tests.benchmarks.uploads import devpi_login
 from tests.end_to_end.answering import JSON, answering, public_index
 from tests.end_to_end.clients import Client, found, pip, uv, version_in

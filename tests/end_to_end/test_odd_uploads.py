@@ -15,7 +15,7 @@ import pytest
 from simpleindex.access.identity import UploadRules
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import inspect_distribution
-from simpleindex.archives.verify import examine_strictly
+from simpleindex.archives.verification.verify import examine_strictly
 from simpleindex.core.names import parse_distribution_name
 from tests.end_to_end.clients import add_self_building_sdist
 from tests.end_to_end.installers import verdicts

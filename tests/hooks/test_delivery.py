@@ -16,8 +16,8 @@ from simpleindex.hooks.delivery import DELAYS, LOOK_SECONDS, DeliveryOutcome, Ho
 from simpleindex.hooks.hooks import Hooks
 from simpleindex.hooks.positions import HookPositions
 from simpleindex.hooks.settings import HookProgram, HookSettings, parse_hooks
-from simpleindex.records.audit import Audit
-from simpleindex.records.audit_tail import AuditTail
+from simpleindex.records.audit.audit import Audit
+from simpleindex.records.audit.audit_tail import AuditTail
 from simpleindex.system.followed_file import FileKind, FollowedFile
 from tests.fixtures.threads import InlineThreads
 

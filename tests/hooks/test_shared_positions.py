@@ -11,8 +11,8 @@ pytest.importorskip("psycopg")
 
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.hooks.delivery import LOOK_SECONDS, HookContext, HookDelivery
-from simpleindex.records.audit import Audit
-from simpleindex.records.audit_sharing import AuditSharing
+from simpleindex.records.audit.audit import Audit
+from simpleindex.records.audit.audit_sharing import AuditSharing
 from simpleindex.records.postgresql.audit import SharedAudit
 from simpleindex.records.postgresql.hook_positions import SharedHookPositions
 from tests.fixtures.threads import InlineThreads

@@ -10,12 +10,12 @@ from simpleindex.core.names import ProjectName
 from simpleindex.core.source import Delivery, FileOrigin
 from simpleindex.metrics.request_counts import RequestMetrics
 from simpleindex.web.http.response import OfferedDownload, RequestRecord
-from simpleindex.web.routes import FileRoute, OwnPageRoute, ProjectRoute, UploadRoute
+from simpleindex.web.routing.routes import FileRoute, OwnPageRoute, ProjectRoute, UploadRoute
 from tests.fixtures.finished_request import FinishedRequestFixture
 from tests.fixtures.metric_values import metric_values
 
 if TYPE_CHECKING:
-    from simpleindex.web.routes import Route
+    from simpleindex.web.routing.routes import Route
 
 ACME = ProjectName("acme")
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from simpleindex.access.credentials import Token
 from simpleindex.access.errors import UnusableToken
 from simpleindex.access.identity import Action
+from simpleindex.access.logins.credentials import Token
 from simpleindex.access.token_options import TokenOptions
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from twisted.internet.defer import Deferred
 
-from simpleindex.access.hashes import hash_password
+from simpleindex.access.logins.hashes import hash_password
 from simpleindex.core.files import File
 from simpleindex.core.model import Project
 from simpleindex.core.names import Kind, ProjectName

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from tests.fixtures.log import CapturedLog
 
 from simpleindex.directory.source import LocalSource
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.records.start_check import initialize_records
 
 UPSTREAM = '[[upstream]]\nname = "behind"\nurl = "https://index.example/simple"\n'

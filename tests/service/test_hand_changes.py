@@ -11,8 +11,8 @@ from twisted.internet.task import Clock
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.live.listing_changes import FileChanges
-from simpleindex.records.audit import Audit
-from simpleindex.records.audit_sharing import AuditSharing
+from simpleindex.records.audit.audit import Audit
+from simpleindex.records.audit.audit_sharing import AuditSharing
 from simpleindex.records.opening import open_shared_audit
 from simpleindex.service.audit import hand_changes
 from simpleindex.service.audit.hand_changes import WAIT_SECONDS, HandChanges

@@ -10,7 +10,7 @@ import pytest
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart
 from simpleindex.hooks.webhooks import WebhookTarget
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.service.composition import hooks as composition
 from simpleindex.service.regular_work import RULES_INTERVAL
 from tests.fixtures.certificates import issue

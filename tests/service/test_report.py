@@ -10,7 +10,7 @@ import pytest
 from simpleindex import __version__
 from simpleindex.core.text import human_size
 from simpleindex.service.directory_report import catalogue_lines, install_lines, live_report, meant_root
-from simpleindex.web.status import StatusReport
+from simpleindex.web.status.status import StatusReport
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
 

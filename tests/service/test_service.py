@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
-from simpleindex.access.hashes import hash_password
+from simpleindex.access.logins.hashes import hash_password
 from simpleindex.core.errors import RefusedStart
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch import inotify as watch

@@ -10,7 +10,7 @@ pytest.importorskip("psycopg")
 
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import ProjectName
-from simpleindex.records.audit_questions import AuditQuestion
+from simpleindex.records.audit.audit_questions import AuditQuestion
 from simpleindex.service.regular_work import AUDIT_INTERVAL, RULES_INTERVAL
 from tests.fixtures.service import ServiceFixture, service_fixture
 

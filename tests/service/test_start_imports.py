@@ -60,7 +60,7 @@ def _imported(program: str, base: Path) -> frozenset[str]:
         *("pypi_attestations", "sigstore"),
         "brotli",
         *("argparse", "tqdm"),
-        "simpleindex.archives.verify",
+        "simpleindex.archives.verification.verify",
         "simpleindex.backup",
         "simpleindex.commands",
         "simpleindex.metrics",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.service.audit.upstream_changes import UpstreamChanges
 from simpleindex.upstreams.cached import CacheOptions
 from simpleindex.upstreams.listings.changes import ListingChange, listing_change
@@ -20,7 +20,7 @@ from tests.fixtures.deferreds import error
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.audit_questions import AuditQuestion
+    from simpleindex.records.audit.audit_questions import AuditQuestion
 
 
 FIRST, SECOND, THIRD = "acme-1.0.zip", "acme-1.0.tar.gz", "acme-2.0.zip"

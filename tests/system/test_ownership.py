@@ -10,7 +10,7 @@ import pytest
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import LEDGER, PROJECT_FILE
 from simpleindex.directory.scan.digest_cache import DigestCache
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.system.ownership import make_directories
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from tests.fixtures.faults import SCENARIOS, Faults, upload

@@ -15,7 +15,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.policy.filtered import FileWithheld
 from simpleindex.web.http.response import RequestInfo, RequestRecord
 from simpleindex.web.refused_log import RefusedDownloads
-from simpleindex.web.routes import FileRoute
+from simpleindex.web.routing.routes import FileRoute
 from tests.fixtures.site import SiteFixture
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from simpleindex.core.errors import Unavailable
-from simpleindex.web.https_redirect import RedirectResource
+from simpleindex.web.routing.https_redirect import RedirectResource
 from tests.fixtures.log import logged_failures
 from tests.fixtures.site import FAR, JSON, NEAR, Client, SiteFixture, Transport, read
 from tests.fixtures.stub_source import StubBody

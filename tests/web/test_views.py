@@ -11,8 +11,8 @@ from simpleindex.access.rights import default_access
 from simpleindex.core.model import Project
 from simpleindex.core.names import ProjectName
 from simpleindex.core.views import MAIN_VIEW, is_view_name
-from simpleindex.web.routes import FileRoute, ProjectRoute, RedirectRoute, RootRoute, UploadRoute
-from simpleindex.web.targets import is_below_view, route
+from simpleindex.web.routing.routes import FileRoute, ProjectRoute, RedirectRoute, RootRoute, UploadRoute
+from simpleindex.web.routing.targets import is_below_view, route
 from tests.fixtures.guarded_site import Lanes, form_of
 from tests.fixtures.site import SiteFixture
 from tests.fixtures.stub_source import StubSource

@@ -9,8 +9,8 @@ from simpleindex.access.errors import Unauthenticated
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import ProjectName
-from simpleindex.web.routes import RedirectRoute
-from simpleindex.web.targets import route
+from simpleindex.web.routing.routes import RedirectRoute
+from simpleindex.web.routing.targets import route
 from tests.fixtures.guarded_site import Lanes
 from tests.fixtures.site import JSON, NEAR, SiteFixture
 from tests.fixtures.stub_source import StubSource

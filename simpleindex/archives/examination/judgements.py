@@ -1,7 +1,7 @@
 """The judgements that an examining process knows, by name, with arguments and results in JSON.
 
 The judgements themselves lie where the formats do: :mod:`simpleindex.archives.inspect` for files of the directory,
-:mod:`simpleindex.archives.verify` for uploads, :mod:`simpleindex.archives.contents` for looking inside.
+:mod:`simpleindex.archives.verification.verify` for uploads, :mod:`simpleindex.archives.contents` for looking inside.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from simpleindex.access.identity import UploadRules
 from simpleindex.archives.contents import compare_texts, list_members, read_texts
 from simpleindex.archives.examination.confinement import opening_allowed
 from simpleindex.archives.inspect import examine_side_file, inspect_distribution, read_wheel_metadata
-from simpleindex.archives.verify import examine_strictly
+from simpleindex.archives.verification.verify import examine_strictly
 from simpleindex.core.names import ProjectName, parse_distribution_name
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from simpleindex.archives.contents import Member, MemberList
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
-from simpleindex.archives.verified_metadata import VerifiedMetadata
 from simpleindex.core import bounds
 from simpleindex.core.files import Sidecar
-from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata
+from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata, VerifiedMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

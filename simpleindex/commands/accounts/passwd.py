@@ -7,10 +7,10 @@ import sys
 from getpass import getpass
 from typing import Final
 
-from simpleindex.access.credentials import LONGEST_PASSWORD, SECRET_PREFIX
-from simpleindex.access.hashes import hash_password, require_libraries
-from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, with_password, without_user
-from simpleindex.access.users_file import change_users_file
+from simpleindex.access.logins.credentials import LONGEST_PASSWORD, SECRET_PREFIX
+from simpleindex.access.logins.hashes import hash_password, require_libraries
+from simpleindex.access.logins.htpasswd import InvalidUserName, parse_user_name, with_password, without_user
+from simpleindex.access.logins.users_file import change_users_file
 from simpleindex.commands.arguments import Parser, add_path_options, command_paths, command_user
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart

@@ -8,8 +8,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.access.htpasswd import InvalidUserName, parse_user_name, parse_users
 from simpleindex.access.identity import Action
+from simpleindex.access.logins.htpasswd import InvalidUserName, parse_user_name, parse_users
 from simpleindex.access.token_options import (
     ACTIONS,
     DEFAULT_EXPIRY,
@@ -40,7 +40,7 @@ from simpleindex.system.followed_file import read_text_file
 if TYPE_CHECKING:
     import argparse
 
-    from simpleindex.access.credentials import Token
+    from simpleindex.access.logins.credentials import Token
 
 _NEAR: Final = 7 * 86_400
 """Seconds; an expiry that is nearer is listed to the minute."""

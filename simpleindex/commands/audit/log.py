@@ -16,10 +16,10 @@ from simpleindex.core.audit_entry import EVENTS, matching_events
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.text import one_of, past_moment, plural, replace_unprintable
-from simpleindex.records.audit import AUDIT_FILENAME
-from simpleindex.records.audit_files import audit_files, audit_lines
-from simpleindex.records.audit_questions import AuditQuestion, matching_entries
-from simpleindex.records.audit_tail import AuditTail
+from simpleindex.records.audit.audit import AUDIT_FILENAME
+from simpleindex.records.audit.audit_files import audit_files, audit_lines
+from simpleindex.records.audit.audit_questions import AuditQuestion, matching_entries
+from simpleindex.records.audit.audit_tail import AuditTail
 from simpleindex.records.opening import open_shared_audit
 from simpleindex.system.errors import trouble_of
 

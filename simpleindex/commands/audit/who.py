@@ -15,7 +15,7 @@ from simpleindex.core.text import plural, replace_unprintable
 from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
 from simpleindex.records.downloads.report import parse_question
 from simpleindex.web.downloads.pages import WHO_SINCE
-from simpleindex.web.routes import WHO_PAGE
+from simpleindex.web.routing.routes import WHO_PAGE
 
 if TYPE_CHECKING:
     import argparse

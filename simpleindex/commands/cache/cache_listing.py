@@ -13,7 +13,7 @@ from simpleindex.config.resolution import resolve
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import InvalidSources, RefusedStart
 from simpleindex.core.patterns import ALL, InvalidPattern, matcher, parse_pattern
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.pins import PinTable
 from simpleindex.system.followed_file import read_text_file

@@ -20,7 +20,7 @@ from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ScanJob
 from simpleindex.service.directory_report import catalogue_lines, taken_line
 from simpleindex.service.places import excluded_paths, further_directories
 from simpleindex.tap import Options
-from simpleindex.web.status import StatusReport
+from simpleindex.web.status.status import StatusReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

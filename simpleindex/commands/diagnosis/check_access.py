@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simpleindex.access.access_file import InvalidAccess, parse_access
-from simpleindex.access.htpasswd import parse_users
+from simpleindex.access.logins.htpasswd import parse_users
 from simpleindex.core.text import plural, printable
 from simpleindex.diagnosis.accounts import AccountFiles, judge_accounts
 from simpleindex.diagnosis.finding import Severity
 from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
-    from simpleindex.access.htpasswd import Users
+    from simpleindex.access.logins.htpasswd import Users
     from simpleindex.access.rights import Access
     from simpleindex.config.settings import Settings
 

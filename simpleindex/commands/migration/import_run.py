@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simpleindex.migration.arrival import ImportedFile
     from simpleindex.migration.importer import Importer
     from simpleindex.migration.plan import ProjectPlan
-    from simpleindex.records.audit import Audit
+    from simpleindex.records.audit.audit import Audit
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

@@ -10,10 +10,10 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.hashes import verify
-from simpleindex.access.htpasswd import parse_users, with_password
+from simpleindex.access.logins.hashes import verify
+from simpleindex.access.logins.htpasswd import parse_users, with_password
+from simpleindex.access.logins.users_file import change_users_file
 from simpleindex.access.rights import Access
-from simpleindex.access.users_file import change_users_file
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, command_user
 from simpleindex.commands.migration.import_run import ImportRun
@@ -31,7 +31,7 @@ from simpleindex.migration.people import access_proposal, judge_users, without
 from simpleindex.migration.report import ImportReport, UsersReport, import_lines, report_json
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.service.places import excluded_paths, further_directories
 from simpleindex.system.extras import missing
 from simpleindex.system.followed_file import read_text_file

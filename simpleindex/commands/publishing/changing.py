@@ -17,7 +17,7 @@ from simpleindex.core.selection import Subject, select, subject_of
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.service.places import excluded_paths
 from simpleindex.system.extras import missing
 

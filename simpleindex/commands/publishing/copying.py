@@ -24,7 +24,7 @@ from simpleindex.publishing.copying.copy_sources import DirectoryCopySource, Ups
 from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.service.places import excluded_paths
 from simpleindex.system.extras import missing
 from simpleindex.system.followed_file import read_text_file

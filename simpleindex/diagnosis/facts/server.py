@@ -14,7 +14,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 from simpleindex import __version__
 from simpleindex.core.text import replace_unprintable
 from simpleindex.diagnosis.server import ServerFacts
-from simpleindex.web.routes import TRIAL
+from simpleindex.web.routing.routes import TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

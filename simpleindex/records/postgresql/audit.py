@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import CannotStore, RefusedStart, Unavailable
-from simpleindex.records.audit_questions import read_entry
-from simpleindex.records.audit_tail import AuditPosition
+from simpleindex.records.audit.audit_questions import read_entry
+from simpleindex.records.audit.audit_tail import AuditPosition
 from simpleindex.records.postgresql.locks import AdvisoryLocks
 from simpleindex.records.postgresql.schema import VersionedSchema
 from simpleindex.records.postgresql.server import PostgreSQLServer
@@ -17,8 +17,8 @@ from simpleindex.records.postgresql.server import PostgreSQLServer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from simpleindex.records.audit_questions import AuditQuestion
-    from simpleindex.records.audit_tail import AuditLine
+    from simpleindex.records.audit.audit_questions import AuditQuestion
+    from simpleindex.records.audit.audit_tail import AuditLine
     from simpleindex.records.interface import RecordsTransaction
 
 AUDIT: Final = VersionedSchema(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simpleindex.access.htpasswd import Users
+from simpleindex.access.logins.htpasswd import Users
 from simpleindex.config.settings import changes
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.text import plural

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.text import plural
 from simpleindex.core.views import LOCAL
-from simpleindex.records.audit_questions import AuditQuestion, matching_entries
-from simpleindex.records.audit_reading import latest_entries
+from simpleindex.records.audit.audit_questions import AuditQuestion, matching_entries
+from simpleindex.records.audit.audit_reading import latest_entries
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.listing_changes import FileChanges
-    from simpleindex.records.audit import Audit
-    from simpleindex.records.audit_sharing import AuditSharing
+    from simpleindex.records.audit.audit import Audit
+    from simpleindex.records.audit.audit_sharing import AuditSharing
     from simpleindex.system.threads import Threads
 
 WAIT_SECONDS: Final = 10.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.text import plural, replace_unprintable
-from simpleindex.records.audit_reading import recent_entries
+from simpleindex.records.audit.audit_reading import recent_entries
 from simpleindex.system.log import logger
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME, project_of
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.audit import Audit
-    from simpleindex.records.audit_reading import SharedLines
+    from simpleindex.records.audit.audit import Audit
+    from simpleindex.records.audit.audit_reading import SharedLines
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.cached_listings import CachedListing
     from simpleindex.upstreams.listings.changes import ListingChange

@@ -14,13 +14,13 @@ from simpleindex.web.admission import open_admission
 from simpleindex.web.downloads.rights import DownloadRights
 from simpleindex.web.files import FileResponses
 from simpleindex.web.http.site import IndexSite
-from simpleindex.web.https_redirect import RedirectResource
 from simpleindex.web.listings import Listings
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.pages.notes import IndexDescription
 from simpleindex.web.refused_log import RefusedDownloads
 from simpleindex.web.resource import IndexParts, IndexResource
-from simpleindex.web.status import StatusPages
+from simpleindex.web.routing.https_redirect import RedirectResource
+from simpleindex.web.status.status import StatusPages
 from simpleindex.web.why import WhyPages
 
 if TYPE_CHECKING:

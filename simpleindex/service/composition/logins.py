@@ -6,15 +6,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simpleindex.access import hashes as passwords
-from simpleindex.access.authentication import Authentication
-from simpleindex.access.failed_logins import FailedLogins
 from simpleindex.access.followed import follow_access, follow_users
-from simpleindex.access.hashes import require_libraries
-from simpleindex.access.password_checks import PasswordChecks
-from simpleindex.access.recent_logins import RecentLogins
+from simpleindex.access.logins import hashes as passwords
+from simpleindex.access.logins.authentication import Authentication
+from simpleindex.access.logins.failed_logins import FailedLogins
+from simpleindex.access.logins.hashes import require_libraries
+from simpleindex.access.logins.password_checks import PasswordChecks
+from simpleindex.access.logins.recent_logins import RecentLogins
+from simpleindex.access.logins.token_checks import TokenChecks
 from simpleindex.access.rights import default_access
-from simpleindex.access.token_checks import TokenChecks
 from simpleindex.records.owners import CachedOwners, OwnerTable
 from simpleindex.records.tokens import TokenTable
 from simpleindex.web.admission import Admission
@@ -22,10 +22,10 @@ from simpleindex.web.admission import Admission
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simpleindex.access.htpasswd import Users
+    from simpleindex.access.logins.htpasswd import Users
     from simpleindex.access.rights import Access
     from simpleindex.core.source import Source
-    from simpleindex.records.audit import Audit
+    from simpleindex.records.audit.audit import Audit
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.followed_file import FollowedFile
 

@@ -22,7 +22,7 @@ from simpleindex.metrics.request_counts import RequestMetrics
 from simpleindex.metrics.worker_reports import decode_families, encode_families, merge_reports
 from simpleindex.service.directory_report import report_of
 from simpleindex.system.operation_times import OperationTimes
-from simpleindex.web.metrics_page import MetricsPage
+from simpleindex.web.status.metrics_page import MetricsPage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from simpleindex.service.composition.sources import ComposedSources
     from simpleindex.service.runtime import Runtime
     from simpleindex.tls.security import Security
-    from simpleindex.web.status import StatusReport
+    from simpleindex.web.status.status import StatusReport
 
     _Collect = Callable[[], Awaitable[tuple[int, Mapping[int, str]]]]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from simpleindex.access.identity import ANYONE, Action
 from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.records.audit_reading import uploads_of
+from simpleindex.records.audit.audit_reading import uploads_of
 from simpleindex.web.downloads.history import DownloadHistory
 from simpleindex.web.downloads.readable import ReadableDownloads
 from simpleindex.web.downloads.rights import DownloadRights
@@ -21,7 +21,7 @@ from simpleindex.web.people.setup_page import SetupPage
 from simpleindex.web.people.status_page import StatusPage
 from simpleindex.web.people.tool_settings import IndexAddress
 from simpleindex.web.people.why_page import WhyPage
-from simpleindex.web.routes import FEED
+from simpleindex.web.routing.routes import FEED
 from simpleindex.web.why import WhyPages
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.audit_reading import UploadNote
+    from simpleindex.records.audit.audit_reading import UploadNote
     from simpleindex.service.composition.people_parts import PeopleParts
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.pages import PeoplePage

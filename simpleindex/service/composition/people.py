@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.people.pages import LatePage, PeoplePages
 from simpleindex.web.people.renderer import PageRenderer, SiteDescription
-from simpleindex.web.routes import FEED
+from simpleindex.web.routing.routes import FEED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

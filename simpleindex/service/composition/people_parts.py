@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simpleindex.service.runtime import Runtime
     from simpleindex.web.admission import Admission
     from simpleindex.web.listings import Listings
-    from simpleindex.web.status import StatusPages
+    from simpleindex.web.status.status import StatusPages
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from simpleindex.web.worker_statuses import OtherWorkers
+from simpleindex.web.status.worker_statuses import OtherWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

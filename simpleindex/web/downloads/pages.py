@@ -15,8 +15,8 @@ from simpleindex.records.downloads.report import download_report, parse_question
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 from simpleindex.web.http.response import Response
-from simpleindex.web.routes import COUNTS_PAGE
-from simpleindex.web.targets import split_target
+from simpleindex.web.routing.routes import COUNTS_PAGE
+from simpleindex.web.routing.targets import split_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,8 +18,8 @@ from twisted.web.http_headers import Headers
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.web.http.response import RequestRecord
 from simpleindex.web.people.navigation import is_navigation
-from simpleindex.web.routes import ProjectRoute, RootRoute
-from simpleindex.web.targets import route
+from simpleindex.web.routing.routes import ProjectRoute, RootRoute
+from simpleindex.web.routing.targets import route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

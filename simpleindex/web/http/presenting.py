@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simpleindex.web.http.problems import ProblemForm, choose_problem_form, render_problem
 from simpleindex.web.pages.templates import content_security_policy
-from simpleindex.web.targets import way_to_root
+from simpleindex.web.routing.targets import way_to_root
 
 if TYPE_CHECKING:
     from twisted.web.http import Request

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, FileOrigin
-    from simpleindex.web.routes import Route
+    from simpleindex.web.routing.routes import Route
 
 
 class Sink(Protocol):

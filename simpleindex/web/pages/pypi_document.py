@@ -11,9 +11,9 @@ from simpleindex.core.errors import InvalidMetadata, InvalidProjectName
 from simpleindex.core.metadata import description_body
 from simpleindex.core.names import Kind, parse_project_name
 from simpleindex.core.selection import yanked_releases
-from simpleindex.web.old_urls import PACKAGES
 from simpleindex.web.pages.safe_values import upload_time_text, writable
 from simpleindex.web.release_metadata import MetadataFields, is_web_address, read_description
+from simpleindex.web.routing.old_urls import PACKAGES
 
 if TYPE_CHECKING:
     from simpleindex.core.files import File

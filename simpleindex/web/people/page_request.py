@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.web.routes import FileRoute, OwnPageRoute, ProjectRoute, ReleaseRoute, RootRoute
-from simpleindex.web.targets import split_target, way_to_root
+from simpleindex.web.routing.routes import FileRoute, OwnPageRoute, ProjectRoute, ReleaseRoute, RootRoute
+from simpleindex.web.routing.targets import split_target, way_to_root
 
 if TYPE_CHECKING:
     from simpleindex.access.identity import Identity

@@ -12,7 +12,14 @@ from simpleindex.web.people.account.login_page import is_login
 from simpleindex.web.people.navigation import is_navigation
 from simpleindex.web.people.page_request import PageRequest, query_of
 from simpleindex.web.people.static_files import static_response
-from simpleindex.web.routes import FEED, FileRoute, OwnPageRoute, ProjectRoute, RootRoute, first_segment
+from simpleindex.web.routing.routes import (
+    FEED,
+    FileRoute,
+    OwnPageRoute,
+    ProjectRoute,
+    RootRoute,
+    first_segment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import OwnPageChanges, RequestInfo, Response
     from simpleindex.web.people.page_request import PageRoute
     from simpleindex.web.people.renderer import PageRenderer
-    from simpleindex.web.routes import ReleaseRoute
+    from simpleindex.web.routing.routes import ReleaseRoute
 
 
 class PeoplePage(Protocol):

@@ -17,7 +17,7 @@ from simpleindex.web.http.response import Response
 from simpleindex.web.people import badge, feed_document
 from simpleindex.web.people.feed_document import Feed, write_feed
 from simpleindex.web.people.front_page import RESULTS, feed_url, results_start
-from simpleindex.web.routes import FileRoute, OwnPageRoute
+from simpleindex.web.routing.routes import FileRoute, OwnPageRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable

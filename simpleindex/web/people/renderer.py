@@ -19,7 +19,7 @@ from simpleindex.web.pages.negotiation import Encoding, choose_encoding
 from simpleindex.web.people.filters import FILTERS
 from simpleindex.web.people.navigation import VARYING
 from simpleindex.web.people.static_files import static_url
-from simpleindex.web.targets import way_to_root
+from simpleindex.web.routing.targets import way_to_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping

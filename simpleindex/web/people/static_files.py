@@ -12,8 +12,8 @@ from simpleindex.core.errors import NotHere
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.http.response import Response
 from simpleindex.web.pages.negotiation import Encoding, choose_encoding
-from simpleindex.web.routes import STATIC_PREFIX
-from simpleindex.web.targets import split_target
+from simpleindex.web.routing.routes import STATIC_PREFIX
+from simpleindex.web.routing.targets import split_target
 
 if TYPE_CHECKING:
     from simpleindex.web.http.response import RequestInfo

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import Response
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.project.project_page import PageServices
-    from simpleindex.web.status import StatusPages
+    from simpleindex.web.status.status import StatusPages
 
 
 class StatusPage:

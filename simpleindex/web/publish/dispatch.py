@@ -14,8 +14,8 @@ from simpleindex.web.http.request_body import IncomingBody
 from simpleindex.web.http.request_info import request_info
 from simpleindex.web.http.respond import error_response, to_its_end
 from simpleindex.web.http.response import sentence
-from simpleindex.web.routes import OwnPageRoute, RootRoute, UploadRoute, first_segment
-from simpleindex.web.targets import is_below_view, route, split_target
+from simpleindex.web.routing.routes import OwnPageRoute, RootRoute, UploadRoute, first_segment
+from simpleindex.web.routing.targets import is_below_view, route, split_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.access.errors import UnusableToken
-from simpleindex.access.hashes import verify
-from simpleindex.access.htpasswd import parse_users
 from simpleindex.access.identity import Action
+from simpleindex.access.logins.hashes import verify
+from simpleindex.access.logins.htpasswd import parse_users
 from simpleindex.access.token_options import TokenOptions, minute, parse_expiry
 from simpleindex.commands.accounts import passwd as passwd_module
 from simpleindex.commands.main import main

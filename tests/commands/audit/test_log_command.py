@@ -12,9 +12,9 @@ from simpleindex.commands.audit import log as module
 from simpleindex.commands.audit.log import AuditOutput, print_entries
 from simpleindex.commands.main import main
 from simpleindex.core.audit_entry import AuditEntry
-from simpleindex.records.audit import Audit
-from simpleindex.records.audit_questions import AuditQuestion
-from simpleindex.records.audit_sharing import AuditSharing
+from simpleindex.records.audit.audit import Audit
+from simpleindex.records.audit.audit_questions import AuditQuestion
+from simpleindex.records.audit.audit_sharing import AuditSharing
 from simpleindex.records.opening import open_shared_audit
 
 if TYPE_CHECKING:

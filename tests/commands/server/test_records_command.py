@@ -12,7 +12,7 @@ from simpleindex.access.token_options import TokenOptions
 from simpleindex.commands.main import main
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import ProjectName
-from simpleindex.records.audit import Audit
+from simpleindex.records.audit.audit import Audit
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.downloads import database_copy as copying
 from simpleindex.records.downloads.opening import open_downloads

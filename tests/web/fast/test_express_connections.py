@@ -16,7 +16,7 @@ from simpleindex.web.http.backpressure import Phase
 from tests.fixtures.connection import SocketTransport, answers
 from tests.fixtures.site import FAR
 from tests.fixtures.two_lanes import CURL_LINES, PATHS, Pair, get, undated
-from tests.web.test_backpressure import Contexts
+from tests.web.http.test_backpressure import Contexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

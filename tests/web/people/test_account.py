@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from simpleindex.access.hashes import hash_password
 from simpleindex.access.identity import Action
+from simpleindex.access.logins.hashes import hash_password
 from tests.fixtures.people_site import Document
 from tests.fixtures.publishing_site import PublishingSiteFixture, publishing_site
 from tests.fixtures.service import service_fixture
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from simpleindex.access.credentials import Token
+    from simpleindex.access.logins.credentials import Token
     from tests.fixtures.connection import Answer
 
 ACCESS = """\

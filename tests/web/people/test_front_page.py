@@ -18,7 +18,7 @@ from simpleindex.web.people.front_page import FrontPage
 from simpleindex.web.people.page_request import PageRequest
 from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
 from simpleindex.web.people.renderer import PageRenderer, SiteDescription
-from simpleindex.web.routes import FileRoute, OwnPageRoute, RootRoute
+from simpleindex.web.routing.routes import FileRoute, OwnPageRoute, RootRoute
 from tests.fixtures.deferreds import result
 from tests.fixtures.stub_source import StubSource
 from tests.fixtures.threads import InlineThreads

@@ -23,7 +23,7 @@ from simpleindex.web.people.project.inside_page import InsidePage
 from simpleindex.web.people.project.project_page import PageServices
 from simpleindex.web.people.renderer import PageRenderer
 from simpleindex.web.people.tool_settings import IndexAddress
-from simpleindex.web.routes import OwnPageRoute
+from simpleindex.web.routing.routes import OwnPageRoute
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.tables import for_each

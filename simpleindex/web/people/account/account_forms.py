@@ -14,7 +14,7 @@ from simpleindex.web.http.response import see_other, sentence
 from simpleindex.web.people.account.account_page import AccountChange, TokenForm
 from simpleindex.web.people.page_request import PageRequest
 from simpleindex.web.publish.sinks import TextSink
-from simpleindex.web.routes import OwnPageRoute
+from simpleindex.web.routing.routes import OwnPageRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,12 +13,12 @@ from simpleindex.core.errors import NotHere
 from simpleindex.core.patterns import ALL
 from simpleindex.web.http.response import see_other
 from simpleindex.web.people.renderer import PageContent
-from simpleindex.web.routes import OwnPageRoute
+from simpleindex.web.routing.routes import OwnPageRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simpleindex.access.credentials import Token
+    from simpleindex.access.logins.credentials import Token
     from simpleindex.access.rights import Access
     from simpleindex.records.tokens import TokenTable
     from simpleindex.web.http.response import Response

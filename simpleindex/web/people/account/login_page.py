@@ -10,8 +10,8 @@ from simpleindex.access.errors import Unauthenticated
 from simpleindex.core.errors import NotHere
 from simpleindex.web.http.response import see_other
 from simpleindex.web.publish.cross_site import is_cross_site
-from simpleindex.web.routes import OwnPageRoute
-from simpleindex.web.targets import split_target
+from simpleindex.web.routing.routes import OwnPageRoute
+from simpleindex.web.routing.targets import split_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

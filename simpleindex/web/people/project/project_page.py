@@ -23,7 +23,7 @@ from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
 from simpleindex.web.people.renderer import PageContent
 from simpleindex.web.people.tool_settings import install_commands, trust_command
 from simpleindex.web.release_metadata import NO_METADATA, parse_release_metadata
-from simpleindex.web.routes import ReleaseRoute
+from simpleindex.web.routing.routes import ReleaseRoute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.model import Project, Withheld
     from simpleindex.core.source import Source
-    from simpleindex.records.audit_reading import UploadNote
+    from simpleindex.records.audit.audit_reading import UploadNote
     from simpleindex.search.search import Search
     from simpleindex.search.visibility import Dependent
     from simpleindex.system.threads import Threads

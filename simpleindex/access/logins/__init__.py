@@ -1,0 +1,1 @@
+"""Logins: credentials, passwords and tokens, and how failed ones are slowed down and recorded."""

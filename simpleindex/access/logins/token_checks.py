@@ -1,0 +1,97 @@
+"""Checks of tokens, and the record of their last use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from cachetools import LRUCache
+from twisted.internet.defer import Deferred
+
+from simpleindex.access.errors import Unauthenticated, UnusableToken
+from simpleindex.access.identity import Identity
+from simpleindex.access.logins.credentials import LAST_USE_SECONDS
+from simpleindex.system.clocks import SYSTEM_CLOCKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simpleindex.access.logins.credentials import Token, TokenCredentials
+    from simpleindex.access.logins.failed_logins import FailedLogins
+    from simpleindex.access.logins.htpasswd import Users
+    from simpleindex.system.clocks import Clocks
+    from simpleindex.system.threads import Threads
+
+_MOST_TOUCHED: Final = 4096
+
+_WRONG_TOKEN: Final = "The token is unknown, expired or revoked."  # noqa: S105  (a sentence)
+
+
+class TokenRecords(Protocol):
+    """The records of tokens."""
+
+    def find(self, secret: str, now: float, /) -> Token:
+        """Return the token, or raise UnusableToken or Unavailable; takes microseconds."""
+        ...
+
+    def touch(self, id: str, now: float, /) -> None:  # noqa: A002
+        """Record a use; takes a write to disk."""
+        ...
+
+
+class TokenChecks:
+    """Finds the identity behind a token.
+
+    Args:
+        records: The tokens.
+        users: Returns the current users; None without a users file: then the user of a token need not be in it.
+        failed_logins: Logs failures.
+        threads: Threads that write records.
+        clocks: The clocks.
+    """
+
+    def __init__(
+        self,
+        records: TokenRecords,
+        users: Callable[[], Users] | None,
+        failed_logins: FailedLogins,
+        threads: Threads,
+        clocks: Clocks = SYSTEM_CLOCKS,
+    ) -> None:
+        self._records = records
+        self._users = users
+        self._failed_logins = failed_logins
+        self._threads = threads
+        self._clocks = clocks
+        self._touched: LRUCache[str, float] = LRUCache(_MOST_TOUCHED)
+
+    def identity(self, credentials: TokenCredentials, address: str) -> Identity:
+        """Return the identity that a token gives.
+
+        Raises:
+            Unauthenticated: It is unknown, expired or revoked, or its user is gone.
+            Unavailable: The records cannot be read now.
+        """
+        now = self._clocks.now()
+        try:
+            token = self._records.find(credentials.secret, now)
+            if token.user is not None and self._users and token.user not in self._users().hashes:
+                # A user who was removed must not log in with an older token.
+                raise UnusableToken(token.id, f"belongs to {token.user!r}, who is not in the users file")
+        except UnusableToken as error:
+            self._failed_logins.record(credentials.user, address, str(error), token=error.id)
+            raise Unauthenticated(_WRONG_TOKEN) from None
+        self._touch(token, now)
+        return Identity(token.user, token.limits)
+
+    def _touch(self, token: Token, now: float) -> None:
+        """Record that a token is used; no request waits for it, and a full disk is no reason to refuse one."""
+        if token.last_used is not None and now - token.last_used < LAST_USE_SECONDS:
+            return
+        seconds = self._clocks.seconds()
+        if seconds - self._touched.get(token.id, -LAST_USE_SECONDS) < LAST_USE_SECONDS:
+            return
+        self._touched[token.id] = seconds
+        Deferred.fromCoroutine(self._record_use(token.id, now)).addErrback(lambda _: None)
+
+    async def _record_use(self, id_: str, now: float) -> None:
+        await self._threads.run(self._records.touch, id_, now)

@@ -1,0 +1,1 @@
+"""What URLs mean: targets, routes, redirects and methods."""
