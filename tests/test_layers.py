@@ -107,6 +107,7 @@ PURE = (
     "publishing.upload.acceptance",
     "publishing.upload.incoming_upload",
     "publishing.interface",
+    "publishing.name_claim",
     "publishing.project_file_edits",
     "publishing.copying.copy_plan",
     "records.audit.audit_questions",

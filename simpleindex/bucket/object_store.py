@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ from simpleindex.bucket.store_errors import (
     DRIVER_ERRORS,
     ConditionFailed,
     MissingObject,
+    as_errors_of_put,
     as_os_errors,
     os_error,
     start_refusal,
@@ -28,7 +29,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from simpleindex.config.bucket_location import BucketLocation
@@ -258,20 +259,19 @@ class ObjectStore:
         metadata: Mapping[str, str],
         condition: Mapping[str, str],
     ) -> None:
-        target = {"Bucket": self._bucket, "Key": self._prefix + key}
-        with as_os_errors(key):
-            if size <= SINGLE_PUT_BYTES:
-                digest = base64.b64encode(bytes.fromhex(sha256)).decode()
-                self._client.put_object(
-                    **target,
-                    Body=file,
-                    ContentLength=size,
-                    ChecksumSHA256=digest,
-                    Metadata=dict(metadata),
-                    **condition,
-                )
-                return
-            self._put_in_parts(target, file, metadata, condition)
+        if size > SINGLE_PUT_BYTES:
+            self._put_in_parts(key, file, metadata, condition)
+            return
+        digest = base64.b64encode(bytes.fromhex(sha256)).decode()
+        with as_errors_of_put(key):
+            self._client.put_object(
+                **self._target(key),
+                Body=file,
+                ContentLength=size,
+                ChecksumSHA256=digest,
+                Metadata=dict(metadata),
+                **condition,
+            )
 
     def create_in_parts(self, key: str, file: BinaryIO, metadata: Mapping[str, str] | None = None) -> None:
         """Put an object that does not exist yet in parts, however small it is.
@@ -280,35 +280,39 @@ class ObjectStore:
             ConditionFailed: It exists.
             OSError: The store cannot be used.
         """
-        target = {"Bucket": self._bucket, "Key": self._prefix + key}
-        with as_os_errors(key):
-            self._put_in_parts(target, file, metadata or {}, {"IfNoneMatch": "*"})
+        self._put_in_parts(key, file, metadata or {}, {"IfNoneMatch": "*"})
 
     def _put_in_parts(
-        self,
-        target: Mapping[str, str],
-        file: BinaryIO,
-        metadata: Mapping[str, str],
-        condition: Mapping[str, str],
+        self, key: str, file: BinaryIO, metadata: Mapping[str, str], condition: Mapping[str, str]
     ) -> None:
-        upload = self._client.create_multipart_upload(**target, Metadata=dict(metadata))["UploadId"]
+        target = self._target(key)
+        with as_os_errors(key):
+            upload = self._client.create_multipart_upload(**target, Metadata=dict(metadata))["UploadId"]
         try:
-            self._put_parts(target, upload, file, condition)
+            with as_os_errors(key):
+                parts = self._put_parts(target, upload, file)
+            with as_errors_of_put(key):
+                self._client.complete_multipart_upload(
+                    **target, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
+                )
         except BaseException:
-            self._client.abort_multipart_upload(**target, UploadId=upload)
+            # What caused it says more than that it cannot be cleaned up either; stores delete old parts by a rule of the bucket.
+            with suppress(*DRIVER_ERRORS):
+                self._client.abort_multipart_upload(**target, UploadId=upload)
             raise
 
     def _put_parts(
-        self, target: Mapping[str, str], upload: str, file: BinaryIO, condition: Mapping[str, str]
-    ) -> None:
+        self, target: Mapping[str, str], upload: str, file: BinaryIO
+    ) -> Sequence[Mapping[str, object]]:
         parts: list[dict[str, object]] = []
         while data := file.read(PART_BYTES):
             number = len(parts) + 1
             put = self._client.upload_part(**target, UploadId=upload, PartNumber=number, Body=data)
             parts.append({"PartNumber": number, "ETag": put["ETag"]})
-        self._client.complete_multipart_upload(
-            **target, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
-        )
+        return parts
+
+    def _target(self, key: str) -> Mapping[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + key}
 
 
 def _connect(location: BucketLocation) -> tuple[Any, Any]:

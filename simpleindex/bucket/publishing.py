@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simpleindex.bucket.writer import BucketWriter
     from simpleindex.core.names import ProjectName
     from simpleindex.publishing.local.present_files import StoredFile
+    from simpleindex.publishing.name_claim import NameClaim
     from simpleindex.publishing.project_file_edits import ProjectFileChange
     from simpleindex.publishing.publisher import PublishingContext
     from simpleindex.publishing.upload.checks import Upload
@@ -81,13 +82,13 @@ class BucketPublishing(Publisher):
         draft: StagedUpload,
         upload: Upload,
         provenance: bytes | None,
-        claim_name: Callable[[], None],
+        claim: NameClaim,
         *,
         overwrite: bool,
     ) -> tuple[StoredFile, tuple[str, ...]]:
         side_files = {} if provenance is None else {PROVENANCE_SUFFIX: provenance}
         facts = self._facts(draft, upload)
-        stored = self._writer.publish(draft, upload.name, facts, side_files, claim_name, overwrite=overwrite)
+        stored = self._writer.publish(draft, upload.name, facts, side_files, claim, overwrite=overwrite)
         if stored.created and self.file_cache is not None:
             with draft.reader() as file:
                 self.file_cache.keep_upload(file, stored.path, draft.size)

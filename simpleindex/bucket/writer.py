@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.bucket.facts import SHA256, object_metadata
 from simpleindex.bucket.locks import lock_change, lock_upload
 from simpleindex.bucket.small_objects import change_small_object
-from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
+from simpleindex.bucket.store_errors import ConditionFailed, MissingObject, UnansweredPut
 from simpleindex.core.distribution_identity import all_spellings, same_distribution
 from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault
@@ -34,6 +34,7 @@ from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.local.deletions import DeletedFile
 from simpleindex.publishing.local.present_files import StoredFile
 from simpleindex.publishing.local.trash import TRASH
+from simpleindex.publishing.name_claim import NameClaim
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class BucketWriter:
         name: DistributionName,
         info: ArchiveInfo | None,
         side_files: Mapping[str, bytes],
-        claim_name: Callable[[], None] = lambda: None,
+        claim: NameClaim | None = None,
         *,
         overwrite: bool,
     ) -> StoredFile:
@@ -85,7 +86,7 @@ class BucketWriter:
             name: Its name.
             info: What its examination found, for other nodes.
             side_files: Their content, by suffix.
-            claim_name: Called under the lock of the project, before the file is put; may refuse.
+            claim: Made under the lock of the project, before the file is put; released if it is certainly not put.
             overwrite: Whether it may replace another file, and take the name of a deleted one.
 
         Raises:
@@ -94,7 +95,8 @@ class BucketWriter:
             CannotStore: The store cannot be written to.
         """
         digests, key = draft.finish(), f"{name.project}/{name.filename}"
-        with storing(key), lock_upload(self._locks, name):
+        claim = claim or NameClaim()
+        with storing(key), lock_upload(self._locks, name), claim.released_unless(_may_be_put):
             for _ in range(_TRIES):
                 present = self._present(name.project)
                 if (before := present.get(name.filename)) is None:
@@ -103,7 +105,7 @@ class BucketWriter:
                     return StoredFile(before.key, sha256, created=False)
                 elif not overwrite:
                     raise AlreadyExists(name.filename, sha256)
-                claim_name()
+                claim.make()
                 try:
                     self._put(
                         draft,
@@ -327,3 +329,7 @@ def _kept(change: ProjectFileChange, before: bytes | None) -> bytes | None:
     """Change a project file so that it stays: an edit must not free a name that is taken, and a deletion has no condition."""
     after = change(before)
     return b'status = "active"\n' if after is None and before is not None else after
+
+
+def _may_be_put(error: Exception) -> bool:
+    return isinstance(error, UnansweredPut)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
+    from simpleindex.publishing.name_claim import NameClaim
     from simpleindex.publishing.upload.checks import Upload
     from simpleindex.publishing.upload.form import FileDigests
 
@@ -81,16 +82,14 @@ class Publishing(Protocol):
         """
         ...
 
-    async def publish(
-        self, draft: Draft, upload: Upload, rules: UploadRules, claim_name: Callable[[], None]
-    ) -> Published:
+    async def publish(self, draft: Draft, upload: Upload, rules: UploadRules, claim: NameClaim) -> Published:
         """Check a draft, and publish it.
 
         Args:
             draft: The whole file.
             upload: The form.
             rules: The rules for its project.
-            claim_name: Called just before the file is stored, in a thread; may refuse.
+            claim: Made just before the file is stored, in a thread; released if it is certainly not stored.
 
         Raises:
             RefusedUpload: The file is not valid, or not the one in the form.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from simpleindex.publishing.local.present_files import StoredFile
     from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
     from simpleindex.publishing.local.writer import Writer
+    from simpleindex.publishing.name_claim import NameClaim
     from simpleindex.publishing.project_file_edits import ProjectFileChange
     from simpleindex.publishing.upload.archive_checks import UploadChecks
     from simpleindex.publishing.upload.checks import Upload
@@ -116,7 +117,7 @@ class Publisher(ABC):
         draft: StagedUpload,
         upload: Upload,
         provenance: bytes | None,
-        claim_name: Callable[[], None],
+        claim: NameClaim,
         *,
         overwrite: bool,
     ) -> tuple[StoredFile, tuple[str, ...]]:
@@ -133,16 +134,12 @@ class Publisher(ABC):
         """Keep a name from upstreams while an upload of it is running; return a function that releases it."""
         return self._live.private_names.reserve(name)
 
-    async def publish(
-        self, draft: Draft, upload: Upload, rules: UploadRules, claim_name: Callable[[], None]
-    ) -> Published:
+    async def publish(self, draft: Draft, upload: Upload, rules: UploadRules, claim: NameClaim) -> Published:
         """Check a draft, and publish it."""
         assert isinstance(draft, StagedUpload)  # from open_draft
         name = upload.name.project
         listed = await self._sizes(name)
-        published: Published = await self._change(
-            name, self._publish, draft, upload, rules, claim_name, listed
-        )
+        published: Published = await self._change(name, self._publish, draft, upload, rules, claim, listed)
         return published
 
     def _publish(
@@ -150,7 +147,7 @@ class Publisher(ABC):
         draft: StagedUpload,
         upload: Upload,
         rules: UploadRules,
-        claim_name: Callable[[], None],
+        claim: NameClaim,
         listed: dict[str, tuple[str, int]],
     ) -> Published:
         name = upload.name
@@ -162,7 +159,7 @@ class Publisher(ABC):
         judge_size(name.project, digests.size, others - (same_name[1] if same_name else 0), rules)
         self._checks.examine(draft, upload, rules)
         provenance, warnings = self._checks.provenance_of(upload, digests.sha256)
-        stored, more_warnings = self._store(draft, upload, provenance, claim_name, overwrite=rules.overwrite)
+        stored, more_warnings = self._store(draft, upload, provenance, claim, overwrite=rules.overwrite)
         return Published(stored.sha256, stored.created, (*warnings, *more_warnings))
 
     async def _sizes(self, name: ProjectName) -> dict[str, tuple[str, int]]:
@@ -261,14 +258,12 @@ class LocalPublishing(Publisher):
         draft: StagedUpload,
         upload: Upload,
         provenance: bytes | None,
-        claim_name: Callable[[], None],
+        claim: NameClaim,
         *,
         overwrite: bool,
     ) -> tuple[StoredFile, tuple[str, ...]]:
         name = upload.name
-        stored = self._writer.commit(
-            draft, name.project, name.filename, overwrite=overwrite, claim_name=claim_name
-        )
+        stored = self._writer.commit(draft, name.project, name.filename, overwrite=overwrite, claim=claim)
         if provenance is not None:
             try:
                 self._writer.put_beside(name.project, stored, PROVENANCE_SUFFIX, provenance)

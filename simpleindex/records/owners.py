@@ -38,14 +38,29 @@ class OwnerTable:
         """Make a user the owner of a project that has none; return the owner. If several users claim it at once, one wins."""
 
         def claim(transaction: RecordsTransaction) -> str:
+            # A further upload of the owner relies on the claim of the first one, which cannot be released from then on: its time
+            # is another one. A column of its own for that would stop nodes of the release before, which take over whole rows.
             transaction.execute(
-                "INSERT INTO owners VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (name, user, int(now))
+                "INSERT INTO owners VALUES (?, ?, ?) ON CONFLICT (project) DO UPDATE SET since = owners.since - 1"
+                ' WHERE owners."user" = excluded."user"',
+                (name, user, int(now)),
             )
             row = transaction.execute('SELECT "user" FROM owners WHERE project = ?', (name,)).fetchone()
             owner: str = row[0]
             return owner
 
         return self._database.write(claim)
+
+    def release(self, name: ProjectName, user: str, now: float) -> None:
+        """Take back a user's claim, unless another upload relies on it too.
+
+        Args:
+            name: The project.
+            user: Who made the claim.
+            now: As the claim was made with.
+        """
+        statement = 'DELETE FROM owners WHERE project = ? AND "user" = ? AND since = ?'
+        self._database.write(lambda transaction: transaction.execute(statement, (name, user, int(now))))
 
     def give(self, name: ProjectName, user: str | None, now: float) -> None:
         """Change the owner of a project; None leaves it without one."""

@@ -13,6 +13,7 @@ from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import PROVENANCE_SUFFIX, ProjectName, parse_distribution_name
 from simpleindex.publishing.errors import AlreadyExists
+from simpleindex.publishing.name_claim import NameClaim
 from simpleindex.publishing.upload.archive_checks import UploadChecks
 from tests.fixtures.bucket import ACME
 from tests.fixtures.deferreds import error, result
@@ -171,8 +172,8 @@ def test_an_upload_that_waits_too_long(new_node: Callable[..., BucketNode], open
 
     node = new_node("node", locks=open_locks()).begin()
     with lock_change(open_locks(), ACME):
-        refusal = error(node.upload(DATA, WHEEL, claim_name=claim))
+        refusal = error(node.upload(DATA, WHEEL, claim=NameClaim(claim)))
     assert isinstance(refusal, CannotStore)
     assert claims == []
-    result(node.upload(DATA, WHEEL, claim_name=claim))
+    result(node.upload(DATA, WHEEL, claim=NameClaim(claim)))
     assert claims == ["acme"]

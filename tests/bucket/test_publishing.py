@@ -6,12 +6,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 
+from simpleindex.bucket import object_store
 from simpleindex.bucket.store_errors import ConditionFailed
 from simpleindex.core.errors import CannotStore, NotAllowed, NotHere
 from simpleindex.core.model import Status
 from simpleindex.core.names import LEDGER, PROJECT_FILE, ProjectName
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
+from simpleindex.publishing.name_claim import NameClaim
 from simpleindex.publishing.upload.archive_checks import UploadChecks
 from tests.fixtures.bucket import ACME
 from tests.fixtures.deferreds import error, result
@@ -27,6 +30,7 @@ DATA = wheel_bytes()
 DIGEST = sha256(DATA).hexdigest()
 OTHER_DATA = wheel_bytes(files={"more.py": b"x"})
 OTHER_DIGEST = sha256(OTHER_DATA).hexdigest()
+NO_RETRY: Any = {"HTTPStatusCode": 403, "RetryAttempts": 0}
 
 
 @pytest.fixture
@@ -246,6 +250,45 @@ def test_a_store_that_is_away(served: BucketNode, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(served.store, "create", away)
     assert isinstance(error(served.upload(DATA, WHEEL)), CannotStore)
     assert served.keys_below() == set()
+
+
+@pytest.mark.parametrize(
+    ("failing", "cause", "is_released"),
+    [
+        (
+            "PutObject",
+            ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": NO_RETRY}, ""),
+            True,
+        ),
+        (
+            "PutObject",
+            ClientError({"Error": {}, "ResponseMetadata": {**NO_RETRY, "RetryAttempts": 1}}, ""),
+            False,
+        ),
+        ("PutObject", ReadTimeoutError(endpoint_url="https://store"), False),
+        ("CreateMultipartUpload", ReadTimeoutError(endpoint_url="https://store"), True),
+        ("UploadPart", ReadTimeoutError(endpoint_url="https://store"), True),
+        ("CompleteMultipartUpload", ReadTimeoutError(endpoint_url="https://store"), False),
+    ],
+)
+def test_a_claim_is_released(
+    failing: str, cause: Exception, is_released: bool, served: BucketNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is published; a request without an answer may have published the file."""
+    if failing != "PutObject":
+        monkeypatch.setattr(object_store, "SINGLE_PUT_BYTES", 0)
+    call = served.client._make_api_call
+
+    def fail(name: str, parameters: Any) -> Any:
+        if name == failing:
+            raise cause
+        return call(name, parameters)
+
+    monkeypatch.setattr(served.client, "_make_api_call", fail)
+    calls: list[str] = []
+    claim = NameClaim(lambda: calls.append("made"), lambda: calls.append("released"))
+    assert isinstance(error(served.upload(DATA, WHEEL, claim=claim)), CannotStore)
+    assert calls == (["made", "released"] if is_released else ["made"])
 
 
 def test_a_read_only_bucket(served: BucketNode) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -11,7 +12,7 @@ from twisted.internet.defer import Deferred
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.identity import Action, Identity, TokenLimits, UploadRules
 from simpleindex.access.rights import Access, default_access
-from simpleindex.core.errors import CannotStore, NotAllowed, SimpleIndexError
+from simpleindex.core.errors import CannotStore, NotAllowed, SimpleIndexError, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
 from simpleindex.publishing.errors import AlreadyExists, RefusedUpload
@@ -74,8 +75,9 @@ class AcceptanceFixture:
             self.publishing,
             self.source,
             Rights(access or parse_access(RULES), self.owning),
-            self.owning.claim,
+            self.owning,
             self.audited.append,
+            lambda: 0.0,
         )
 
     def uploader(self, user: str = "alice") -> Uploader:
@@ -185,6 +187,17 @@ def test_another_user_was_quicker(upload: str, is_refused: bool) -> None:
         assert result(accepting).published.created
     assert bool(site.audited) is not is_refused
     assert site.owning.owner(ACME) == "carol"
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_nothing_is_published(is_away: bool) -> None:
+    """The name is free again, unless the records are away as well."""
+    site = AcceptanceFixture()
+    site.publishing.trouble = CannotStore("The disk is full.")
+    if is_away:
+        site.owning.release = Mock(side_effect=Unavailable("The records are away."))  # type: ignore[method-assign]
+    assert error(site.accept(site.upload())) is site.publishing.trouble
+    assert site.owning.owner(ACME) == ("alice" if is_away else None)
 
 
 def test_the_largest_file() -> None:

@@ -12,6 +12,7 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
+from simpleindex.publishing.name_claim import NameClaim
 from simpleindex.publishing.publisher import LocalPublishing, PublishingContext
 from simpleindex.publishing.upload.archive_checks import UploadChecks
 from simpleindex.publishing.upload.checks import Upload
@@ -47,7 +48,7 @@ class Place:
         draft.write(wheel_bytes())
         upload = Upload(parse_distribution_name(wheel_name()), attestations=attestations)
         try:
-            published: Published = result(self.publishing.publish(draft, upload, UploadRules(), lambda: None))
+            published: Published = result(self.publishing.publish(draft, upload, UploadRules(), NameClaim()))
             return published
         finally:
             draft.discard()

@@ -21,6 +21,7 @@ from simpleindex.directory.source import LocalSource
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Space, Writer
+from simpleindex.publishing.name_claim import NameClaim
 from simpleindex.publishing.publisher import SPARE, LocalPublishing, PublishingContext, spare_of
 from simpleindex.publishing.upload.archive_checks import UploadChecks
 from simpleindex.publishing.upload.checks import Upload
@@ -32,7 +33,6 @@ from tests.fixtures.live_directory import ACME, LONG_AFTER_NS, LiveDirectoryFixt
 from tests.fixtures.threads import HeldThreads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from twisted.internet.defer import Deferred
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
 
 WHEEL = wheel_name()
 RULES = UploadRules()
-
-
-def nothing() -> None:
-    """Nobody has to be asked."""
 
 
 class Place:
@@ -73,7 +69,7 @@ class Place:
         filename: str = WHEEL,
         *,
         rules: UploadRules = RULES,
-        own: Callable[[], None] = nothing,
+        claim: NameClaim | None = None,
         **stated: Any,
     ) -> Deferred[Published]:
         """Send a file."""
@@ -82,7 +78,9 @@ class Place:
         draft = self.publishing.open_draft()
         draft.write(data)
         upload = Upload(parse_distribution_name(filename), **stated)
-        work: Deferred[Published] = Deferred.fromCoroutine(self.publishing.publish(draft, upload, rules, own))
+        work: Deferred[Published] = Deferred.fromCoroutine(
+            self.publishing.publish(draft, upload, rules, claim or NameClaim())
+        )
 
         def discard(outcome: Any) -> Any:
             draft.discard()
@@ -196,7 +194,7 @@ def test_the_same_again(place: Place) -> None:
     def own() -> None:
         raise AssertionError
 
-    again = place.publish(wheel_bytes(), own=own)
+    again = place.publish(wheel_bytes(), claim=NameClaim(own))
     assert (first.created, again.created) == (True, False)
     assert first.sha256 == again.sha256
     assert os.stat(place.root / "acme" / WHEEL) == before
@@ -260,10 +258,10 @@ def test_what_is_refused(place: Place) -> None:
     def own() -> None:
         raise NotAllowed("Somebody else was quicker.")
 
-    assert place.refused(NotAllowed, data, own=own) == "Somebody else was quicker."
+    assert place.refused(NotAllowed, data, claim=NameClaim(own)) == "Somebody else was quicker."
     assert place.world.names() == []
     # Whose it is is decided last: what is refused makes nobody its owner.
-    place.refused(RefusedUpload, data[:-1], own=own)
+    place.refused(RefusedUpload, data[:-1], claim=NameClaim(own))
     place.publish(stated, requires_python="!=3.8,>=3.9".removeprefix("!=3.8,"))
 
 
@@ -301,7 +299,7 @@ def test_deleting(place: Place) -> None:
     assert deleted[WHEEL] == sha256(wheel_bytes()).hexdigest()
     assert place.world.files() == [wheel_name("acme", "2.0")]
     claims: list[str] = []
-    place.refused(NameUsed, wheel_bytes(), own=lambda: claims.append("acme"))
+    place.refused(NameUsed, wheel_bytes(), claim=NameClaim(lambda: claims.append("acme")))
     assert claims == []
     for key in ("1.0", WHEEL, "no version"):
         assert type(error(place.publishing.delete(ACME, key, by="alice"))) is NotHere

@@ -78,6 +78,21 @@ def test_owners(open_database: OpenDatabase) -> None:
     assert one.owner(ACME) is None
 
 
+def test_a_claim_is_released(open_database: OpenDatabase) -> None:
+    """By its upload alone, and not once another upload of the owner relies on it."""
+    one, two = OwnerTable(open_database()), OwnerTable(open_database())
+    one.claim(ACME, "alice", 1.5)
+    two.release(ACME, "bob", 1.5)
+    two.release(ACME, "alice", 2)
+    assert one.owner(ACME) == "alice"
+    one.release(ACME, "alice", 1.5)
+    assert two.claim(ACME, "bob", 2) == "bob"
+    assert one.claim(ACME, "bob", 2) == "bob"
+    two.release(ACME, "bob", 2)
+    one.release(ACME, "bob", 2)
+    assert one.owner(ACME) == "bob"
+
+
 def test_one_of_many_gets_a_name(open_database: OpenDatabase) -> None:
     """Whoever is faster; the others hear who."""
     tables = [OwnerTable(open_database()) for _ in range(4)]

@@ -29,6 +29,7 @@ from simpleindex.publishing.local.present_files import (
 from simpleindex.publishing.local.recovery import move_note, recover
 from simpleindex.publishing.local.staging import StagedUpload, Staging
 from simpleindex.publishing.local.trash import let_side_files_follow, throw_away
+from simpleindex.publishing.name_claim import NameClaim
 from simpleindex.system.atomic import storing, sync_directory, sync_file_system
 from simpleindex.system.descriptors import is_reserved_descriptor, no_descriptor
 from simpleindex.system.ownership import give_to_owner_of
@@ -115,7 +116,7 @@ class Writer:
         *,
         overwrite: bool = False,
         formats_may_differ: bool = False,
-        claim_name: Callable[[], None] = lambda: None,
+        claim: NameClaim | None = None,
     ) -> StoredFile:
         """Move an uploaded file to its name in its project.
 
@@ -127,7 +128,7 @@ class Writer:
             filename: Its bare name.
             overwrite: Whether it may replace another file, and take the name of a deleted one.
             formats_may_differ: Whether the release may have an sdist in another format, as old releases have.
-            claim_name: Called under the lock of the project, before the file gets its name; may refuse.
+            claim: Made under the lock of the project, before the file gets its name; released if it does not get it.
 
         Raises:
             InvalidFilename: The name is not that of a distribution of the project.
@@ -135,9 +136,12 @@ class Writer:
             NameUsed: A deleted file had it, or another spelling of it.
             CannotStore: It cannot be written.
         """
-        name = parse_distribution_name(filename, project)
+        name, claim = parse_distribution_name(filename, project), claim or NameClaim()
         digests = draft.finish()
-        with locked_project(self._directory, self._staging, project) as place:
+        with (
+            locked_project(self._directory, self._staging, project) as place,
+            claim.released_unless(lambda _: os.path.lexists(os.path.join(place.path, filename))),
+        ):
             for _ in range(_TRIES):
                 try:
                     if not (entries := served_entries(self._directory, place, filename)):
@@ -147,7 +151,7 @@ class Writer:
                             overwrite=overwrite,
                             formats_may_differ=formats_may_differ,
                         )
-                    claim_name()
+                    claim.make()
                     committed = self._try_to_commit(
                         place, draft, filename, digests.sha256, entries, overwrite=overwrite
                     )

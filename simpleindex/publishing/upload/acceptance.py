@@ -6,14 +6,16 @@ arrived, all else when the last byte is here. The upload is accepted once its fi
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.access.identity import Action
 from simpleindex.core.audit_entry import AuditEntry
-from simpleindex.core.errors import NotAllowed, NotHere
+from simpleindex.core.errors import NotAllowed, NotHere, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import spelling_pattern
+from simpleindex.publishing.name_claim import NameClaim
 from simpleindex.publishing.upload.checks import judge_form, stated_project
 from simpleindex.publishing.upload.incoming_upload import file_missing, file_too_large
 
@@ -45,6 +47,26 @@ class UploadRights(Protocol):
 
         Raises:
             SimpleIndexError: It may not.
+        """
+        ...
+
+
+class ProjectOwners(Protocol):
+    """The owners of projects; blocking."""
+
+    def claim(self, name: ProjectName, user: str, now: float, /) -> str:
+        """Make a user the owner of a project that has none; return the owner.
+
+        Raises:
+            Unavailable: They cannot be changed now.
+        """
+        ...
+
+    def release(self, name: ProjectName, user: str, now: float, /) -> None:
+        """Take back a claim that a user made at a time, unless another upload relies on it too.
+
+        Raises:
+            Unavailable: They cannot be changed now.
         """
         ...
 
@@ -94,8 +116,9 @@ class UploadAcceptance:
         publishing: Stores the files.
         source: The projects of the directory.
         rights: Decides who may upload to which project, and with which checks.
-        claim: Makes a user the owner of a name that nobody owns, and returns its owner; blocking.
+        owners: The owners of projects.
         record: Writes the audit.
+        now: Seconds since 1970.
     """
 
     def __init__(
@@ -103,14 +126,16 @@ class UploadAcceptance:
         publishing: Publishing,
         source: Source,
         rights: UploadRights,
-        claim: Callable[[ProjectName, str], str],
+        owners: ProjectOwners,
         record: Callable[[AuditEntry], object],
+        now: Callable[[], float],
     ) -> None:
         self._publishing = publishing
         self._source = source
         self._rights = rights
-        self._claim = claim
+        self._owners = owners
         self._record = record
+        self._now = now
 
     def judge_length(self, length: int) -> int:
         """Judge the length of a request that is to hold a file; return how long the file may be, 0 for any length.
@@ -176,7 +201,7 @@ class UploadAcceptance:
             upload.draft,
             judged,
             self._rights.access.upload_rules(name),
-            lambda: self._claim_name(uploader.identity, name, exists=exists),
+            NameClaim() if exists else self._claim(uploader.identity, name),
         )
         self._audit(uploader, judged.name, published)
         return AcceptedUpload(judged.name, published)
@@ -192,14 +217,23 @@ class UploadAcceptance:
         except NotHere:
             return None
 
-    def _claim_name(self, identity: Identity, name: ProjectName, *, exists: bool) -> None:
-        """Make the first who publishes a name its owner; blocking."""
-        if exists or identity.user is None:
-            return
-        owner = self._claim(name, identity.user)
-        if owner != identity.user:
-            # Another user was quicker: decide once more.
-            self._rights.require(identity, Action.UPLOAD, name)
+    def _claim(self, identity: Identity, name: ProjectName) -> NameClaim:
+        """Return what makes the first who publishes a name its owner."""
+        if (user := identity.user) is None:
+            return NameClaim()
+        now = self._now()
+
+        def make() -> None:
+            if self._owners.claim(name, user, now) != user:
+                # Another user was quicker: decide once more.
+                self._rights.require(identity, Action.UPLOAD, name)
+
+        def release() -> None:
+            # What cannot be released now stays: the user may upload again, and an administrator may give the name away.
+            with suppress(Unavailable):
+                self._owners.release(name, user, now)
+
+        return NameClaim(make, release)
 
     def _audit(self, uploader: Uploader, name: DistributionName, published: Published) -> None:
         self._record(

@@ -63,8 +63,9 @@ def compose_publishing(
         publishing,
         directory.source,
         admission,
-        lambda name, user: logins.owners.claim(name, user, time.time()),
+        logins.owners,
         audit.record,
+        time.time,
     )
     writers = Writers(admission, index_url)
     changes = PublishingDispatcher(
