@@ -14,7 +14,7 @@ from functools import partial
 from hashlib import file_digest
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.bucket.facts import SHA256, object_metadata
+from simpleindex.bucket.facts import SHA256, object_metadata, publication_mark
 from simpleindex.bucket.locks import lock_change, lock_upload
 from simpleindex.bucket.small_objects import change_small_object
 from simpleindex.bucket.store_errors import ConditionFailed, MissingObject, UnansweredPut
@@ -127,7 +127,7 @@ class BucketWriter:
         metadata: Mapping[str, str],
         side_files: Mapping[str, bytes],
     ) -> None:
-        digests = draft.finish()
+        digests, place = draft.finish(), before.key if before else key
         if before is not None:
             # A missing signature does less harm than one of another file.
             self._delete_side_files(before.key)
@@ -135,12 +135,13 @@ class BucketWriter:
             # Of an upload of other bytes that was killed before its file came.
             self._store.delete(key + PROVENANCE_SUFFIX)
         for suffix, data in side_files.items():
-            self._store.overwrite((before.key if before else key) + suffix, data)
+            self._store.overwrite(place + suffix, data)
+        metadata = {**metadata, **publication_mark(self._bucket.root, place)}
         with draft.reader() as file:
             if before is None:
                 self._store.create(key, file, digests.size, digests.sha256, metadata)
             else:
-                self._store.replace(before.key, file, digests.size, digests.sha256, metadata, before.etag)
+                self._store.replace(place, file, digests.size, digests.sha256, metadata, before.etag)
 
     def _present(self, project: ProjectName) -> Mapping[str, ObjectState]:
         """Return the files of a project now, by name; the preferred place of each."""
@@ -268,6 +269,7 @@ class BucketWriter:
 
     def _put_back(self, trashed: str, key: str, content: bytes, sha256: str) -> None:
         _, metadata = self._store.state(trashed)
+        metadata = {**metadata, **publication_mark(self._bucket.root, key)}
         for suffix in SIDE_FILE_SUFFIXES:
             with suppress(MissingObject):
                 self._store.copy(trashed + suffix, key + suffix)

@@ -106,7 +106,9 @@ def work_for_all(
         work.repeat(lambda: Deferred.fromCoroutine(pins.follow()), RULES_INTERVAL)
     if index.hand_changes is not None:
         for directory in index.sources.directories:
-            directory.live.files_listener = partial(index.hand_changes.note, directory.name)
+            directory.live.files_listener = partial(
+                index.hand_changes.note, directory.name, made_by_nodes=directory.made_by_nodes
+            )
     if not settings.keeps_state:
         return None
     changes = ConfigurationChanges(index)

@@ -293,7 +293,7 @@ def test_facts_that_are_too_long(node: BucketNode, monkeypatch: pytest.MonkeyPat
     node.begin()
     result(node.upload(DATA, WHEEL))
     _, metadata = node.store.state(f"acme/{WHEEL}")
-    assert set(metadata) == {"sha256"}
+    assert set(metadata) == {"sha256", "simpleindex-published"}
     assert node.files() == {WHEEL: DIGEST}
 
 

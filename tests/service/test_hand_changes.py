@@ -80,6 +80,35 @@ def test_what_no_upload_recorded(world: World) -> None:
     ]
 
 
+def test_changes_of_other_nodes(world: World) -> None:
+    """They have recorded them; while it is not known what they have made, nothing is recorded, and later all of it once."""
+    is_away, questions = True, []
+
+    def made(project: ProjectName, files: FileChanges) -> frozenset[tuple[bool, str]]:
+        questions.append(project)
+        if is_away and project == OTHER:
+            raise TimeoutError(110, "the store cannot be reached")
+        return frozenset({(False, "2"), (True, "3")}) & {
+            *((True, each) for each in files.vanished),
+            *((False, each) for each in files.appeared),
+        }
+
+    world.audit.record(AuditEntry("upload", "alice", project="acme", filename="1"))
+    before = len(world.entries())
+    world.changes.note("local", ACME, FileChanges(("2", "3"), (), ("1", "2", "4")), made_by_nodes=made)
+    world.changes.note("local", OTHER, FileChanges((), ("5",), ()), made_by_nodes=made)
+    world.clock.advance(WAIT_SECONDS)
+    assert world.entries()[before:] == []
+    is_away = False
+    world.clock.advance(WAIT_SECONDS)
+    assert world.entries()[before:] == [
+        ("file-removed", "acme", "2", ""),
+        ("file-added", "acme", "4", ""),
+        ("file-changed", "other", "5", ""),
+    ]
+    assert questions == [ACME, OTHER] * 2
+
+
 def test_many_files(world: World) -> None:
     """A mirror that is filled makes one entry for a project."""
     world.changes.note("local", ACME, appeared(*(str(number) for number in range(1_001))))

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.text import plural
 from simpleindex.core.views import LOCAL
+from simpleindex.directory.live.listing_changes import FileChanges
 from simpleindex.records.audit.audit_questions import AuditQuestion, matching_entries
 from simpleindex.records.audit.audit_reading import latest_entries
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from twisted.python.failure import Failure
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.live.listing_changes import FileChanges
     from simpleindex.records.audit.audit import Audit
     from simpleindex.records.audit.audit_sharing import AuditSharing
     from simpleindex.system.threads import Threads
@@ -42,6 +43,9 @@ _MOST_WAITING: Final = 10_000
 _MOST_ENTRIES: Final = 20
 """Entries of one kind for a project; more files than that are one entry with their number."""
 
+MadeByNodes: TypeAlias = "Callable[[ProjectName, FileChanges], Collection[tuple[bool, str]]]"
+"""Returns whether it went, and the name, of each changed file of a project that a node has uploaded or deleted; blocking."""
+
 _log: Final = logger(__name__)
 
 
@@ -54,12 +58,14 @@ class SeenChange:
         project: The project.
         files: What changed.
         time: When it was seen, on the reactor's clock.
+        made_by_nodes: Which of them other nodes made; None if no other one can.
     """
 
     directory: str
     project: ProjectName
     files: FileChanges
     time: float
+    made_by_nodes: MadeByNodes | None = None
 
 
 class HandChanges:
@@ -90,18 +96,26 @@ class HandChanges:
         self._waking: Any = None
         self._left_out = 0
 
-    def note(self, directory: str, project: ProjectName, files: FileChanges) -> None:
+    def note(
+        self,
+        directory: str,
+        project: ProjectName,
+        files: FileChanges,
+        *,
+        made_by_nodes: MadeByNodes | None = None,
+    ) -> None:
         """Take note of a change; it is recorded later.
 
         Args:
             directory: The directory's name among the sources.
             project: The project.
             files: What changed.
+            made_by_nodes: Which of them other nodes made; None if no other one can.
         """
         if len(self._waiting) >= _MOST_WAITING:
             self._left_out += 1
             return
-        self._waiting.append(SeenChange(directory, project, files, self._clock.seconds()))
+        self._waiting.append(SeenChange(directory, project, files, self._clock.seconds(), made_by_nodes))
         if self._waking is None:
             self._waking = self._clock.callLater(WAIT_SECONDS, self._wake)
 
@@ -123,12 +137,13 @@ class HandChanges:
         oldest = min((change.time for change in changes), default=due)
         since = self._now() - (self._clock.seconds() - oldest) - _BEFORE_SECONDS
         recording = self._threads.run(self._record_all, changes, left_out, since)
-        recording.addErrback(self._record_later, changes)
+        recording.addErrback(self._record_later, changes, left_out)
         recording.addErrback(lambda failure: _log.failure("", failure))
 
-    def _record_later(self, failure: Failure, changes: list[SeenChange]) -> None:
-        """Try again: without the audit of all nodes it is not known what others have recorded."""
+    def _record_later(self, failure: Failure, changes: list[SeenChange], left_out: int) -> None:
+        """Try again: without the audit of all nodes, or the store, it is not known what others have made."""
         failure.trap(OSError)
+        self._left_out += left_out
         self._waiting[:0] = changes
         if self._waking is None:
             self._waking = self._clock.callLater(WAIT_SECONDS, self._wake)
@@ -148,15 +163,37 @@ class HandChanges:
             (entry["event"] in _GONE, entry.get("project", ""), entry.get("filename", ""))
             for entry in entries
         }
-        for change in changes:
-            for entry in _entries_of(change, recorded):
-                self._audit.record(entry)
+        # All before the first one is recorded: where the store fails, all are tried again.
+        by_hand = [_entries_of(change, recorded | _by_nodes(change, recorded)) for change in changes]
+        for entry in chain.from_iterable(by_hand):
+            self._audit.record(entry)
         if left_out:
             self._audit.record(
                 AuditEntry(
                     "file-added", detail=f"changes of {plural(left_out, 'project')} more have no entries"
                 )
             )
+
+
+def _by_nodes(change: SeenChange, recorded: set[tuple[bool, str, str]]) -> set[tuple[bool, str, str]]:
+    """Return what other nodes have made, as far as it is not recorded here; arguments as for :func:`_entries_of`. Blocking.
+
+    Raises:
+        OSError: That is not known now.
+    """
+    if change.made_by_nodes is None:
+        return set()
+    files = FileChanges(
+        *(
+            tuple(each for each in names if (is_gone, change.project, each) not in recorded)
+            for is_gone, names in (
+                (True, change.files.vanished),
+                (False, change.files.changed),
+                (False, change.files.appeared),
+            )
+        )
+    )
+    return {(is_gone, change.project, each) for is_gone, each in change.made_by_nodes(change.project, files)}
 
 
 def _entries_of(change: SeenChange, recorded: set[tuple[bool, str, str]]) -> list[AuditEntry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -14,6 +15,7 @@ from simpleindex.bucket.digests import BucketDigests
 from simpleindex.bucket.file_cache import BucketFileCache
 from simpleindex.bucket.live_bucket import LiveBucket
 from simpleindex.bucket.locks import LockFiles
+from simpleindex.bucket.node_changes import files_changed_by_nodes
 from simpleindex.bucket.object_store import ObjectStore
 from simpleindex.bucket.package_bucket import PackageBucket
 from simpleindex.bucket.probe import broken_promise
@@ -99,6 +101,7 @@ class ServedBucket(ServedDirectory):
         store = ObjectStore(parse_location(location))
         self._store = store
         self.directory = PackageBucket(store, self._scratch)
+        self.made_by_nodes = partial(files_changed_by_nodes, self.directory)
         interval = duration(settings.poll_interval)
         self.choice = WatchMethod("bucket", f"Listing {self.directory.root} every {interval}.")
         facts = _shared_facts(settings, location)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from simpleindex.directory.live.private_names import NameRecord
+    from simpleindex.service.audit.hand_changes import MadeByNodes
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.operation_times import OperationTimes
 
@@ -58,7 +59,10 @@ class ServedDirectory:
         source: Its projects as a source.
         log: Where it logs, with its name if it is a further directory.
         sweeps: The number of sweeps so far.
+        made_by_nodes: Which changes of a project's files other nodes made; None if no other one can.
     """
+
+    made_by_nodes: MadeByNodes | None = None
 
     def __init__(self, path: str, name: str, runtime: Runtime, used_names: NameRecord | None = None) -> None:
         settings = runtime.settings
