@@ -61,10 +61,6 @@ class MemberList:
 def list_members(file: BinaryIO, filename: str) -> MemberList:
     """List the files in a distribution.
 
-    Args:
-        file: The distribution, seekable.
-        filename: Its name.
-
     Raises:
         BrokenArchive: It cannot be read.
     """

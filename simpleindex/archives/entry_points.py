@@ -35,9 +35,6 @@ _RESERVED: Final = re.compile(
 def read_entry_points(text: str) -> Mapping[str, Mapping[str, str]]:
     """Read entry points.
 
-    Args:
-        text: Of the file.
-
     Returns:
         What each name leads to, by group.
 

@@ -30,11 +30,7 @@ _LARGEST_MANIFEST: Final = 2 << 30  # bytes; a million files have some 300 MB
 
 
 class BackupDestination:
-    """A directory that holds backups by time.
-
-    Args:
-        path: The directory.
-    """
+    """A directory that holds backups by time."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)

@@ -26,11 +26,7 @@ class CannotRestore(SimpleIndexError):
 
 
 class FileVanished(SimpleIndexError):
-    """A file that was listed, and is gone or no regular file any more.
-
-    Attributes:
-        path: The file.
-    """
+    """A file that was listed, and is gone or no regular file any more."""
 
     template = "{path} is gone."
     path: str

@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 
 class SerialRow(NamedTuple):
-    """The serial of a project's listing.
-
-    Attributes:
-        project: The project.
-        listing: The digest of its listing.
-        serial: The serial.
-    """
+    """The serial of a project's listing."""
 
     project: ProjectName
     listing: int

@@ -125,9 +125,6 @@ class Remote:
     def drain(self, page: str) -> int:
         """Read a file to its end and forget it.
 
-        Args:
-            page: Its path.
-
         Returns:
             Its size, bytes.
 

@@ -36,11 +36,7 @@ class SimpleIndexError(Exception):
 
 
 class InvalidProjectName(SimpleIndexError):
-    """A text that cannot be a project's name (PyPUG "name-normalization").
-
-    Attributes:
-        text: The offending text.
-    """
+    """A text that cannot be a project's name (PyPUG "name-normalization")."""
 
     template = "{text!r} is not a valid project name"
     text: str
@@ -131,22 +127,14 @@ class BrokenProject(Unavailable):
 
 
 class Changed(SimpleIndexError):
-    """A file's bytes are no longer those that were listed; nothing of it may be sent any more.
-
-    Attributes:
-        filename: The file.
-    """
+    """A file's bytes are no longer those that were listed; nothing of it may be sent any more."""
 
     template = "{filename} changed while it was being read."
     filename: str
 
 
 class RefusedStart(SimpleIndexError):
-    """The service cannot start as it is configured; the sentence says what is wrong, where, and what to do.
-
-    Attributes:
-        sentence: The whole sentence.
-    """
+    """The service cannot start as it is configured; the sentence says what is wrong, where, and what to do."""
 
     template = "{sentence}"
     sentence: str

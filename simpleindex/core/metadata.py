@@ -58,12 +58,7 @@ class CoreMetadata:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedMetadata:
-    """The metadata in an upload, as its examination found them.
-
-    Attributes:
-        metadata: Name, version, Requires-Python.
-        metadata_version: Of the format.
-    """
+    """The metadata in an upload, as its examination found them."""
 
     metadata: CoreMetadata
     metadata_version: str

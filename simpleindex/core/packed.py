@@ -24,9 +24,6 @@ _LOCAL: Final = (None, None, None, None, "local")
 class PackedFiles(Sequence[File]):
     """An immutable sequence of files; equal to any other sequence of equal ones.
 
-    Args:
-        files: The files, in this order.
-
     Attributes:
         data: All of them.
         size: The sum of their sizes, bytes.

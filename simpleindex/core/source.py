@@ -190,11 +190,7 @@ def revision_of(source: Source) -> object:
 
 
 class ForwardingSource:
-    """Forwards the three questions to another source; a source that wraps one overrides what it changes.
-
-    Args:
-        source: The wrapped source.
-    """
+    """Forwards the three questions to another source; a source that wraps one overrides what it changes."""
 
     def __init__(self, source: Source) -> None:
         self._source = source

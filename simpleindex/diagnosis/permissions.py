@@ -61,14 +61,7 @@ class ServicePlace:
 
 @dataclass(frozen=True, slots=True)
 class ForeignEntries:
-    """Files and directories below a place that the service cannot use.
-
-    Attributes:
-        place: The path of the place.
-        count: How many.
-        example: One of them.
-        is_written: Whether the service writes them.
-    """
+    """Files and directories below a place that the service cannot use."""
 
     place: str
     count: int

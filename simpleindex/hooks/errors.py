@@ -17,12 +17,7 @@ class InvalidHooks(SimpleIndexError):
 
 
 class UnusableSecret(SimpleIndexError):
-    """The secret of a hook cannot be read.
-
-    Attributes:
-        place: Where it should be.
-        reason: Why not.
-    """
+    """The secret of a hook cannot be read."""
 
     template = "its secret in {place} cannot be used: {reason}"
     place: str

@@ -66,11 +66,7 @@ class Positions(Protocol):
 
 
 class HookPositions:
-    """The positions of all hooks; usable from any thread. One that cannot be written costs that events are sent twice.
-
-    Args:
-        state_directory: Where the audit is.
-    """
+    """The positions of all hooks; usable from any thread. One that cannot be written costs that events are sent twice."""
 
     def __init__(self, state_directory: str) -> None:
         self._audit = os.path.join(state_directory, AUDIT_FILENAME)

@@ -74,11 +74,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class HookProgram:
-    """A program that is run for each event.
-
-    Attributes:
-        command: The program and its arguments.
-    """
+    """A program that is run for each event."""
 
     command: tuple[str, ...]
 

@@ -86,11 +86,7 @@ class _Counts:
 
 
 class RequestMetrics:
-    """Counts requests and downloads of one process.
-
-    Args:
-        seconds: The reactor's clock.
-    """
+    """Counts requests and downloads of one process."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds

@@ -32,9 +32,6 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 class SourceBucket:
     """The objects of another server, as :class:`simpleindex.migration.local_files.SourceDirectory` has its files.
 
-    Args:
-        location: The bucket and prefix.
-
     Raises:
         RefusedStart: It cannot be used.
         InvalidImportSource: It cannot be listed.

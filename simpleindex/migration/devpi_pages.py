@@ -29,11 +29,7 @@ _WORDS: Final = {":ANONYMOUS:": "anyone", ":AUTHENTICATED:": "authenticated"}
 
 
 def read_answer(body: bytes) -> tuple[str, Any]:
-    """Return the kind and the content of a devpi server's answer; an empty kind if it is another server's.
-
-    Args:
-        body: The answer.
-    """
+    """Return the kind and the content of a devpi server's answer; an empty kind if it is another server's."""
     try:
         answer = load_json(body.decode("utf-8-sig"), bounds.PAGE_VALUES)
     except ValueError:

@@ -43,11 +43,7 @@ Files = TypeVar("Files", bound=PackageFiles)
 
 
 class FileSource(ImportSource, Generic[Files]):
-    """An import source that has its files itself.
-
-    Args:
-        directory: The files.
-    """
+    """An import source that has its files itself."""
 
     is_local = True
 

@@ -97,13 +97,7 @@ class PatientRunner:
 
 
 class SimpleIndexSource(ImportSource):
-    """A simple index (PEP 503, PEP 691).
-
-    Args:
-        upstream: Requests it.
-        run: Runs the requests.
-        label: Its URL.
-    """
+    """A simple index (PEP 503, PEP 691)."""
 
     is_local = False
 

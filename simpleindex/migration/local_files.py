@@ -75,9 +75,6 @@ class TreeFile(NamedTuple):
 class SourceDirectory:
     """A directory with the files of another server.
 
-    Args:
-        root: Its path.
-
     Raises:
         InvalidImportSource: It is no directory, or cannot be read.
     """

@@ -112,13 +112,7 @@ def judge_users(users: Iterable[ImportedUser]) -> JudgedUsers:
 
 
 def without(judged: JudgedUsers, is_bad: Callable[[str], bool], reason: str) -> JudgedUsers:
-    """Return the users with some of the usable hashes called unusable.
-
-    Args:
-        judged: The users.
-        is_bad: Tells which hashes.
-        reason: Why.
-    """
+    """Return the users with some of the usable hashes called unusable."""
     bad = {name for name, hash_ in judged.usable.items() if is_bad(hash_)}
     usable = {name: hash_ for name, hash_ in judged.usable.items() if name not in bad}
     return JudgedUsers(usable, {**judged.unusable, **dict.fromkeys(sorted(bad), reason)})

@@ -35,9 +35,6 @@ _DEFAULT: Final = ProposedRule(
 def pypicloud_people(content: bytes) -> ImportedPeople:
     """Return users, groups and permissions.
 
-    Args:
-        content: Of the file.
-
     Raises:
         InvalidImportSource: It is no such file.
     """

@@ -53,10 +53,6 @@ class AdvisoryDirectory:
 
     An invalid one is logged once, and its last valid content stays in force. All of them stay in force while the directory
     cannot be read, or has no advisory at all.
-
-    Args:
-        path: The directory.
-        clocks: The clocks.
     """
 
     def __init__(

@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 
 class AllowanceTable:
-    """The allowances; usable from any thread.
-
-    Args:
-        database: The records.
-    """
+    """The allowances; usable from any thread."""
 
     def __init__(self, database: Records) -> None:
         self._database = database

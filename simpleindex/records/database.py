@@ -41,9 +41,6 @@ class RecordsDatabase(Records):
         state_directory: The directory of the database; the first change makes it if it is missing.
         initialized: Whether the database was made before (:mod:`simpleindex.records.start_check`), so that a missing one is
             lost, not new.
-
-    Attributes:
-        path: The database's file.
     """
 
     @property

@@ -27,11 +27,7 @@ _MOST: Final = 50_000
 
 
 class FirstSeen:
-    """The times; usable from any thread but the reactor's, because queries may wait for changes.
-
-    Args:
-        database: The records.
-    """
+    """The times; usable from any thread but the reactor's, because queries may wait for changes."""
 
     def __init__(self, database: Records) -> None:
         self._database = database

@@ -15,11 +15,7 @@ _REMEMBER_SECONDS: Final = 1.0
 
 
 class OwnerTable:
-    """The owners; usable from any thread. Queries take microseconds, changes wait for the disk.
-
-    Args:
-        database: The records.
-    """
+    """The owners; usable from any thread. Queries take microseconds, changes wait for the disk."""
 
     def __init__(self, database: Records) -> None:
         self._database = database
@@ -74,12 +70,7 @@ class OwnerTable:
 
 
 class CachedOwners:
-    """The owners, remembered for a second where many requests look them up.
-
-    Args:
-        table: The owners.
-        seconds: A clock.
-    """
+    """The owners, remembered for a second where many requests look them up."""
 
     def __init__(self, table: OwnerTable, seconds: Callable[[], float]) -> None:
         self._table = table

@@ -31,11 +31,7 @@ class NotedPin:
 
 
 class PinTable:
-    """The table; usable from any thread.
-
-    Args:
-        records: The records, in PostgreSQL.
-    """
+    """The table; usable from any thread."""
 
     def __init__(self, records: Records) -> None:
         self._records = records

@@ -27,11 +27,7 @@ _COLUMNS: Final = 'id, "user", actions, projects, created, expires, note, last_u
 
 
 class TokenTable:
-    """The tokens; usable from any thread. Queries take microseconds, changes wait for the disk.
-
-    Args:
-        database: The records.
-    """
+    """The tokens; usable from any thread. Queries take microseconds, changes wait for the disk."""
 
     def __init__(self, database: Records) -> None:
         self._database = database

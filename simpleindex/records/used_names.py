@@ -22,11 +22,7 @@ _log = logger(__name__)
 
 
 class UsedNames:
-    """The names, a table of the records; usable from any thread.
-
-    Args:
-        database: The records.
-    """
+    """The names, a table of the records; usable from any thread."""
 
     def __init__(self, database: Records) -> None:
         self._database = database

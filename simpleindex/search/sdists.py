@@ -41,12 +41,7 @@ class SdistMetadata:
         self.seconds = 0.0
 
     async def read(self, body: Body, filename: str) -> bytes | None:
-        """Return the metadata of an sdist; None if it has none that can be read.
-
-        Args:
-            body: The sdist.
-            filename: Its name.
-        """
+        """Return the metadata of an sdist; None if it has none that can be read."""
         if body.size is None or body.size > LARGEST:
             return None
         with TemporaryFile() as file:

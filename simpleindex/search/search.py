@@ -49,12 +49,7 @@ Visible = TypeVar("Visible")
 
 @dataclass(frozen=True, slots=True)
 class SearchResults:
-    """A page of results.
-
-    Attributes:
-        hits: The best first.
-        has_more: Whether more projects match.
-    """
+    """A page of results."""
 
     hits: tuple[Hit, ...]
     has_more: bool

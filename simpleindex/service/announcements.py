@@ -65,12 +65,7 @@ def client_lines(index: ComposedIndex, settings: Settings, base_url: str, *, exa
 
 
 def installation_lines(index: ComposedIndex, base_url: str) -> Iterator[str]:
-    """Return lines about how to install from the index.
-
-    Args:
-        index: The index.
-        base_url: Its URL.
-    """
+    """Return lines about how to install from the index."""
     security = index.security
     if security is None:
         yield from install_lines(base_url, None, None)

@@ -41,11 +41,7 @@ RULES_INTERVAL: Final = 10.0
 
 
 class RegularWork:
-    """Calls functions at intervals.
-
-    Args:
-        clock: Measures the intervals.
-    """
+    """Calls functions at intervals."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock

@@ -83,15 +83,7 @@ class ListingAnswers:
 
 
 class CachedSource:
-    """Offers the projects of an upstream. It requests each listing and file once for all clients, and survives its outages.
-
-    Args:
-        context: The upstream and its cache.
-        options: How it is cached.
-
-    Attributes:
-        answers: How often listings were needed.
-    """
+    """Offers the projects of an upstream. It requests each listing and file once for all clients, and survives its outages."""
 
     def __init__(self, context: CacheContext, options: CacheOptions | None = None) -> None:
         options = options or CacheOptions()

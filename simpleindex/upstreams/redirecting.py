@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 
 
 class RedirectingSource(ForwardingSource):
-    """A source that offers what another one offers, and redirects to its files.
-
-    Args:
-        listed: The other source.
-    """
+    """A source that offers what another one offers, and redirects to its files."""
 
     def __init__(self, listed: Located) -> None:
         super().__init__(listed)

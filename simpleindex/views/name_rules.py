@@ -46,10 +46,6 @@ class NameRules:
 class Scope:
     """The names that are requested from an upstream.
 
-    Attributes:
-        projects: Patterns of included names.
-        exclude: Patterns of excluded names.
-
     Raises:
         InvalidPattern: One of them is not valid.
     """

@@ -59,11 +59,7 @@ def verify(hash: str, password: bytes) -> bool:  # noqa: A002  (the field's word
 
 
 def dummy_hash(like: str | None = None) -> str:
-    """Make a hash of no password that takes as long to verify as another, so that timing does not show which users exist.
-
-    Args:
-        like: An accepted hash.
-    """
+    """Make a hash of no password that takes as long to verify as another, so that timing does not show which users exist."""
     if like is not None and like.startswith("$2"):
         salt_and_digest = "".join(secrets.choice(_BCRYPT_ALPHABET) for _ in range(31))
         # The salt's last character has only two bits that count.

@@ -60,12 +60,7 @@ class EndCause(Enum):
 
 
 class ProcessEnded(Exception):
-    """A process that was examining files is gone.
-
-    Attributes:
-        cause: Why.
-        detail: The same, in more words.
-    """
+    """A process that was examining files is gone."""
 
     def __init__(self, cause: EndCause, detail: str) -> None:
         super().__init__(cause, detail)
@@ -250,11 +245,7 @@ def _outcome(request: Request[Value], answer: object) -> Outcome[Value]:
 
 
 class UnexpectedError(Exception):
-    """An error of this program that a file brought about; the pool has logged it.
-
-    Attributes:
-        traceback: Where.
-    """
+    """An error of this program that a file brought about; the pool has logged it."""
 
     def __init__(self, traceback: str) -> None:
         super().__init__("examining it came upon an error of this index, which its log describes")

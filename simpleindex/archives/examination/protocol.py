@@ -94,12 +94,7 @@ def value_of(outcome: Outcome[Value]) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class MissingSpan:
-    """Bytes of a wheel that are needed to find its metadata.
-
-    Attributes:
-        offset: Where they begin.
-        length: How many.
-    """
+    """Bytes of a wheel that are needed to find its metadata."""
 
     offset: int
     length: int

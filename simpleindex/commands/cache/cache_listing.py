@@ -58,9 +58,6 @@ class CachedEntry:
 class CacheContents:
     """The cache, the pins and the audit of a server, with the upstreams of its sources file.
 
-    Args:
-        arguments: The options of the command.
-
     Raises:
         RefusedStart: There is no sources file, or it cannot be read.
     """

@@ -24,11 +24,7 @@ _WIDEST: Final = 110
 
 
 class ReportWriter:
-    """Writes reports, with signs and colours on a terminal and with words elsewhere.
-
-    Args:
-        stream: Standard output, usually.
-    """
+    """Writes reports, with signs and colours on a terminal and with words elsewhere."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -86,12 +86,7 @@ def installable(projects: Iterable[Project]) -> dict[str, InstallableRelease]:
 
 
 def try_clients(index: TriedIndex, requirement: str) -> list[ClientTrial]:
-    """Have each client that is installed install a release, into a directory that is removed.
-
-    Args:
-        index: The index.
-        requirement: The release.
-    """
+    """Have each client that is installed install a release, into a directory that is removed."""
     return [trial for client in (_pip, _uv) if (trial := client(index, requirement)) is not None]
 
 

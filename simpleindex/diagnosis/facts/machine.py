@@ -40,12 +40,7 @@ def _space(option: str, path: Path) -> DiskSpace | None:
 
 
 def watch_limits(directories: Sequence[Path], workers: int) -> WatchLimits:
-    """Return how many directories of packages there are, and how many may be watched.
-
-    Args:
-        directories: The roots.
-        workers: How many processes serve.
-    """
+    """Return how many directories of packages there are, and how many may be watched."""
     needed = len(directories)
     for path in directories:
         with suppress(OSError), os.scandir(path) as entries:

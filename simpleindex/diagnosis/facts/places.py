@@ -61,12 +61,7 @@ def _user(uid: int) -> ServiceUser:
 
 
 def service_places(settings: Settings, further: Sequence[Path]) -> list[ServicePlace]:
-    """Return the places that a service with these settings uses.
-
-    Args:
-        settings: The settings.
-        further: The further directories of packages.
-    """
+    """Return the places that a service with these settings uses."""
     found = [_place(INTERPRETER, Path(sys.executable))]
     found.append(_place("--state", settings.state, is_written=True, is_secret=True, is_required=False))
     found.append(_place("--cache", settings.cache, is_written=True, is_required=False))

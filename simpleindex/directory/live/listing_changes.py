@@ -33,11 +33,7 @@ class FileChanges:
     appeared: tuple[str, ...]
 
     def sentence(self, name: ProjectName) -> str:
-        """Return a sentence for the log.
-
-        Args:
-            name: The project's.
-        """
+        """Return a sentence for the log."""
         parts = (
             _part(self.vanished, "vanished"),
             _part(self.changed, "changed"),

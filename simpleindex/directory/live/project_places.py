@@ -29,9 +29,6 @@ class ProjectPlaces:
     Args:
         plain: The projects that lie in one directory, which has the normalized name.
         others: The places of the others.
-
-    Attributes:
-        others: See above.
     """
 
     def __init__(

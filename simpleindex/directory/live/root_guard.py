@@ -29,9 +29,6 @@ UNTIL_READ: Final = "Nothing is answered until it can be read."
 class RootGuard:
     """Suspends an index whose root was lost, replaced or emptied, until it is back or an operator accepts it.
 
-    Args:
-        log: Where each change is logged.
-
     Attributes:
         identity: Device and inode of the root that was read; None before the first survey.
         suspended: Why nothing is answered, as a sentence; None normally.

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 class WithheldLog:
-    """Remembers what was logged of each project.
-
-    Args:
-        log: Where it is logged.
-    """
+    """Remembers what was logged of each project."""
 
     def __init__(self, log: Logger) -> None:
         self._log = log

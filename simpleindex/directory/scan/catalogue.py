@@ -73,10 +73,6 @@ class Catalogue:
         pages: The place of each page.
         written_ns: When it was written, nanoseconds since 1970.
         number: Of projects.
-
-    Attributes:
-        written_ns: See above.
-        number: See above.
     """
 
     def __init__(

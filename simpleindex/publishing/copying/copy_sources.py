@@ -65,14 +65,7 @@ class CopySource(Protocol):
 
 
 class DirectoryCopySource:
-    """A local directory.
-
-    Args:
-        directory: The root.
-        digests: Its digest cache, opened.
-        label: Its name in messages.
-        examiner: Examines files.
-    """
+    """A local directory."""
 
     def __init__(
         self, directory: PackageDirectory, digests: DigestCache, label: str, *, examiner: Examiner

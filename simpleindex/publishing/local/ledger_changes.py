@@ -51,10 +51,6 @@ def record_deleted(
 def record_copied(project: LockedProject, line: bytes) -> None:
     """Add a line to the note about files that were copied here.
 
-    Args:
-        project: The project, locked.
-        line: With its end.
-
     Raises:
         OSError: It cannot be written.
     """

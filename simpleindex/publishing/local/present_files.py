@@ -39,11 +39,7 @@ class StoredFile:
 
 
 class MomentaryDirectory(PackageDirectory):
-    """A directory whose places of a project are looked up once, for work on many of its files that takes a moment.
-
-    Args:
-        directory: The directory.
-    """
+    """A directory whose places of a project are looked up once, for work on many of its files that takes a moment."""
 
     def __init__(self, directory: PackageDirectory) -> None:
         self.__dict__.update(directory.__dict__)

@@ -29,15 +29,7 @@ _log: Final = logger(__name__)
 
 
 class AuditSharing:
-    """Copies lines as they come, those of rotated files first; one process of a node does so.
-
-    Args:
-        state_directory: Where the audit is.
-        shared: The audit of all nodes.
-
-    Attributes:
-        shared: The same.
-    """
+    """Copies lines as they come, those of rotated files first; one process of a node does so."""
 
     def __init__(self, state_directory: str, shared: SharedAudit) -> None:
         self.shared = shared

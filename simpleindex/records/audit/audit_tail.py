@@ -35,12 +35,7 @@ class AuditPosition:
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """A new line of the audit.
-
-    Attributes:
-        text: The line, with its end.
-        end: The place behind it.
-    """
+    """A new line of the audit."""
 
     text: bytes
     end: AuditPosition

@@ -71,9 +71,6 @@ class DownloadsStore(Protocol):
 class DownloadsDatabase:
     """The counts; usable from any thread, and by several processes at once.
 
-    Args:
-        store: Where they are.
-
     Attributes:
         path: The place, for messages.
         read: Returns the rows of a query, as :meth:`DownloadsStore.read`.

@@ -56,9 +56,6 @@ class DownloadsFile(DownloadsStore):
 
     Args:
         state_directory: Its directory; the first count makes it if it is missing.
-
-    Attributes:
-        path: The file.
     """
 
     def __init__(self, state_directory: str) -> None:

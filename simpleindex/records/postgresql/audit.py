@@ -53,9 +53,6 @@ _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 class SharedAudit:
     """The audit of all nodes; usable from any thread.
 
-    Args:
-        url: The PostgreSQL database.
-
     Attributes:
         place: The same, for messages; without a password.
     """

@@ -54,9 +54,6 @@ DOWNLOADS: Final = VersionedSchema(
 class DownloadsServer(DownloadsStore):
     """The counts in a PostgreSQL server; usable from any thread.
 
-    Args:
-        url: The server and database.
-
     Attributes:
         path: The same, for messages; without a password.
     """

@@ -15,12 +15,7 @@ from simpleindex.records.postgresql.server import PostgreSQLServer, portable
 
 
 class SharedAuditLine(NamedTuple):
-    """A line of the audit of all nodes.
-
-    Attributes:
-        text: The line.
-        end: Its number.
-    """
+    """A line of the audit of all nodes."""
 
     text: bytes
     end: int
@@ -30,9 +25,6 @@ class SharedHookPositions:
     """The positions of the hooks of all nodes; usable from any thread.
 
     The node that notifies a hook holds an advisory lock as long as its connection lives.
-
-    Args:
-        url: The PostgreSQL database.
     """
 
     def __init__(self, url: str) -> None:
@@ -96,13 +88,7 @@ class SharedHookPositions:
 
 
 class SharedAuditTail:
-    """New lines of the audit of all nodes as one hook reads them; none while another node notifies the hook.
-
-    Args:
-        positions: The positions of all hooks.
-        audit: The audit.
-        name: The hook.
-    """
+    """New lines of the audit of all nodes as one hook reads them; none while another node notifies the hook."""
 
     def __init__(self, positions: SharedHookPositions, audit: SharedAudit, name: str) -> None:
         self._positions = positions

@@ -50,9 +50,6 @@ class ObjectFacts:
         url: The PostgreSQL database.
         place: The bucket.
         monotonic: A clock that is never set back.
-
-    Attributes:
-        server: The server.
     """
 
     def __init__(self, url: str, place: str, monotonic: Callable[[], float] = time.monotonic) -> None:

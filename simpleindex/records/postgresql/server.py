@@ -209,11 +209,7 @@ class PostgreSQLServer:
 
 
 class Transaction:
-    """A transaction of PostgreSQL for statements with ``?``.
-
-    Args:
-        connection: In the transaction.
-    """
+    """A transaction of PostgreSQL for statements with ``?``."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection

@@ -37,11 +37,7 @@ class Configuration:
 
 
 class ConfigurationChanges:
-    """Compares what is in force with what was in force, and records the difference.
-
-    Args:
-        index: The index.
-    """
+    """Compares what is in force with what was in force, and records the difference."""
 
     def __init__(self, index: ComposedIndex) -> None:
         self._index = index

@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComposedSearch:
-    """The search.
-
-    Attributes:
-        search: Searches the index.
-        indexer: Keeps it up to date.
-        database: The index.
-    """
+    """The search."""
 
     search: Search
     indexer: Indexer

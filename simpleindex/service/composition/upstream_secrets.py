@@ -56,9 +56,6 @@ class FileLogin:
 class FollowedTrust:
     """Certificates of authorities in a file, by which an upstream is verified.
 
-    Args:
-        path: They are in PEM form.
-
     Raises:
         OSError: The file cannot be read.
         SimpleIndexError: It holds no certificates.

@@ -77,12 +77,7 @@ class ForkServerProcess(ProcessProtocol):
         self._requests.settimeout(_SEND_SECONDS)
 
     def spawn(self, reactor: Any, environment: Mapping[str, str]) -> None:
-        """Start the process.
-
-        Args:
-            reactor: Starts it.
-            environment: Of this process.
-        """
+        """Start the process."""
         descriptors: dict[int, int | str] = {
             0: 0,
             1: 1,

@@ -157,11 +157,7 @@ class SupervisorLink(LineReceiver):
 
 
 class SupervisorNotifier:
-    """Reports the worker's state to the supervisor, as :class:`simpleindex.service.systemd.Notifier` does to systemd.
-
-    Args:
-        link: The connection to the supervisor.
-    """
+    """Reports the worker's state to the supervisor, as :class:`simpleindex.service.systemd.Notifier` does to systemd."""
 
     watchdog_interval: float | None = None
 
@@ -190,11 +186,7 @@ class SupervisorNotifier:
 
 @implementer(ILogObserver)
 class SupervisorLog:
-    """Passes the worker's log to the supervisor, which writes one log for all.
-
-    Args:
-        link: The connection to the supervisor.
-    """
+    """Passes the worker's log to the supervisor, which writes one log for all."""
 
     def __init__(self, link: SupervisorLink) -> None:
         self._link = link

@@ -31,12 +31,7 @@ def _both(first: Announcement | None, second: Announcement) -> Announcement:
 
 
 def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
-    """Let changes of this worker be listed by all, and theirs by this one; let each show the status and the metrics of all.
-
-    Args:
-        index: The index of this worker.
-        link: The connection to the supervisor.
-    """
+    """Let changes of this worker be listed by all, and theirs by this one; let each show the status and the metrics of all."""
     directories = {directory.name: directory for directory in index.sources.directories}
     for name, directory in directories.items():
         directory.live.announce = _both(directory.live.announce, partial(link.announce, name))

@@ -79,11 +79,6 @@ def _serve(description: WorkerDescription, connection: int) -> None:
 def serve(description: WorkerDescription, reactor: Any, connect: Callable[[SupervisorLink], object]) -> None:
     """Serve until the event loop ends.
 
-    Args:
-        description: The worker.
-        reactor: The event loop.
-        connect: Connects to the supervisor.
-
     Raises:
         RefusedStart: The index cannot start.
     """

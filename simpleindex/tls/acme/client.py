@@ -144,9 +144,6 @@ class AcmeSession:
     def advice(self, certificate: bytes) -> Advice:
         """Return when the authority suggests to renew a certificate (RFC 9773 section 4).
 
-        Args:
-            certificate: PEM text.
-
         Raises:
             AcmeFailed: It cannot be read now.
         """

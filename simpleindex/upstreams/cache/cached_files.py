@@ -73,9 +73,6 @@ class _Verified(NamedTuple):
 class CachedFiles:
     """The files of the cache; usable from any thread.
 
-    Args:
-        space: Its disk space.
-
     Attributes:
         listener: Called with the key of each small file that is stored, in the thread that stores it.
     """

@@ -137,9 +137,6 @@ class PartialFileBody:
         sha256: The digest that is listed; None if none is.
         modified_ns: When it was uploaded, nanoseconds since 1970.
         threads: For calls that block.
-
-    Attributes:
-        origin: The upstream.
     """
 
     origin: FileOrigin

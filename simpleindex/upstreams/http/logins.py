@@ -21,11 +21,7 @@ class Login(Protocol):
 
 
 class FixedLogin:
-    """Credentials that do not change while the server runs: those of an environment variable, or none.
-
-    Args:
-        credentials: The credentials.
-    """
+    """Credentials that do not change while the server runs: those of an environment variable, or none."""
 
     def __init__(self, credentials: BasicCredentials | None = None) -> None:
         self._credentials = credentials

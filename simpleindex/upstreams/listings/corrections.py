@@ -27,12 +27,7 @@ _log: Final = logger(__name__)
 
 
 class ListingCorrections:
-    """Writes corrections into the stored listings of one upstream.
-
-    Args:
-        context: The upstream.
-        store: Its listings.
-    """
+    """Writes corrections into the stored listings of one upstream."""
 
     def __init__(self, context: CacheContext, store: ListingStore) -> None:
         self._upstream = context.upstream.name

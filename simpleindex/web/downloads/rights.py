@@ -19,9 +19,6 @@ class DownloadRights:
 
     Numbers of a project that anyone may read are for everybody. Numbers of all other projects, and users and addresses of every
     project, are for those with the right ``audit``.
-
-    Args:
-        admission: Decides who may do what.
     """
 
     def __init__(self, admission: Admission) -> None:

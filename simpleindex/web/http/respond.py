@@ -166,9 +166,6 @@ def to_its_end(work: Coroutine[Any, Any, Response]) -> Deferred[Response]:
     A change that is under way in a thread goes on when its client leaves; so must what belongs to it, such as the line of the
     audit, and nothing may be closed beneath it.
 
-    Args:
-        work: Makes the response.
-
     Returns:
         The response; to cancel that ends the waiting alone.
     """

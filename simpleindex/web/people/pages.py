@@ -45,11 +45,7 @@ class PeoplePage(Protocol):
 
 
 class LatePage:
-    """A page that is made when it is requested.
-
-    Args:
-        made: Returns the page.
-    """
+    """A page that is made when it is requested."""
 
     def __init__(self, made: Callable[[], PeoplePage]) -> None:
         self._made = made
@@ -92,11 +88,6 @@ class PeoplePages:
 
     async def answer(self, route: PageRoute, reader: Identity, info: RequestInfo) -> Response:
         """Return the page at an address.
-
-        Args:
-            route: The address.
-            reader: The identity of the reader.
-            info: The request.
 
         Raises:
             SimpleIndexError: As :meth:`PeoplePage.answer`.

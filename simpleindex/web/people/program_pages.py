@@ -35,11 +35,7 @@ _SVG: Final = ".svg"
 
 
 class SearchJson:
-    """Answers ``/-/search.json?q=``.
-
-    Args:
-        search: Searches the index.
-    """
+    """Answers ``/-/search.json?q=``."""
 
     def __init__(self, search: Search) -> None:
         self._search = search

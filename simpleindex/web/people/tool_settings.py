@@ -91,11 +91,7 @@ def trust_command(index: IndexAddress) -> Snippet | None:
 
 
 def settings_of_tools(index: IndexAddress) -> tuple[ToolSettings, ...]:
-    """Return the settings of every tool.
-
-    Args:
-        index: The index.
-    """
+    """Return the settings of every tool."""
     return tuple(make(index) for make in _TOOLS if index.upload_url is not None or make not in _ONLY_UPLOADS)
 
 

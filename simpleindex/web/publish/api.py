@@ -60,15 +60,7 @@ _OLD_NAME: Final = "restore"
 
 
 class JsonApi:
-    """The interface.
-
-    Args:
-        publishing: Makes the changes.
-        source: The projects of the directory.
-        admission: Decides who may do what.
-        writers: Identifies who sends a change.
-        record: Writes the audit.
-    """
+    """The interface."""
 
     def __init__(
         self,

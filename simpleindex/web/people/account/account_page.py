@@ -38,14 +38,7 @@ _EXPIRIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TokenForm:
-    """The fields of the form that makes a token, as they are filled in.
-
-    Attributes:
-        can: Names of actions.
-        projects: Patterns of names.
-        expires: How long the token lasts.
-        note: Its purpose.
-    """
+    """The fields of the form that makes a token, as they are filled in."""
 
     can: tuple[str, ...] = (Action.UPLOAD.value,)
     projects: str = ALL

@@ -42,11 +42,6 @@ class MemberComparison:
 def pair_of(files: Sequence[File], older: str, newer: str) -> tuple[File, File] | None:
     """Choose a distribution of each of two releases that can be compared: wheels of the same tags, else sdists.
 
-    Args:
-        files: The project's files.
-        older: A version.
-        newer: Another version.
-
     Returns:
         The older and the newer file; None if there are no two of one kind.
     """
@@ -64,12 +59,7 @@ def pair_of(files: Sequence[File], older: str, newer: str) -> tuple[File, File] 
 def compare_members(
     older: tuple[File, Iterable[Member]], newer: tuple[File, Iterable[Member]]
 ) -> MemberComparison:
-    """Compare the members of two distributions.
-
-    Args:
-        older: A file and its members.
-        newer: Another file and its members.
-    """
+    """Compare the members of two distributions."""
     before = {versionless_path(member.path, older[0]): member for member in older[1]}
     after = {versionless_path(member.path, newer[0]): member for member in newer[1]}
     common = before.keys() & after.keys()
