@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from simpleindex.config.resolution import resolve_people
-from simpleindex.core.errors import RefusedStart
+from simpleindex.core.errors import InvalidProjectName, RefusedStart
+from simpleindex.core.names import parse_project_name
 from simpleindex.records.audit.audit import Audit
 from simpleindex.records.lost_records import RecordsCondition
 from simpleindex.records.start_check import condition_of, initialize_records
@@ -20,6 +21,9 @@ from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from simpleindex.core.audit_entry import AuditEntry
+    from simpleindex.core.names import ProjectName
 
 _NAME_THE_STATE: Final = "Name the server's configuration with SIMPLEINDEX_CONFIG=FILE or --config FILE, or its state directory with --state DIR."
 
@@ -53,9 +57,11 @@ class CommandPaths:
         """Where the records are, for sentences."""
         return self.records or str(self.state)
 
-    def audit(self) -> Audit:
-        """Open the audit."""
-        return Audit(str(self.state))
+    def record(self, entry: AuditEntry) -> None:
+        """Write an entry into the audit."""
+        audit = Audit(str(self.state))
+        audit.record(entry)
+        audit.close()
 
 
 def add_path_options(parser: argparse.ArgumentParser, names: Sequence[str] = ("state", "config")) -> None:
@@ -165,6 +171,18 @@ def require_readable_state(state: Path, *, may_be_missing: bool = False) -> None
         raise RefusedStart(
             f"{state} cannot be read: {error.strerror}; run the command as its owner, or as root."
         ) from None
+
+
+def project_argument(text: str) -> ProjectName:
+    """Return the project that an argument names.
+
+    Raises:
+        RefusedStart: It is no name of a project.
+    """
+    try:
+        return parse_project_name(text)
+    except InvalidProjectName as error:
+        raise RefusedStart(f"{error}.") from None
 
 
 def command_user() -> str:

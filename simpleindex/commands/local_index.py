@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.config.resolution import resolve
+from simpleindex.commands.remote import Remote
+from simpleindex.commands.server_options import server_settings
 from simpleindex.core.errors import RefusedStart
 
 if TYPE_CHECKING:
+    import argparse
+
     from simpleindex.config.settings import Settings
     from simpleindex.config.values import ListenAddress
 
 _TCP: Final = re.compile(r"(?:tcp6?:)?([0-9]+)(?::|\Z)")
 
 
-def local_settings(config: str | None) -> Settings:
-    """Return the settings of the server whose configuration file this is; None for that of the environment.
+def open_index(given: argparse.Namespace) -> Remote:
+    """Return a client of the index that ``--index-url`` names, or of the server on this machine.
 
     Raises:
-        RefusedStart: They cannot be read.
+        RefusedStart: It cannot be found, or an option is not valid.
     """
-    options = {} if config is None else {"config": config}
-    return resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
+    url, ca_file = given.index_url, given.cert
+    if url is None:
+        settings = server_settings(given, root_may_be_gone=True)
+        url, ca_file = local_url(settings), ca_file or local_ca(settings)
+    return Remote(url, ca_file, given.token_file, needs_token=False)
 
 
 def local_url(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
-from simpleindex.core.errors import RefusedStart
+from simpleindex.core.errors import SimpleIndexError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,8 +138,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         return _run(_command(name), words)
-    except RefusedStart as error:
+    except SimpleIndexError as error:
         print(f"simpleindex: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        from simpleindex.system.extras import missing  # noqa: PLC0415  (for this sentence only)
+
+        print(f"simpleindex: {missing(error.name, 'publish')}", file=sys.stderr)
         return 2
     except SystemExit as refusal:
         # Wrong options end twistd with a sentence, and so with status 1, which here means that something is not offered.

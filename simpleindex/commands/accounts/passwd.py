@@ -41,15 +41,8 @@ def passwd(words: list[str]) -> int:
             _set(path, user)
     except OSError as error:
         raise RefusedStart(f"{path} cannot be changed: {error.strerror}.") from None
-    audit = where.audit()
-    audit.record(
-        AuditEntry(
-            "user-deleted" if arguments.delete else "password-set",
-            who=command_user(),
-            detail=f"{user} in {path}",
-        )
-    )
-    audit.close()
+    event = "user-deleted" if arguments.delete else "password-set"
+    where.record(AuditEntry(event, who=command_user(), detail=f"{user} in {path}"))
     return 0
 
 

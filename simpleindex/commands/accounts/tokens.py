@@ -186,9 +186,7 @@ def _revoke(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
 
 
 def _record(where: CommandPaths, event: str, id_: str, detail: str) -> None:
-    audit = where.audit()
-    audit.record(AuditEntry(event, who=command_user(), token=id_, detail=detail))
-    audit.close()
+    where.record(AuditEntry(event, who=command_user(), token=id_, detail=detail))
 
 
 def _user(arguments: argparse.Namespace, where: CommandPaths) -> str | None:

@@ -12,12 +12,12 @@ from simpleindex.commands.arguments import (
     add_index_options,
     add_path_options,
     command_paths,
+    project_argument,
     require_readable_state,
 )
 from simpleindex.commands.remote import Remote
 from simpleindex.core import bounds
-from simpleindex.core.errors import InvalidProjectName, InvalidQuestion, RefusedStart
-from simpleindex.core.names import parse_project_name
+from simpleindex.core.errors import InvalidQuestion, RefusedStart
 from simpleindex.core.parsing.json_text import load_json
 from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.system.errors import trouble_of
@@ -93,10 +93,7 @@ class Questioner:
         Raises:
             RefusedStart: The question is not valid, or there is no answer.
         """
-        try:
-            project = None if self.name is None else parse_project_name(self.name)
-        except InvalidProjectName as error:
-            raise RefusedStart(f"{error}.") from None
+        project = None if self.name is None else project_argument(self.name)
         if self.arguments.index_url is not None:
             return self._remote_answer(project)
         where = command_paths(self.arguments)

@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.commands.arguments import Parser, add_path_options, command_paths, require_readable_state
+from simpleindex.commands.arguments import (
+    Parser,
+    add_path_options,
+    command_paths,
+    project_argument,
+    require_readable_state,
+)
 from simpleindex.core.audit_entry import EVENTS, matching_events
-from simpleindex.core.errors import InvalidProjectName, RefusedStart
-from simpleindex.core.names import parse_project_name
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import one_of, past_moment, plural, replace_unprintable
 from simpleindex.records.audit.audit import AUDIT_FILENAME
 from simpleindex.records.audit.audit_files import audit_files, audit_lines
@@ -134,14 +139,10 @@ def _parser() -> Parser:
 
 
 def _question(arguments: argparse.Namespace, now: float) -> AuditQuestion:
-    try:
-        name = None if arguments.name is None else parse_project_name(arguments.name)
-    except InvalidProjectName as error:
-        raise RefusedStart(f"{error}.") from None
     return AuditQuestion(
         _moment("since", arguments.since, now),
         _moment("until", arguments.until, now),
-        name,
+        None if arguments.name is None else project_argument(arguments.name),
         arguments.version,
         arguments.user,
         None if arguments.event is None else _events(arguments.event),

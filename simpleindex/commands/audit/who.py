@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import table
 from simpleindex.commands.audit.download_questions import UNWRITTEN, Questioner, question_parser
-from simpleindex.commands.local_index import local_settings
+from simpleindex.commands.server_options import server_settings
 from simpleindex.core.text import plural, replace_unprintable
 from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
 from simpleindex.records.downloads.report import parse_question
@@ -74,7 +74,7 @@ def who(words: list[str]) -> int:
 def _access_log(arguments: argparse.Namespace) -> str | None:
     if arguments.access_log is not None:
         return str(Path(os.path.expanduser(arguments.access_log)).absolute())
-    log = local_settings(arguments.config).access_log
+    log = server_settings(arguments, root_may_be_gone=True).access_log
     return None if log is None or log == "-" else str(log)
 
 

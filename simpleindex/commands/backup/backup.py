@@ -16,8 +16,9 @@ from simpleindex.backup.manifest import PackagesMode
 from simpleindex.backup.places import scope_of
 from simpleindex.commands.arguments import Parser, complain
 from simpleindex.commands.progress import INTERRUPTED, Progress
-from simpleindex.config.resolution import option_texts, resolve
-from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.commands.server_options import add_server_options, given_options, server_settings
+from simpleindex.config.resolution import option_texts
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import decimal_size, plural, printable
 from simpleindex.system.errors import trouble_of
 
@@ -36,17 +37,16 @@ def backup(words: list[str]) -> int:
     """Make a backup; return the exit status.
 
     Raises:
-        RefusedStart: It cannot be made.
+        SimpleIndexError: It cannot be made.
     """
     arguments = _parse(words)
-    options = {name: value for name in _SERVER_OPTIONS if (value := getattr(arguments, name))}
-    settings = resolve(options, os.environ, Path.cwd())
+    settings = server_settings(arguments)
     destination = BackupDestination(arguments.destination)
     scope = scope_of(settings, arguments.packages)
     _refuse_inside(destination.path, settings, scope)
     request = BackupRequest(
         scope,
-        option_texts(options, os.environ, Path.cwd()),
+        option_texts(given_options(arguments), os.environ, Path.cwd()),
         arguments.packages,
         # Old backups go only when the new one is certain.
         arguments.verify or arguments.keep is not None,
@@ -65,8 +65,6 @@ def backup(words: list[str]) -> int:
         return INTERRUPTED
     except OSError as error:
         raise RefusedStart(trouble_of(error, destination.path).for_operator()) from None
-    except SimpleIndexError as error:
-        raise RefusedStart(str(error)) from None
     _print(report, request, time.monotonic() - begun)
     for name in removed:
         print(f"Removed {name}.")
@@ -102,10 +100,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         help="then remove all backups but the newest N; only when the new one is verified",
     )
     server = parser.add_argument_group("the server's options")
-    for name in _SERVER_OPTIONS:
-        server.add_argument(
-            f"--{name}", metavar="DIR" if name in _DIRECTORIES else "FILE", help=f"as the server's --{name}"
-        )
+    add_server_options(server, *_SERVER_OPTIONS)
     return parser.parse_args(words)
 
 

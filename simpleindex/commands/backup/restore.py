@@ -16,7 +16,7 @@ from simpleindex.backup.proof import prove_backup
 from simpleindex.backup.restoring import RestoreRequest, missing_files, restore_backup, things_in_the_way
 from simpleindex.commands.arguments import Parser, complain
 from simpleindex.commands.progress import INTERRUPTED, Progress
-from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.names import distribution_suffix
 from simpleindex.core.text import decimal_size, one_of, plural, printable
 from simpleindex.records.state_lock import without_servers
@@ -36,7 +36,7 @@ def restore(words: list[str]) -> int:
     """Restore or prove a backup; return the exit status: 1 if the backup is not whole.
 
     Raises:
-        RefusedStart: It cannot be restored.
+        SimpleIndexError: It cannot be restored.
     """
     _refuse_deleted_file(words)
     arguments = _parse(words)
@@ -53,8 +53,6 @@ def restore(words: list[str]) -> int:
         raise RefusedStart(trouble_of(error, path).for_operator()) from None
     except InvalidManifest as error:
         raise RefusedStart(f"The manifest of {printable(path)} {error}.") from None
-    except SimpleIndexError as error:
-        raise RefusedStart(str(error)) from None
 
 
 def _refuse_deleted_file(words: list[str]) -> None:

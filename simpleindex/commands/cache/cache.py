@@ -12,6 +12,7 @@ from simpleindex.commands.cache.cache_listing import CacheContents, CachedEntry,
 from simpleindex.commands.cache.pins import pin, unpin
 from simpleindex.commands.cache.warm import add_warm
 from simpleindex.commands.cache.why import cache_why
+from simpleindex.commands.server_options import add_server_options
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.patterns import ALL
 from simpleindex.core.text import human_size, parse_duration, plural
@@ -75,9 +76,7 @@ def _parser() -> Parser:
     ):
         command.add_argument("release", metavar="NAME[==VERSION]", help="a release, or all of a project")
     for command in (listing, prune, explain, keep, release):
-        for option in ("sources", "cache", "state", "config"):
-            metavar = "FILE" if option in ("sources", "config") else "DIR"
-            command.add_argument(f"--{option}", metavar=metavar, help=f"as the server's --{option}")
+        add_server_options(command, "sources", "cache", "state", "config")
     add_warm(commands)
     return parser
 

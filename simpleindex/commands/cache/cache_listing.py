@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simpleindex.commands.arguments import command_user
-from simpleindex.config.resolution import resolve
+from simpleindex.commands.server_options import read_named_file, server_settings
 from simpleindex.core.audit_entry import AuditEntry
-from simpleindex.core.errors import InvalidSources, RefusedStart
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.patterns import ALL, InvalidPattern, matcher, parse_pattern
 from simpleindex.records.audit.audit import Audit
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.pins import PinTable
-from simpleindex.system.followed_file import read_text_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins
@@ -63,25 +60,12 @@ class CacheContents:
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        options = {
-            name: value
-            for name in ("sources", "cache", "state", "config")
-            if (value := getattr(arguments, name))
-        }
-        settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
-        self.settings = settings
+        self.settings = settings = server_settings(arguments, root_may_be_gone=True)
         if settings.sources is None:
             raise RefusedStart(
                 "there is no sources file, so there are no upstreams; name it with --sources FILE"
             )
-        try:
-            self.upstreams: Sequence[UpstreamSettings] = parse_sources(
-                read_text_file(str(settings.sources))
-            ).upstreams
-        except OSError as error:
-            raise RefusedStart(f"{settings.sources} cannot be read: {error.strerror}") from None
-        except InvalidSources as error:
-            raise RefusedStart(f"{settings.sources}: {error}") from None
+        self.upstreams = read_named_file(settings.sources, parse_sources).upstreams
         self.directory = settings.cache
         self.cache = UpstreamCache(str(settings.cache))
         self._records = None if settings.records is None else open_postgresql(settings.records)

@@ -17,14 +17,14 @@ from simpleindex.commands.cache.choose_files import choose_files
 from simpleindex.commands.cache.lock_file import InvalidLockFile
 from simpleindex.commands.cache.platforms import supported_tags
 from simpleindex.commands.cache.requirements_files import read_requirements
-from simpleindex.commands.local_index import local_ca, local_settings, local_url
+from simpleindex.commands.local_index import open_index
 from simpleindex.commands.progress import Progress
-from simpleindex.commands.remote import IndexRefusal, Remote, Unreachable
+from simpleindex.commands.remote import IndexRefusal, Unreachable
+from simpleindex.commands.server_options import read_named_file, server_settings
 from simpleindex.core import bounds
-from simpleindex.core.errors import InvalidSources, RefusedStart
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import human_size, plural
-from simpleindex.system.followed_file import read_text_file
 from simpleindex.views.sources_file import parse_sources
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
     from simpleindex.commands.cache.requirements import ProjectRequirement
+    from simpleindex.commands.remote import Remote
     from simpleindex.config.settings import Settings
 
 _AT_ONCE: Final = 8
@@ -85,12 +86,8 @@ def run_warm(given: argparse.Namespace) -> int:
     """
     requirements, mistakes, skipped = _requirements(given)
     platforms = [] if given.all else supported_tags(given.python_version or (), given.platform or ())
-    url, ca_file, limit = given.index_url, given.cert, None
-    if url is None:
-        settings = local_settings(given.config)
-        url, ca_file = local_url(settings), ca_file or local_ca(settings)
-        limit = _cache_size(settings)
-    remote = Remote(url, ca_file, given.token_file, needs_token=False)
+    remote = open_index(given)
+    limit = _cache_size(server_settings(given, root_may_be_gone=True)) if given.index_url is None else None
     with Progress(sys.stderr) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
         chosen = [*pool.map(lambda each: _choose(remote, each, platforms), requirements)]
         problems = [problem for _, problem in chosen if problem]
@@ -167,8 +164,8 @@ def _cache_size(settings: Settings) -> int | None:
     if settings.sources is None:
         return None
     try:
-        return parse_sources(read_text_file(str(settings.sources))).cache.size
-    except (OSError, InvalidSources):
+        return read_named_file(settings.sources, parse_sources).cache.size
+    except RefusedStart:
         return None
 
 

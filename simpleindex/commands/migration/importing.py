@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from threading import Event
@@ -19,12 +18,16 @@ from simpleindex.commands.arguments import Parser, command_user
 from simpleindex.commands.migration.import_run import ImportRun
 from simpleindex.commands.migration.import_sources import HTTP_KINDS, PATH_KINDS, open_source, read_people
 from simpleindex.commands.progress import INTERRUPTED
-from simpleindex.config.resolution import resolve
-from simpleindex.core.errors import CannotStore, RefusedStart, SimpleIndexError
+from simpleindex.commands.server_options import (
+    add_server_options,
+    open_directory,
+    read_named_file,
+    server_settings,
+)
+from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.core.patterns import InvalidPattern, matcher, parse_pattern
-from simpleindex.core.text import one_of, printable
+from simpleindex.core.text import printable
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.migration.importer import Importer, ImportTarget
 from simpleindex.migration.people import access_proposal, judge_users, without
@@ -32,9 +35,7 @@ from simpleindex.migration.report import ImportReport, UsersReport, import_lines
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.audit.audit import Audit
-from simpleindex.service.places import excluded_paths, further_directories
-from simpleindex.system.extras import missing
-from simpleindex.system.followed_file import read_text_file
+from simpleindex.service.places import further_directories
 
 if TYPE_CHECKING:
     import argparse
@@ -46,15 +47,6 @@ if TYPE_CHECKING:
     from simpleindex.migration.people import ImportedPeople
     from simpleindex.migration.plan import ProjectPlan
 
-_PLACES: Final = {
-    "path": "DIR",
-    "users": "FILE",
-    "access": "FILE",
-    "state": "DIR",
-    "cache": "DIR",
-    "config": "FILE",
-    "sources": "FILE",
-}
 _MOST_SHOWN: Final = 5
 """Names of projects in a sentence."""
 
@@ -70,23 +62,17 @@ def import_index(words: list[str]) -> int:
     """Import from another index server; return the exit status.
 
     Raises:
-        RefusedStart: It cannot be done; the sentence says why.
+        SimpleIndexError: It cannot be done; the sentence says why.
     """
     given = _parse(words)
     try:
         patterns = tuple(map(parse_pattern, given.project))
         report, status = _import(given, patterns)
-    except RefusedStart:
-        raise
     except KeyboardInterrupt:
         print("Stopped; nothing was imported yet.", file=sys.stderr)
         return INTERRUPTED
     except InvalidPattern as error:
         raise RefusedStart(f"--project: {error}") from None
-    except SimpleIndexError as error:
-        raise RefusedStart(str(error)) from None
-    except ModuleNotFoundError as error:
-        raise RefusedStart(missing(error.name, "publish")) from None
     if given.json != "-":
         print("\n".join(import_lines(report)))
     if given.json is not None:
@@ -127,8 +113,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--json", metavar="FILE", help="write the report to this file as JSON; - prints it instead"
     )
-    for name, metavar in _PLACES.items():
-        parser.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
+    add_server_options(parser, "path", "users", "access", "state", "cache", "config", "sources")
     return parser.parse_args(words)
 
 
@@ -151,9 +136,9 @@ def _add_access_to_source(parser: Parser) -> None:
 
 
 def _import(given: argparse.Namespace, patterns: tuple[str, ...]) -> tuple[ImportReport, int]:
-    options = {name: value for name in _PLACES if (value := getattr(given, name))}
-    settings = resolve(options, os.environ, Path.cwd())
-    target, access = _target(settings, given.to), _access(settings)
+    settings = server_settings(given)
+    target = _target(settings, given.to)
+    access = Access() if settings.access is None else read_named_file(settings.access, parse_access)
     stopping = Event()
     source = open_source(given, stopping)
     names, people = _chosen(source, patterns), read_people(source, given.users_from)
@@ -209,27 +194,9 @@ def _chosen(source: ImportSource, patterns: tuple[str, ...]) -> Sequence[Project
 
 def _target(settings: Settings, name: str) -> ImportTarget:
     directories = {LOCAL: settings.require_directory("simpleindex import"), **further_directories(settings)}
-    if name not in directories:
-        raise RefusedStart(f"--to: there is no directory {name!r}{one_of(name, directories)}")
-    path = str(directories[name])
-    directory = PackageDirectory(path, excluded_paths(settings))
-    try:
-        directory.survey()
-    except OSError as error:
-        raise RefusedStart(f"{path} cannot be read: {error.strerror}") from None
+    directory = open_directory(settings, directories, name)
     digests = DigestCache(str(settings.cache), directory.root)
     return ImportTarget(directory, Writer(directory), ProjectFileWriter(directory), digests)
-
-
-def _access(settings: Settings) -> Access:
-    if settings.access is None:
-        return Access()
-    try:
-        return parse_access(read_text_file(str(settings.access)))
-    except OSError as error:
-        raise RefusedStart(f"{settings.access} cannot be read: {error.strerror}") from None
-    except SimpleIndexError as error:
-        raise RefusedStart(f"{settings.access}: {error}") from None
 
 
 def _require_space(importer: Importer, plans: Sequence[ProjectPlan]) -> None:

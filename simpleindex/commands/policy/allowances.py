@@ -194,9 +194,7 @@ def _is_same(one: Allowance, version: str | None) -> bool:
 
 
 def _record(where: CommandPaths, event: str, name: ProjectName, detail: str) -> None:
-    audit = where.audit()
-    audit.record(AuditEntry(event, who=command_user(), project=name, detail=detail))
-    audit.close()
+    where.record(AuditEntry(event, who=command_user(), project=name, detail=detail))
 
 
 def _parse_release(text: str) -> tuple[ProjectName, str | None]:

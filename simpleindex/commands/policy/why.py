@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from simpleindex.commands.arguments import Parser, add_index_options
-from simpleindex.commands.local_index import local_ca, local_settings, local_url
-from simpleindex.commands.remote import Remote
+from simpleindex.commands.arguments import Parser, add_index_options, project_argument
+from simpleindex.commands.local_index import open_index
 from simpleindex.core import bounds
-from simpleindex.core.errors import InvalidProjectName, RefusedStart
-from simpleindex.core.names import parse_project_name
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import replace_unprintable
 from simpleindex.views.explain import Answer
@@ -37,15 +35,7 @@ def why(words: list[str]) -> int:
     )
     parser.add_argument("--config", metavar="FILE", help="the server's configuration file, to find it by")
     given = parser.parse_args(words)
-    try:
-        name = parse_project_name(given.name)
-    except InvalidProjectName as error:
-        raise RefusedStart(f"{error}.") from None
-    url, ca_file = given.index_url, given.cert
-    if url is None:
-        settings = local_settings(given.config)
-        url, ca_file = local_url(settings), ca_file or local_ca(settings)
-    remote = Remote(url, ca_file, given.token_file, needs_token=False)
+    name, remote = project_argument(given.name), open_index(given)
     page = "/".join(["why", name, *([quote(given.version, safe="")] if given.version else [])])
     query = {} if given.view is None else {"view": given.view}
     as_json = remote.get(f"{page}?{urlencode({**query, 'format': 'json'})}")

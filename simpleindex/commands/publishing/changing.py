@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import Parser, add_index_options, command_user
 from simpleindex.commands.remote import Remote
-from simpleindex.config.resolution import resolve
+from simpleindex.commands.server_options import add_server_options, open_directory, server_settings
 from simpleindex.core.audit_entry import AuditEntry
-from simpleindex.core.errors import NotHere, RefusedStart, SimpleIndexError
+from simpleindex.core.errors import NotHere, RefusedStart
 from simpleindex.core.model import Status
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.selection import Subject, select, subject_of
-from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.core.views import LOCAL
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.audit.audit import Audit
-from simpleindex.service.places import excluded_paths
-from simpleindex.system.extras import missing
 
 if TYPE_CHECKING:
     import argparse
@@ -80,22 +77,11 @@ def _run(command: str, words: list[str]) -> int:
     """Run a command on the directory or on an index elsewhere; return the exit status.
 
     Raises:
-        RefusedStart: It cannot be done; the sentence says why.
+        SimpleIndexError: It cannot be done; the sentence says why.
     """
     given = _parse(command, words)
-    try:
-        changed = (
-            _change_remotely(command, given)
-            if getattr(given, "index_url", None)
-            else _change_directory(command, given)
-        )
-    except RefusedStart:
-        raise
-    except SimpleIndexError as error:
-        raise RefusedStart(str(error)) from None
-    except ModuleNotFoundError as error:
-        raise RefusedStart(missing(error.name, "publish")) from None
-    for line in changed:
+    change = _change_remotely if getattr(given, "index_url", None) else _change_directory
+    for line in change(command, given):
         print(line)
     return 0
 
@@ -116,10 +102,7 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
         help_days = f"days since the deletion (default {_DEFAULT_DAYS})"
         parser.add_argument("--older-than", type=_days, default=_DEFAULT_DAYS, metavar="DAYS", help=help_days)
     here = parser.add_argument_group("on the served directory")
-    for name in ("path", "state", "config"):
-        here.add_argument(
-            f"--{name}", metavar="FILE" if name == "config" else "DIR", help=f"as the server's --{name}"
-        )
+    add_server_options(here, "path", "state", "config")
     if command not in _LOCAL_ONLY:
         there = parser.add_argument_group("or over HTTPS")
         add_index_options(
@@ -141,13 +124,8 @@ def _days(text: str) -> int:
 
 
 def _change_directory(command: str, given: argparse.Namespace) -> list[str]:
-    options = {name: getattr(given, name) for name in ("path", "state", "config") if getattr(given, name)}
-    settings = resolve(options, os.environ, Path.cwd())
-    directory = PackageDirectory(str(settings.require_directory("The command")), excluded_paths(settings))
-    try:
-        directory.survey()
-    except OSError as error:
-        raise RefusedStart(f"{settings.path} cannot be read: {error.strerror}") from None
+    settings = server_settings(given)
+    directory = open_directory(settings, {LOCAL: settings.require_directory("The command")}, LOCAL)
     writer = Writer(directory)
     if command == "purge":
         return [f"Removed {path}." for path in writer.deletions.purge(given.older_than)] or [

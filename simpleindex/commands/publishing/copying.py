@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, command_user, complain
 from simpleindex.commands.cache.judging import reasons_against
-from simpleindex.config.resolution import resolve
+from simpleindex.commands.server_options import (
+    add_server_options,
+    open_directory,
+    read_named_file,
+    server_settings,
+)
 from simpleindex.core.audit_entry import AuditEntry
-from simpleindex.core.errors import InvalidSources, RefusedStart, SimpleIndexError
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.model import Strategy
 from simpleindex.core.text import human_size, one_of, plural
 from simpleindex.core.views import LOCAL
-from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.directory.scan.digest_cache import DigestCache
 from simpleindex.publishing.copying.copy import Copier
 from simpleindex.publishing.copying.copy_plan import parse_release, select_files
@@ -25,9 +27,6 @@ from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.audit.audit import Audit
-from simpleindex.service.places import excluded_paths
-from simpleindex.system.extras import missing
-from simpleindex.system.followed_file import read_text_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.modes import Mode
@@ -36,17 +35,18 @@ from simpleindex.views.sources_file import Sources, parse_sources
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from simpleindex.archives.examination.protocol import Examiner
     from simpleindex.config.settings import Settings
     from simpleindex.core.files import File
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.copying.copy import CopiedFile
     from simpleindex.publishing.copying.copy_sources import CopySource
     from simpleindex.upstreams.settings import UpstreamSettings
 
-_PLACES: Final = {"path": "DIR", "state": "DIR", "cache": "DIR", "config": "FILE", "sources": "FILE"}
 _DESCRIPTION: Final = (
     "Copy a release from a source into one of your directories. A source is 'local' (--path), a [[directory]] of the sources "
     "file, or, to copy from, an [[upstream]], of which the files in --cache are taken. Every byte is checked against the hash that the "
@@ -58,15 +58,13 @@ def copy(words: list[str]) -> int:
     """Copy a release; return the exit status.
 
     Raises:
-        RefusedStart: It cannot be done; the sentence says why.
+        SimpleIndexError: It cannot be done; the sentence says why.
     """
     given = _parse(words)
     examination = open_examination()
     try:
         for line in _copy(given, examination):
             print(line)
-    except RefusedStart:
-        raise
     except AlreadyExists as error:
         what = "with other bytes" if error.offered is None else f"which is {error.offered} under another name"
         raise RefusedStart(
@@ -77,10 +75,6 @@ def copy(words: list[str]) -> int:
             f"Nothing was copied: {error.filename} was deleted from {given.to} once, and installers may remember its hash; "
             f"simpleindex free {parse_release(given.release)[0]} {error.filename} lets it come back."
         ) from None
-    except SimpleIndexError as error:
-        raise RefusedStart(str(error)) from None
-    except ModuleNotFoundError as error:
-        raise RefusedStart(missing(error.name, "publish")) from None
     finally:
         examination.stop()
     return 0
@@ -95,8 +89,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         "--file", metavar="NAME", action="append", default=[], help="only this file of it; may be repeated"
     )
     parser.add_argument("--dry-run", action="store_true", help="only print what would be copied")
-    for name, metavar in _PLACES.items():
-        parser.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
+    add_server_options(parser, "path", "state", "cache", "config", "sources")
     return parser.parse_args(words)
 
 
@@ -113,7 +106,7 @@ class _Sources:
 
     settings: Settings
     file: Sources
-    directories: dict[str, str]
+    directories: dict[str, Path]
     upstreams: dict[str, UpstreamSettings]
 
     def directory(self, name: str) -> PackageDirectory:
@@ -126,14 +119,7 @@ class _Sources:
             raise RefusedStart(
                 f"--to: {name} is an upstream; only local and the directories of the sources file take files"
             )
-        if name not in self.directories:
-            raise RefusedStart(f"--to: there is no directory {name!r}{one_of(name, self.directories)}")
-        directory = PackageDirectory(self.directories[name], excluded_paths(self.settings))
-        try:
-            directory.survey()
-        except OSError as error:
-            raise RefusedStart(f"{self.directories[name]} cannot be read: {error.strerror}") from None
-        return directory
+        return open_directory(self.settings, self.directories, name)
 
     def origin(self, name: str, examiner: Examiner) -> CopySource:
         """Return a source to copy from; the end of the process closes it.
@@ -155,19 +141,12 @@ class _Sources:
 
 
 def _sources(given: argparse.Namespace) -> _Sources:
-    options = {name: value for name in _PLACES if (value := getattr(given, name))}
-    settings = resolve(options, os.environ, Path.cwd())
+    settings = server_settings(given)
     file = Sources()
-    directories = {LOCAL: str(settings.require_directory("simpleindex copy"))}
+    directories = {LOCAL: settings.require_directory("simpleindex copy")}
     if settings.sources is not None:
-        try:
-            file = parse_sources(read_text_file(str(settings.sources)))
-        except OSError as error:
-            raise RefusedStart(f"{settings.sources} cannot be read: {error.strerror}") from None
-        except InvalidSources as error:
-            raise RefusedStart(f"{settings.sources}: {error}") from None
-        where = settings.sources.parent
-        directories |= {each.name: str(where / each.path) for each in file.directories}
+        file = read_named_file(settings.sources, parse_sources)
+        directories |= {each.name: settings.sources.parent / each.path for each in file.directories}
     return _Sources(settings, file, directories, {each.name: each for each in file.upstreams})
 
 

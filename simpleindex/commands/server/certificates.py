@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
 from simpleindex.commands.arguments import Parser
-from simpleindex.config.resolution import resolve
+from simpleindex.commands.server_options import add_server_options, server_settings
 from simpleindex.core.text import plural
 from simpleindex.records.opening import open_postgresql
 from simpleindex.tls.acme.state_files import AcmeState
@@ -47,15 +45,12 @@ def certificates(words: list[str]) -> int:
         description="Show the server's certificates: names, end, and when --acme renews them.",
         epilog="Exit status 0: all can be served; 1: one cannot, or the last request for a new one failed.",
     )
-    for name in ("certs", "state", "config"):
-        metavar = "FILE" if name == "config" else "DIR"
-        parser.add_argument(f"--{name}", metavar=metavar, help=f"as the server's --{name}")
+    add_server_options(parser, "certs", "state", "config")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = vars(parser.parse_args(words))
-    options = {name: value for name in ("certs", "state", "config") if (value := arguments[name])}
-    settings = resolve(options, os.environ, Path.cwd(), root_may_be_gone=True)
+    arguments = parser.parse_args(words)
+    settings = server_settings(arguments, root_may_be_gone=True)
     report = certificate_report(settings, datetime.now(UTC))
-    if arguments["json"]:
+    if arguments.json:
         print(json.dumps(report, indent=2))
     else:
         print("\n".join(_lines(settings, report)))

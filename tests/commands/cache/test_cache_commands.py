@@ -417,8 +417,8 @@ def test_warm_of_more_than_the_cache_keeps(
     (tmp_path / "config.toml").write_text(f'sources = "{tmp_path / "sources.toml"}"\n')
     (tmp_path / "wanted").write_text("acme\nother\n")
     url = f"http://127.0.0.1:{server.server_port}/"
-    monkeypatch.setattr("simpleindex.commands.cache.warm.local_url", lambda _: url)
-    monkeypatch.setattr("simpleindex.commands.cache.warm.local_ca", lambda _: None)
+    monkeypatch.setattr("simpleindex.commands.local_index.local_url", lambda _: url)
+    monkeypatch.setattr("simpleindex.commands.local_index.local_ca", lambda _: None)
     words = ["cache", "warm", str(tmp_path / "wanted"), "--config", str(tmp_path / "config.toml")]
     status = int(size == "2K")
     assert main(words) == status
