@@ -12,7 +12,7 @@ from simpleindex.records.audit.audit_tail import AuditPosition, AuditTail, end_o
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 POSITIONS_FILENAME: Final = "hooks.json"
 
@@ -71,8 +71,9 @@ class HookPositions:
     def __init__(self, state_directory: str) -> None:
         self._audit = os.path.join(state_directory, AUDIT_FILENAME)
         self._path = os.path.join(state_directory, POSITIONS_FILENAME)
+        self._directory = state_directory
         self._lock = threading.Lock()
-        self._positions = self._read()
+        self._positions = dict(read_positions(state_directory))
         self._is_failing = False
 
     def tail(self, name: str) -> AuditTail:
@@ -86,7 +87,7 @@ class HookPositions:
         with self._lock:
             self._positions[name] = position
             try:
-                self._write()
+                write_positions(self._directory, self._positions)
                 self._is_failing = False
             except OSError as error:
                 if not self._is_failing:
@@ -102,19 +103,28 @@ class HookPositions:
         with self._lock:
             self._positions = {name: each for name, each in self._positions.items() if name in names}
 
-    def _read(self) -> dict[str, AuditPosition]:
-        try:
-            with open(self._path, "rb") as file:
-                return {
-                    name: AuditPosition(int(inode), int(offset), str(beginning))
-                    for name, (inode, offset, beginning) in json.load(file).items()
-                }
-        except (OSError, ValueError, TypeError, AttributeError):
-            return {}
 
-    def _write(self) -> None:
-        places = {name: [each.inode, each.offset, each.beginning] for name, each in self._positions.items()}
-        aside = f"{self._path}.new"
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-            json.dump(places, file)
-        os.replace(aside, self._path)
+def read_positions(state_directory: str) -> Mapping[str, AuditPosition]:
+    """Return the positions of all hooks that are saved; a file that is damaged has none."""
+    try:
+        with open(os.path.join(state_directory, POSITIONS_FILENAME), "rb") as file:
+            return {
+                name: AuditPosition(int(inode), int(offset), str(beginning))
+                for name, (inode, offset, beginning) in json.load(file).items()
+            }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def write_positions(state_directory: str, positions: Mapping[str, AuditPosition]) -> None:
+    """Save positions of hooks in place of those that are saved.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    path = os.path.join(state_directory, POSITIONS_FILENAME)
+    places = {name: [each.inode, each.offset, each.beginning] for name, each in positions.items()}
+    aside = f"{path}.new"
+    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        json.dump(places, file)
+    os.replace(aside, path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.audit.audit import AUDIT_FILENAME
@@ -48,7 +49,8 @@ def write_account_files(directory: str, files: Iterable[tuple[str, bytes]]) -> i
         path = Path(directory, "acme", name)
         for parent in (path.parents[2], path.parents[1], path.parent):
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_new(path, content)
+        with _new_file(path) as file:
+            file.write(content)
         number += 1
     return number
 
@@ -62,9 +64,11 @@ def copy_audit_from_files(directory: str, target: SharedAudit) -> int:
     if not audit_files(os.path.join(directory, AUDIT_FILENAME)):
         return 0
     sharing = AuditSharing(directory, target)
-    sharing.share()
-    sharing.close_file()
-    return target.end()
+    try:
+        with sharing.alone():
+            return target.end()
+    finally:
+        sharing.close_file()
 
 
 def require_no_audit(directory: str) -> None:
@@ -85,13 +89,15 @@ def copy_audit_to_file(source: SharedAudit, directory: str) -> int:
     Raises:
         OSError: The server is away, or the file cannot be written.
     """
-    lines = [*source.lines(AuditQuestion())]
-    if lines:
+    count = 0
+    lines = source.lines(AuditQuestion())
+    if (first := next(lines, None)) is not None:
         make_state_directory(directory)
-        _write_new(Path(directory, AUDIT_FILENAME), b"".join(line + b"\n" for line in lines))
-    return len(lines)
+        with _new_file(Path(directory, AUDIT_FILENAME)) as file:
+            for count, line in enumerate(chain([first], lines), 1):  # noqa: B007  (the last number is returned)
+                file.write(line + b"\n")
+    return count
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(content)
+def _new_file(path: Path) -> BinaryIO:
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")

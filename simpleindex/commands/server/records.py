@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,7 @@ from simpleindex.config.layers import without_secrets
 from simpleindex.config.values import to_records
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.core.text import plural
+from simpleindex.hooks.positions_copy import copy_positions_from_file, copy_positions_to_file
 from simpleindex.records.database_copy import COLUMNS, SHARED_COLUMNS, copy_records
 from simpleindex.records.downloads.database_copy import copy_downloads
 from simpleindex.records.downloads.opening import open_downloads
@@ -65,13 +67,15 @@ def records(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     source, target = _open(arguments.source, is_source=True), _open(arguments.target, is_source=False)
     try:
-        copied = _copy(source, target)
+        copied, by_hand = _copy(source, target), _pins_by_hand(source, target)
     except OSError as error:
         raise RefusedStart(f"{error.filename or target.records.path}: {error.strerror}.") from None
     finally:
         source.close()
         target.close()
     print(f"Copied {', '.join(copied)}.")
+    if by_hand:
+        print(by_hand)
     return 0
 
 
@@ -97,21 +101,40 @@ def _copy(source: _Database, target: _Database) -> list[str]:
     if source.audit is not None and target.audit is None:
         found = source.records.writer.read("SELECT path, content FROM acme_files", ())
         counts["acme_files"] = write_account_files(target.place, found)
-    lines = _copy_audit(source, target)
+    lines, hooks = _copy_audit(source, target)
     words = [plural(count, _WORDS[table]) for table, count in counts.items() if count or table in COLUMNS]
     return [
         *words,
         plural(downloads, "download"),
         *([plural(lines, "audit entry")] if lines else []),
+        *([plural(hooks, "hook position")] if hooks else []),
     ]
 
 
-def _copy_audit(source: _Database, target: _Database) -> int:
+def _copy_audit(source: _Database, target: _Database) -> tuple[int, int]:
+    """Copy the audit, and how far each hook has read it; return the number of lines and of hooks."""
     if source.audit is not None:
         if target.audit is not None:
-            return source.audit.copy_to(target.audit)
-        return copy_audit_to_file(source.audit, target.place)
-    return 0 if target.audit is None else copy_audit_from_files(source.place, target.audit)
+            return source.audit.copy_to(target.audit), len(target.audit.hook_positions())
+        lines = copy_audit_to_file(source.audit, target.place)
+        return lines, copy_positions_to_file(source.audit, target.place)
+    if target.audit is None:
+        return 0, 0
+    lines = copy_audit_from_files(source.place, target.audit)
+    return lines, copy_positions_from_file(source.place, target.audit)
+
+
+def _pins_by_hand(source: _Database, target: _Database) -> str:
+    """Return what is to be copied by hand: files that nodes have pinned; empty without any."""
+    if source.audit is None or target.audit is not None:
+        return ""
+    ((count,),) = source.records.writer.read("SELECT count(*) FROM pins WHERE pinned = 1", ())
+    if not count:
+        return ""
+    return (
+        f"Copy by hand: the files of {plural(count, 'pin')}, in the directory pinned/ below --state of a node, "
+        f"to {os.path.join(target.place, 'pinned')}/."
+    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from simpleindex.records.postgresql.schema import VersionedSchema
 from simpleindex.records.postgresql.server import PostgreSQLServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from simpleindex.records.audit.audit_questions import AuditQuestion
     from simpleindex.records.audit.audit_tail import AuditLine
@@ -95,7 +95,7 @@ class SharedAudit:
         rows = [
             (node, entry["time"], entry.get("project"), line.text.decode().rstrip("\n"))
             for line in lines
-            if (entry := read_entry(line.text)) is not None and _is_time(entry["time"])
+            if (entry := self.entry_of(line.text)) is not None
         ]
         end = lines[-1].end
 
@@ -111,6 +111,12 @@ class SharedAudit:
 
         self._server.require_schema()
         self._server.write(write, patience=_PATIENCE)
+
+    @staticmethod
+    def entry_of(line: bytes) -> Mapping[str, Any] | None:
+        """Return the entry of a line; None if it is none, and passed over."""
+        entry = read_entry(line)
+        return entry if entry is not None and _is_time(entry["time"]) else None
 
     def lines(self, question: AuditQuestion, last: int | None = None) -> Iterator[bytes]:
         """Go through the lines of all nodes that a question may be about, oldest first.
@@ -154,7 +160,7 @@ class SharedAudit:
             )
 
     def copy_to(self, target: SharedAudit) -> int:
-        """Copy all lines with the nodes that they are of, and how far the file of each node is; return how many lines there are.
+        """Copy all lines with the nodes that they are of, and how far each file and each hook is; return how many lines there are.
 
         Raises:
             OSError: A server is away, or refuses.
@@ -167,6 +173,9 @@ class SharedAudit:
                 [row[1:] for row in rows],
             )
             last, total = rows[-1][0], total + len(rows)
+        for hook, number in self.hook_positions().items():
+            ((new,),) = self._read("SELECT count(*) FROM entries WHERE id > ?", number)
+            target.save_hook_position(hook, target.number_before(new))
         # Last, for a copy that is cut off must not keep the nodes from copying their lines.
         target.insert("INSERT INTO positions VALUES (?, ?, ?, ?)", self._read("SELECT * FROM positions"))
         return total
@@ -202,6 +211,37 @@ class SharedAudit:
             )
             rows = self._read(query, hook)
         return int(rows[0][0])
+
+    def hook_positions(self) -> Mapping[str, int]:
+        """Return the number of the last line that each hook was notified of.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        return dict(self._read("SELECT hook, entry FROM hook_positions"))
+
+    def number_before(self, count: int) -> int:
+        """Return the number of the line behind which there are so many; 0 if there are no more.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        rows = self._read("SELECT id FROM entries ORDER BY id DESC LIMIT 1 OFFSET ?", count)
+        return int(rows[0][0]) if rows else 0
+
+    def lines_before_new(self, number: int) -> int:
+        """Return how many lines come before the first one with a larger number, in the order of :meth:`lines`.
+
+        Raises:
+            OSError: The server is away, or refuses.
+        """
+        ((count,),) = self._read(
+            "SELECT count(*) FROM entries LEFT JOIN"
+            " (SELECT time, id FROM entries WHERE id > ? ORDER BY time, id LIMIT 1) AS new ON true"
+            " WHERE new.id IS NULL OR (entries.time, entries.id) < (new.time, new.id)",
+            number,
+        )
+        return int(count)
 
     def save_hook_position(self, hook: str, number: int) -> None:
         """Keep the number of the last line that a hook was notified of, unless another node has gone further meanwhile.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -12,7 +13,9 @@ from simpleindex.access.token_options import TokenOptions
 from simpleindex.commands.main import main
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.names import ProjectName
+from simpleindex.hooks.positions import HookPositions
 from simpleindex.records.audit.audit import Audit
+from simpleindex.records.audit.audit_tail import AuditTail
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.downloads import database_copy as copying
 from simpleindex.records.downloads.opening import open_downloads
@@ -186,9 +189,14 @@ def test_all_that_postgresql_holds(
     audit.record(AuditEntry("yank", "alice", project="acme"))
     audit.close()
     lines = (directory / "audit.jsonl").read_bytes()
+    tail = AuditTail(audit.path, whole=True)
+    HookPositions(str(directory)).save("chat", tail.read(1)[0].end)
+    tail.close()
     one, two = postgresql.create_database(), postgresql.create_database()
     assert main(["records", "copy", f"sqlite:{directory}", one]) == 0
-    assert "1 used name, 1 ACME file, 10 downloads, 2 audit entries." in capsys.readouterr().out
+    assert (
+        "1 used name, 1 ACME file, 10 downloads, 2 audit entries, 1 hook position." in capsys.readouterr().out
+    )
     records = open_postgresql(one)
     store = SharedAcmeStore(records, one, "https://ca.example/directory/", ["index.example"])
     assert store.read_account("key.pem") == b"a private key"
@@ -196,7 +204,7 @@ def test_all_that_postgresql_holds(
     PinTable(records).pin("behind", ACME, {"acme-1.0.tar.gz": "0" * 64})
     records.close()
     assert main(["records", "copy", one, two]) == 0
-    assert "2 ACME files, 1 pin, 10 downloads, 2 audit entries." in capsys.readouterr().out
+    assert "2 ACME files, 1 pin, 10 downloads, 2 audit entries, 1 hook position." in capsys.readouterr().out
     # The audit alone is a reason, too.
     with psycopg.connect(two, autocommit=True) as connection:
         for table in ("tokens", "owners", "used_names", "acme_files", "pins"):
@@ -206,10 +214,17 @@ def test_all_that_postgresql_holds(
     assert "has an audit already" in capsys.readouterr().err
     back = tmp_path / "back"
     assert main(["records", "copy", one, f"sqlite:{back}"]) == 0
-    assert "2 audit entries" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "2 audit entries, 1 hook position." in output
+    assert output.endswith(
+        f"Copy by hand: the files of 1 pin, in the directory pinned/ below --state of a node, to {back}/pinned/.\n"
+    )
     assert (back / "acme" / "accounts" / account.name / "key.pem").read_bytes() == b"a private key"
     assert not list(back.rglob("certificates"))
     assert (back / "audit.jsonl").read_bytes() == lines
+    tail = HookPositions(str(back)).tail("chat")
+    assert [json.loads(line.text)["event"] for line in tail.read()] == ["yank"]
+    tail.close()
     for name, sentence in (
         ("records.sqlite3", "has an audit already"),
         ("audit.jsonl", "key.pem: File exists."),
