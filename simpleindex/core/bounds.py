@@ -52,7 +52,7 @@ PROJECT_NAME: Final = Bound("the name", 255, "characters")
 # -- versions and requirements ------------------------------------------------------------------------------------------
 
 VERSION: Final = Bound("the version", 255, "characters")
-"""It must fit into :data:`FILENAME`. Those with a hash of a commit have some 60."""
+"""It must fit into :data:`FILENAME`, in its normal form too. Those with a hash of a commit have some 60."""
 
 SPECIFIERS: Final = Bound("the version specifier", 1_000, "characters")
 """The longest Requires-Python in real packages, which exclude single versions, have some 100."""

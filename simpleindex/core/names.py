@@ -49,6 +49,10 @@ COPIED: Final = f"{OWN_PREFIX}-copied"
 """Where files of a project came from that ``simpleindex copy`` put there."""
 
 
+_MAY_OUTGROW: Final = 200
+"""Characters. Versions of a shorter file name are within their bound in every form: the normal one adds at most some 10."""
+
+
 class Kind(Enum):
     """What a distribution file is."""
 
@@ -127,6 +131,9 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
     if is_odd or filename.removesuffix(suffix).endswith(")"):
         raise InvalidFilename(filename, _oddity(filename, suffix))
     parsed = _parse_wheel(filename) if suffix == WHEEL_SUFFIX else _parse_sdist(filename, suffix, project)
+    # The normal form can be longer than what the name states: 1c-1dev is 1rc0.post1.dev0.
+    if len(filename) > _MAY_OUTGROW and (excess := bounds.VERSION.excess(len(parsed.version))):
+        raise InvalidFilename(filename, excess)
     if project is not None and parsed.project != project:
         raise InvalidFilename(filename, f"its name states the project {parsed.project}, not {project}")
     return parsed

@@ -7,12 +7,13 @@ import pwd
 from dataclasses import fields, replace
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simpleindex.config import acme_values, bucket_location, values
 from simpleindex.config.acme_values import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, AcmeContact, Identifier
 from simpleindex.config.options import OPTION_NAMES, OPTIONS
 from simpleindex.config.resolution import METRICS_FOR, option_texts, resolve
@@ -20,9 +21,42 @@ from simpleindex.config.settings import Settings, changes
 from simpleindex.config.values import ListenAddress, WatchMode
 from simpleindex.core.errors import RefusedStart
 
+if TYPE_CHECKING:
+    from simpleindex.config.option import Option
+
 HOME = {"HOME": "/home/me"}
 
 Given = dict[str, Any]
+
+
+_OF_OTHER_TYPES = {
+    # A bucket, or nothing at all, is taken apart from the value of the option (config/resolution.py).
+    "path": Path,
+    "metrics-for": tuple[values.Network, ...] | None,
+    # Their defaults follow from the environment.
+    "state": Path,
+    "cache": Path,
+}
+
+
+def test_each_setting_has_the_type_that_its_option_reads() -> None:
+    """The settings are made from the table of options as keywords, where mypy does not look."""
+    names = {**vars(acme_values), **vars(bucket_location), **vars(values), "Path": Path}
+    stated = get_type_hints(Settings, localns=names)
+    read = {option.field: _type_of(option, names) for option in OPTIONS}
+    assert {field: stated[field] for field in read} == read
+    assert set(stated) - set(read) == {"bucket", "defaulted_http"}
+
+
+def _type_of(option: Option, names: dict[str, Any]) -> Any:
+    if option.name in _OF_OTHER_TYPES or option.flag:
+        return _OF_OTHER_TYPES.get(option.name, bool)
+    reads: Any = Path if option.parse is str and option.is_path else option.parse
+    if not isinstance(reads, type):
+        reads = get_type_hints(reads, localns=names)["return"]
+    if option.repeatable:
+        return tuple[reads, ...]
+    return reads if option.default else reads | type(option.empty)
 
 
 def test_defaults(tmp_path: Path) -> None:

@@ -210,6 +210,14 @@ def test_a_name_read_alone_reads_the_same_in_its_project(name: str, version: str
     assert parse_distribution_name(filename, alone.project) == alone
 
 
+def test_a_version_that_is_too_long_in_its_normal_form() -> None:
+    """Nobody could ask for it: a version in a URL or a command is bounded, and a file's is its normal form."""
+    stated = f"10{'.1' * 120}c1-1dev"
+    with pytest.raises(InvalidFilename, match="the version has 256 characters"):
+        parse_distribution_name(f"a-{stated}.zip")
+    assert len(parse_distribution_name(f"a-{stated[1:]}.zip").version) == 255
+
+
 def test_a_wheel_for_too_many_platforms() -> None:
     """Each combination of its tags would be made: 40 in each part are 64,000, in 0.1 s."""
     many = ".".join("a" * 40)
