@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 class Port:
     """Something that is listened on."""
+
+    socket: socket.socket | None = None
 
     def __init__(self) -> None:
         self.is_reading = True
@@ -87,3 +91,15 @@ def test_the_end_while_accepting_is_stopped(world: AcceptingFixture) -> None:
     world.gate.stop()
     world.gate.stop()
     assert not world.clock.getDelayedCalls()
+
+
+def test_a_worker_that_waits_does_not_listen(world: AcceptingFixture) -> None:
+    """Until its wait is over, because the kernel would give it connections meanwhile."""
+    with closing(socket.socket()) as shared:
+        shared.bind(("127.0.0.1", 0))
+        world.port.socket = shared
+        world.gate.wait(10)
+        assert not shared.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        world.gate.end_wait()
+        assert shared.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        assert world.port.is_reading

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.python.failure import Failure
@@ -18,6 +19,9 @@ _log = logger(__name__)
 
 AGAIN_SECONDS: Final = 0.2
 """Between two looks whether connections can be accepted again; those that wait meanwhile are held by the kernel."""
+
+BACKLOG: Final = 1024
+"""Connections that wait for one worker to accept them."""
 
 CLOSED_AT_ONCE: Final = 16
 """Idle connections that are closed each time that descriptors are short, the oldest first; clients open them again."""
@@ -87,4 +91,12 @@ class AcceptGate:
             return
         for port in self.ports:
             if hasattr(port, "startReading"):
+                _let_listen(port)
                 port.startReading()
+
+
+def _let_listen(port: Any) -> None:
+    """Let a worker's socket listen that does not yet, because connections would have waited there while other workers served."""
+    shared = getattr(port, "socket", None)
+    if shared is not None and not shared.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        shared.listen(BACKLOG)

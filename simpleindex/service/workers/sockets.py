@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import CannotListenError
 
+from simpleindex.service.ports.accepting import BACKLOG
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-BACKLOG: Final = 1024
-"""Connections that wait for one worker to accept them; a worker that is started again takes them a second or two later."""
 
 
 class SharedSocket:
@@ -26,13 +26,29 @@ class SharedSocket:
         self._sockets = sockets
         self._port = port
 
-    def of(self, worker: int) -> socket.socket:
-        """Return the socket of a worker, by its number from 1 on; from now on it gets connections."""
+    def of(self, worker: int, *, listens: bool = True) -> socket.socket:
+        """Return the socket of a worker.
+
+        Args:
+            worker: Its number, from 1 on.
+            listens: Whether the socket gets connections from now on; else the worker lets it listen when it accepts them.
+        """
         shared = self._sockets[(worker - 1) % len(self._sockets)]
-        if self._port is None:
+        if self._port is None and listens:
             # Again after the worker was started again, which changes nothing (listen(2)).
             shared.listen(BACKLOG)
         return shared
+
+    def others_listen(self, worker: int) -> bool:
+        """Return whether another worker than this one gets connections."""
+        mine = self.of(worker, listens=False)
+        return self._port is not None or any(_listens(each) for each in self._sockets if each is not mine)
+
+    def leave_out(self, worker: int) -> None:
+        """Have the kernel give connections to the other workers alone, for this one has ended; those that it had are reset."""
+        if self._port is None:
+            with suppress(OSError):  # It does not listen yet.
+                self.of(worker, listens=False).shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the sockets; those that workers inherited stay open in the workers."""
@@ -64,9 +80,9 @@ class SharingReactor:
             # Without SO_REUSEPORT, which would let this server join another one's port and take a part of its connections.
             with _bound(family, interface, port, reuse=False) as probe:
                 probe.listen(1)
-            for _ in range(self._workers):
-                sockets.append(_bound(family, interface, port))
-                port = sockets[0].getsockname()[1]
+                # One that the system chose would be lost with the first pause in listening.
+                port = probe.getsockname()[1]
+            sockets.extend(_bound(family, interface, port) for _ in range(self._workers))
         except OSError as error:
             for each in sockets:
                 each.close()
@@ -85,6 +101,10 @@ class SharingReactor:
             return SharedSocket([port.socket], port)
 
         return listen
+
+
+def _listens(shared: socket.socket) -> bool:
+    return shared.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
 
 
 def _bound(family: int, interface: str, port: int, *, reuse: bool = True) -> socket.socket:

@@ -155,7 +155,8 @@ class WorkerSupervisor(Service):
                 self._spawn(number)
 
     def _spawn(self, number: int) -> None:
-        shared = {name: each.of(number) for name, each in self._sockets.items()}
+        is_waiting = self._is_served_without(number)
+        shared = {name: each.of(number, listens=not is_waiting) for name, each in self._sockets.items()}
         sockets = {name: Inherited(place, each.family) for place, (name, each) in enumerate(shared.items())}
         description = WorkerDescription(
             number,
@@ -163,7 +164,7 @@ class WorkerSupervisor(Service):
             self._given,
             self._directory,
             sockets,
-            is_waiting=any(each.is_ready for each in self.workers.values()),
+            is_waiting=is_waiting,
         )
         fork_server = self._living_fork_server()
         worker = WorkerProcess(description, fork_server, self._received, self._worker_ended)
@@ -171,6 +172,11 @@ class WorkerSupervisor(Service):
         self.workers[number] = worker
         with connected(self._reactor, worker) as other_end:
             fork_server.fork(number, [other_end, *(each.fileno() for each in shared.values())])
+
+    def _is_served_without(self, number: int) -> bool:
+        """Return whether another worker serves than this one, which is not there now."""
+        is_any_ready = any(each.is_ready for each in self.workers.values())
+        return is_any_ready and all(each.others_listen(number) for each in self._sockets.values())
 
     def _living_fork_server(self) -> ForkServerProcess:
         """Return the process that forks workers; where it has ended, a new one."""
@@ -234,10 +240,10 @@ class WorkerSupervisor(Service):
             return
         pause = self._pauses.after_end(worker.number, self._reactor.seconds())
         _log.error(
-            "Worker {number} ended ({reason}); it is started again.",
-            number=worker.number,
-            reason=reason,
+            "Worker {number} ended ({reason}); it is started again.", number=worker.number, reason=reason
         )
+        for shared in self._sockets.values() if self._is_served_without(worker.number) else ():
+            shared.leave_out(worker.number)
         self._reactor.callLater(pause, self._start_again, worker.number)
 
     def _end_reported(self, number: int, how: str) -> None:
@@ -261,11 +267,8 @@ class WorkerSupervisor(Service):
 
     def _give_up(self, worker: WorkerProcess, reason: str) -> None:
         """End the service, whose first start failed; the worker has written why."""
-        _log.critical(
-            "Worker {number} could not start ({reason}), so the server ends.",
-            number=worker.number,
-            reason=reason,
-        )
+        sentence = "Worker {number} could not start ({reason}), so the server ends."
+        _log.critical(sentence, number=worker.number, reason=reason)
         del self.workers[worker.number]
         self._reactor.addSystemEventTrigger("after", "shutdown", partial(os._exit, 1))
         self._reactor.stop()

@@ -61,6 +61,24 @@ def test_connections_are_spread(address: str) -> None:
             each.close()
 
 
+def test_connections_of_a_worker_that_ended() -> None:
+    """The others get them, until it listens again; so it is while it reads, before it listens for the first time."""
+    with closing(share("tcp:0:interface=127.0.0.1")) as shared:
+        first, second = shared.of(1), shared.of(2, listens=False)
+        address = first.getsockname()
+        assert (shared.others_listen(1), shared.others_listen(2)) == (False, True)
+        shared.leave_out(2)
+        shared.of(2)
+        shared.leave_out(2)
+        waiting = [socket.create_connection(address) for _ in range(50)]
+        assert accepted(first) == 50
+        shared.of(2)
+        waiting += [socket.create_connection(address) for _ in range(50)]
+        assert accepted(second) > 5
+        for each in waiting:
+            each.close()
+
+
 def test_a_port_in_use_is_refused() -> None:
     """Also where it is another server with workers, whose connections this one would take a part of."""
     with closing(share("tcp:0:interface=127.0.0.1")) as shared:
@@ -109,6 +127,8 @@ def test_a_unix_socket_is_one_for_all(tmp_path: Path) -> None:
     shared = share(f"unix:{tmp_path / 'socket'}", reactor=listener)
     assert shared.of(1) is shared.of(2)
     assert not listener.port.is_reading
+    assert shared.others_listen(1)
+    shared.leave_out(1)
     shared.close()
     assert not listener.port.is_open
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -168,6 +169,12 @@ class World:
         for each in self.workers[1:]:
             each.report("state", "ready")
 
+    def listening(self) -> list[bool]:
+        """Whether the socket of each worker gets connections."""
+        (shared,) = self.supervisor._sockets.values()
+        sockets = [shared.of(number, listens=False) for number in (1, 2, 3)]
+        return [each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0 for each in sockets]
+
     def kill(self, pid: int, number: int) -> None:
         self.signals.append((pid, number))
 
@@ -291,6 +298,26 @@ def test_a_worker_that_ends_is_started_again(world: World) -> None:
         world.workers[1].end("status 3")
         pause = min(2 * pause, MOST_AGAIN_SECONDS)
     assert pause == MOST_AGAIN_SECONDS
+
+
+def test_connections_while_a_worker_starts(world: World) -> None:
+    """Those that serve get them: a new one reads for seconds, and one that ends at each start has long pauses."""
+    world.start()
+    first = world.workers[0]
+    first.report("state", "ready")
+    first.report("state", "complete")
+    assert world.listening() == [True, False, False]
+    (shared,) = world.supervisor._sockets.values()
+    for number in (2, 3):
+        world.workers[number - 1].report("state", "ready")
+        shared.of(number)  # as the worker does once it has read everything
+    world.workers[1].end("signal SIGKILL")
+    assert world.listening() == [True, False, True]
+    world.reactor.advance(AGAIN_SECONDS)
+    assert world.listening() == [True, False, True]
+    first.end()
+    world.workers[-1].end()
+    assert world.listening() == [False, False, True]  # the last one's connections wait for it
 
 
 def test_a_start_that_fails_ends_the_server(world: World) -> None:
