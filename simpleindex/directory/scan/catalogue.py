@@ -13,12 +13,15 @@ import os
 from bisect import bisect_right
 from contextlib import suppress
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import lru_cache
+from glob import escape, glob
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from simpleindex.core.serialization import deserialize, serialize
+from simpleindex.directory.scan.digest_cache import FORMAT
 from simpleindex.directory.scan.resting import resting
 from simpleindex.directory.scan.scanned_files import packed_states
 from simpleindex.system.ownership import make_private
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
 
     _Row = tuple[tuple[str, ...], tuple[tuple[int, ...], ...], int, int, int]
 
-_FORMAT: Final = b"simpleindex catalogue 1\n"
-"""To be changed with whatever is packed, and with the judgement behind it: an older file is then not used."""
+_FORMAT: Final = b"simpleindex catalogue 1 %d\n" % FORMAT
+"""To be changed with whatever is packed; it changes with the judgement of files. An older catalogue is then not used."""
 
 _PAGE: Final = 128
 """Projects of a page, about as many as are compared with the disk in one go."""
@@ -172,12 +175,11 @@ class CatalogueFile:
             OSError: It cannot be written.
         """
         temporary = f"{self.path}.{os.getpid()}"
-        # By a process that was killed with this number.
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
+        self._remove_unfinished()
         make_private(temporary)
         try:
             with open(temporary, "wb") as file:
+                flock(file, LOCK_EX)
                 _Writer(file).write_all(projects, (_FORMAT, self.key), now_ns)
             # Not synced: what a power cut leaves of it has no right digest.
             os.replace(temporary, self.path)
@@ -185,6 +187,13 @@ class CatalogueFile:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
+
+    def _remove_unfinished(self) -> None:
+        """Remove what processes left that were killed while they wrote, which may be as large as the catalogue itself."""
+        for path in glob(f"{escape(self.path)}.*"):
+            with suppress(OSError), open(path, "rb") as file:
+                flock(file, LOCK_EX | LOCK_NB)  # Another process may be writing it.
+                os.unlink(path)
 
 
 class _Writer:

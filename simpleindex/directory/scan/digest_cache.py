@@ -31,8 +31,8 @@ _log = logger(__name__)
 
 _FILENAME: Final = "digests.sqlite3"
 
-# Raised whenever what is remembered, or the judgement behind it, changes: old rows are then read anew.
-_FORMAT: Final = 9
+FORMAT: Final = 9
+"""Raised whenever what is remembered, or the judgement behind it, changes: old rows, and projects of catalogues, are then read anew."""
 
 # SQLite's numbers have 63 bits and a sign: less than an inode, and than the nanoseconds until after 2262, which any file
 # can be stamped with. A root is bytes and need not be text.
@@ -174,12 +174,12 @@ class DigestCache:
             connection.execute("PRAGMA synchronous = NORMAL")
             # KiB; every row is read once, and the usual 2,000 would be full of them from then on.
             connection.execute("PRAGMA cache_size = -256")
-            if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
+            if connection.execute("PRAGMA user_version").fetchone() != (FORMAT,):
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("DROP TABLE IF EXISTS facts")
                 connection.execute("DROP TABLE IF EXISTS resting")  # of earlier formats
                 connection.execute(f"CREATE TABLE facts {_COLUMNS}")
-                connection.execute(f"PRAGMA user_version = {_FORMAT}")
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
                 connection.execute("COMMIT")
         except BaseException:
             connection.close()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from simpleindex.core.names import ProjectName
+from simpleindex.directory.scan import catalogue as catalogue_module
 from simpleindex.directory.scan.catalogue import Catalogue, CatalogueFile
+from simpleindex.directory.scan.digest_cache import FORMAT
 from simpleindex.directory.scan.resting import packed_at_rest, unpacked_snapshot
 from tests.fixtures.snapshots import snapshot_at_rest
 
@@ -75,8 +78,6 @@ def test_an_empty_catalogue(file: CatalogueFile) -> None:
 def test_a_newer_one_takes_the_name_and_the_older_one_stays_readable(file: CatalogueFile) -> None:
     """As where two processes use one cache directory."""
     before = _opened(file)
-    # Of a process with this number that was killed.
-    Path(f"{file.path}.{os.getpid()}").write_bytes(b"half")
     file.write(list(_projects())[:5], now_ns=8)
     assert _opened(file).number == 5
     project = before.project(NAMES[200])
@@ -84,6 +85,26 @@ def test_a_newer_one_takes_the_name_and_the_older_one_stays_readable(file: Catal
     assert before.packed(project.place) is not None
     assert os.listdir(os.path.dirname(file.path)) == [os.path.basename(file.path)]
     assert os.stat(file.path).st_mode & 0o777 == 0o600
+
+
+def test_what_killed_processes_left_is_removed(file: CatalogueFile) -> None:
+    """Of whatever number they were; what another one is writing stays."""
+    for number in (os.getpid(), 1, 99_999_999):
+        Path(f"{file.path}.{number}").write_bytes(b"half")
+    with open(f"{file.path}.1", "rb") as written:
+        flock(written, LOCK_EX)
+        file.write(_projects(), now_ns=8)
+    assert sorted(os.listdir(os.path.dirname(file.path))) == [
+        os.path.basename(file.path),
+        os.path.basename(f"{file.path}.1"),
+    ]
+
+
+def test_another_judgement_of_files(file: CatalogueFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an older version judged is not used, even if a start of this one was killed after it had noted some digests."""
+    assert b"%d" % FORMAT in catalogue_module._FORMAT
+    monkeypatch.setattr(catalogue_module, "_FORMAT", b"simpleindex catalogue 1 %d\n" % (FORMAT + 1))
+    assert file.open() is None
 
 
 def test_a_write_that_fails_leaves_the_one_before(file: CatalogueFile) -> None:
