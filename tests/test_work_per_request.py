@@ -17,17 +17,17 @@ BOUNDS: Final = {
     # The directory is looked into, and whether the name was ever used here: 11 calls more than for a page of the directory.
     "page of an upstream": 38,
     # From the cache, without a thread.
-    "file of an upstream": 515,
-    "page, ordinary lane": 340,
+    "file of an upstream": 430,
+    "page, ordinary lane": 308,
     "page JSON gzip": 26,
-    "page JSON gzip, ordinary lane": 395,
+    "page JSON gzip, ordinary lane": 367,
     "page 304": 27,
-    "page 304, ordinary lane": 327,
+    "page 304, ordinary lane": 299,
     "root": 29,
     # Reported when it is over, and whether it was a download: 8 calls.
-    ".metadata": 358,
+    ".metadata": 311,
     # Descriptors are counted before a file is opened, so that the directory never runs out of them: 6 calls.
-    "file of one chunk": 376,
+    "file of one chunk": 333,
 }
 """Calls of Python functions; a tenth above what was counted, for other versions of Python and Twisted."""
 

@@ -11,6 +11,7 @@ import errno
 import os
 import resource
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 _MOST_KEPT: Final = 256
@@ -33,6 +34,7 @@ class DescriptorBounds:
     closing: int
 
 
+@lru_cache(maxsize=8)
 def bounds_of(limit: int) -> DescriptorBounds:
     """Return the bounds of a process that may have so many descriptors."""
     kept = min(max(limit // 4, _LEAST_KEPT), _MOST_KEPT, limit // 2)

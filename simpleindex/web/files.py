@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from email.utils import formatdate
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from simpleindex.core.names import METADATA_SUFFIX, PROVENANCE_SUFFIX, distribution_suffix
@@ -51,36 +51,36 @@ class FileResponses:
             return sentence(302, f"It is at {body.url}", ("Location", body.url))
         response = None
         try:
-            response = _answer(body, filename, request, self._cache_control(filename), self._now())
-            if isinstance(response.body, Content):
-                if request.record is not None and _is_download(filename, request, response.body):
-                    length = response.body.stop - response.body.start
-                    request.record.download = OfferedDownload(name, filename, length, body.origin)
-                if body.is_immutable or self._never_changes(filename):
-                    response = replace(response, body=replace(response.body, by_kernel=True))
+            response = _answer(
+                body, filename, request, never_changes=self._never_changes(filename), now=self._now()
+            )
+            if (
+                isinstance(response.body, Content)
+                and request.record is not None
+                and _is_download(filename, request, response.body)
+            ):
+                length = response.body.stop - response.body.start
+                request.record.download = OfferedDownload(name, filename, length, body.origin)
         finally:
             if response is None or not isinstance(response.body, Content):
                 body.close()
         return response
-
-    def _cache_control(self, filename: str) -> str:
-        return "public, max-age=365000000, immutable" if self._never_changes(filename) else "no-cache"
 
     def _never_changes(self, filename: str) -> bool:
         # A provenance file may be amended (docs/protocol.md, "Yanks, status and provenance"), and so may a signature.
         return self.immutable and bool(distribution_suffix(filename.removesuffix(METADATA_SUFFIX)))
 
 
-def _answer(body: Body, filename: str, request: RequestInfo, cache_control: str, now: float) -> Response:
+def _answer(body: Body, filename: str, request: RequestInfo, *, never_changes: bool, now: float) -> Response:
     size = body.size
     assert size is not None  # every source of this index states it
     # Without a digest there is no tag; an empty one equals none.
     etag = f'"{body.sha256}"' if body.sha256 else ""
     modified = _modified(body, now)
     headers = [("ETag", etag)] if etag else []
-    headers.append(("Cache-Control", cache_control))
+    headers.append(("Cache-Control", "public, max-age=365000000, immutable" if never_changes else "no-cache"))
     if modified is not None:
-        headers.append(("Last-Modified", formatdate(max(modified, 0), usegmt=True)))
+        headers.append(("Last-Modified", _http_date(max(modified, 0))))
     if precondition_failed(request.header("if-match"), request.header("if-unmodified-since"), etag, modified):
         return sentence(412, "The file is not the one that the request names.")
     if not_modified(request.header("if-none-match"), request.header("if-modified-since"), etag, modified):
@@ -90,6 +90,7 @@ def _answer(body: Body, filename: str, request: RequestInfo, cache_control: str,
         ("Accept-Ranges", "bytes" if body.accepts_ranges else "none"),
         ("X-Content-Type-Options", "nosniff"),
     ]
+    by_kernel = body.is_immutable or never_changes
     selected = _selected(request, etag, modified, size) if body.accepts_ranges else None
     if isinstance(selected, UnsatisfiableRange):
         return sentence(
@@ -100,8 +101,8 @@ def _answer(body: Body, filename: str, request: RequestInfo, cache_control: str,
         )
     if isinstance(selected, ByteRange):
         headers.append(("Content-Range", content_range(selected, size)))
-        return Response(206, tuple(headers), Content(body, selected.start, selected.stop))
-    return Response(200, tuple(headers), Content(body, 0, size))
+        return Response(206, tuple(headers), Content(body, selected.start, selected.stop, by_kernel))
+    return Response(200, tuple(headers), Content(body, 0, size, by_kernel))
 
 
 def _is_download(filename: str, request: RequestInfo, content: Content) -> bool:
@@ -115,6 +116,11 @@ def _is_download(filename: str, request: RequestInfo, content: Content) -> bool:
     if content.start == 0:
         return content.stop == content.body.size
     return wants_rest(request.header("range"))
+
+
+@lru_cache(maxsize=1024)
+def _http_date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def _modified(body: Body, now: float) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 from urllib.parse import quote
 
@@ -112,6 +113,7 @@ class DigestKey:
         return DigestKey(sha256)
 
 
+@lru_cache(maxsize=256)
 def index_directory(index: str, digits: int = 8) -> str:
     """Return a directory's name for an index: readable, and another one for each."""
     digest = hashlib.sha256(index.encode()).hexdigest()[:digits]

@@ -112,6 +112,7 @@ class PacedChannel(http.HTTPChannel):
         self.phase = Phase.READY
         self._alarm: IDelayedCall | None = None
         self._rings_at = self.deadline = 0.0
+        self._head = b""
         self._outbox: deque[memoryview] = deque()
         self._slices_at_once = 0
         self._finished: Request | None = None
@@ -166,6 +167,7 @@ class PacedChannel(http.HTTPChannel):
     def _let_go(self) -> None:
         self.phase = Phase.CLOSED
         self._arm(None)
+        self._head = b""
         self._outbox.clear()
         self._finished = None
 
@@ -234,11 +236,22 @@ class PacedChannel(http.HTTPChannel):
         if not self.persistent:
             headers.setRawHeaders(b"Connection", [b"close"])
         headers.setRawHeaders(b"Server", [b"simpleindex"])
-        super().writeHeaders(version, code, reason, headers)
+        lines = [b"%b %b %b\r\n" % (version, code, reason)]
+        lines += [
+            b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values
+        ]
+        # It leaves with the first bytes of the body: what the transport holds until the next turn takes three system calls more.
+        self._head = b"".join((*lines, b"\r\n"))
 
     def write(self, data: bytes) -> None:
         if self.phase is Phase.CLOSED:
             return
+        head, self._head = self._head, b""
+        if head and len(data) < limits.SLICE_BYTES and not self._outbox:
+            self.site.sending.write(self.transport, head + data)
+            return
+        if head:
+            self.transport.write(head)
         if not self._outbox and len(data) <= limits.SLICE_BYTES:
             self._give(data)
         else:
@@ -298,6 +311,8 @@ class PacedChannel(http.HTTPChannel):
             self._conclude(request)
 
     def requestDone(self, request: Request) -> None:
+        if self._head:
+            self.write(b"")  # An answer without a body.
         if self.phase is Phase.CLOSED:
             self.requests.remove(request)
         elif self._waitingForTransport:

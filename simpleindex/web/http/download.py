@@ -57,6 +57,9 @@ class Download:
         content = self._content
         chunk = await self._next(content.start)
         self._begin()
+        if content.start + len(chunk) == content.stop:
+            self._request.write(chunk)
+            return True
         self._request.registerProducer(self, True)
         try:
             offset = content.start

@@ -17,6 +17,7 @@ from simpleindex.system.bodies import FileBody
 from simpleindex.web.http.channel import IndexChannel
 from simpleindex.web.http.download import CHUNK_SIZE, Download
 from simpleindex.web.http.response import Content
+from simpleindex.web.http.sending import PlainSending
 from tests.fixtures.site import SiteFixture, Transport, read, request
 from tests.fixtures.stub_source import StubBody
 
@@ -51,6 +52,23 @@ class DownloadTests(SynchronousTestCase):
         offsets = range(0, SIZE, CHUNK_SIZE)
         self.assertEqual(self.body.reads, [(offset, min(CHUNK_SIZE, SIZE - offset)) for offset in offsets])
         self.assert_over()
+
+    def test_a_small_file(self) -> None:
+        """It leaves with its head in one call of the system, for which the reactor need not come round; so does a head alone."""
+        self.index.source.add("acme-1.1.zip", DATA[:20_000])
+        written: list[bytes] = []
+
+        class Noting(PlainSending):
+            def write(self, transport: Any, data: bytes) -> None:
+                written.append(data)
+                super().write(transport, data)
+
+        self.index.site.sending = Noting()
+        url = URL.replace("1.0", "1.1")
+        for method, size in (("GET", 20_000), ("HEAD", 0)):
+            self.index.begin(method, url)
+            self.assertEqual([len(each.partition(b"\r\n\r\n")[2]) for each in written], [size])
+            written.clear()
 
     def test_part(self) -> None:
         """Of a part nothing outside is read."""
