@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -30,12 +29,13 @@ from simpleindex.web.people.navigation import VARYING
 from simpleindex.web.routing.targets import split_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
+    from simpleindex.core.model import ProjectList
     from simpleindex.core.source import Source
-    from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.listing_forms import Subject
+    from simpleindex.web.prepared_lists import PreparedLists
     from simpleindex.web.routing.routes import ProjectRoute, RootRoute
 
     Page = RootRoute | ProjectRoute
@@ -55,6 +55,8 @@ _FORMAT: Final = b"format="
 _WORTH_A_THREAD: Final = 300
 """Files or projects on a page; above it rendering takes more than a few milliseconds."""
 
+WORTH_A_FILE: Final = 5_000
+"""Projects of a list; above it, from 300 kB on, the list is rendered into a file."""
 
 _PAUSE: Final = 1e-5
 """Seconds between two pieces of a very large page, which is rendered in a thread."""
@@ -69,10 +71,7 @@ class Listings:
         description: Facts about the index that pages show.
         encodings: Content encodings that can be made, with their compressors, best first.
         cache_size: Bytes of rendered pages kept at most.
-        threads: Render very large pages, which takes long.
-
-    Attributes:
-        renderings: How many pages were rendered because the cache had none, or an older one.
+        prepared: Renders very long lists of projects; its threads render other large pages.
     """
 
     def __init__(
@@ -82,13 +81,13 @@ class Listings:
         base_url: str | None,
         encodings: dict[Encoding, Callable[[bytes], bytes]],
         cache_size: int,
-        threads: Threads,
+        prepared: PreparedLists,
         description: IndexDescription = NOTHING_MORE,
     ) -> None:
         self._public = public
         # Of 40 clients that request a new large page at once, each would render and hold a copy of its own.
         self._renderings = SingleFlight()
-        self._threads = threads
+        self._prepared = prepared
         self._encodings = encodings
         self._forms = {
             (representation, encoding, is_absolute): ListingForm(representation, encoding, is_absolute)
@@ -99,7 +98,7 @@ class Listings:
         self.base_url = self.files_url = base_url
         self.description = description
         self._cache = _page_cache(cache_size)
-        self.renderings = 0
+        self._rendered_pages = 0
         self._started: tuple[Page, ListingForm, Suspended[RenderedListing]] | None = None
 
     def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
@@ -113,17 +112,24 @@ class Listings:
         self.base_url = base_url
         self.files_url = files_url
         self._cache = _page_cache(cache_size)
+        self._prepared.forget()
 
     def describe(self, description: IndexDescription) -> None:
         """Take the facts about the index that pages show; a new description renders them anew."""
         if description != self.description:
             self.description = description
             self._cache = _page_cache(self._cache.limit)
+            self._prepared.forget()
 
     @property
     def cached_bytes(self) -> int:
         """The bytes of rendered pages that are kept."""
         return self._cache.size
+
+    @property
+    def renderings(self) -> int:
+        """How many pages were rendered because there was none, or an older one."""
+        return self._rendered_pages + self._prepared.renderings
 
     @property
     def views(self) -> Mapping[str, object]:
@@ -142,7 +148,8 @@ class Listings:
         stale = rendered.subject.stale
         if not_modified(request.header("if-none-match"), None, rendered.etag, None):
             return self.unchanged(page, rendered.etag, stale=stale)
-        return replace(self.full(page, rendered.etag, form, stale=stale), body=rendered.body)
+        body = rendered.body if rendered.open_file is None else rendered.open_file()
+        return replace(self.full(page, rendered.etag, form, stale=stale), body=body)
 
     def begin(self, page: Page, form: ListingForm) -> RenderedListing | None:
         """Return the page for an anonymous request that is not parsed yet, or None if it has to be waited for.
@@ -219,6 +226,10 @@ class Listings:
         if page.name is None:
             subject = listed = await source.projects()
             key: Key = page.view, listed.view, form
+            if len(listed.names) > WORTH_A_FILE:
+                prepared = await self._prepared.listing(key, listed, lambda: self._list(key, listed))
+                if prepared is not None:
+                    return prepared
         else:
             subject = await source.project(page.name)
             key = page.view, page.name, form
@@ -262,12 +273,11 @@ class Listings:
     async def _rendered(self, key: Key, subject: Subject) -> RenderedListing:
         # Not the one that forget() puts in its place while a page is made with the old settings.
         cache = self._cache
-        view, _, form = key
-        self.renderings += 1
+        self._rendered_pages += 1
         entries = len(subject.files) if isinstance(subject, Project) else len(subject.names)
         if entries > _WORTH_A_THREAD:
             return await self._rendered_in_thread(key, subject, cache)
-        rendered = self._render(view, subject, form)
+        rendered = self._render(key, subject)
         cache.put(key, rendered)
         return rendered
 
@@ -275,45 +285,36 @@ class Listings:
         self, key: Key, subject: Subject, cache: SizedCache[Key, RenderedListing]
     ) -> RenderedListing:
         async def render() -> RenderedListing:
-            view, _, form = key
-            rendered: RenderedListing = await self._threads.run(self._render, view, subject, form)
+            rendered: RenderedListing = await self._prepared.threads.run(self._render, key, subject)
             cache.put(key, rendered)
             return rendered
 
         rendering: RenderedListing = await self._renderings.run((key, id(subject), id(cache)), render)
         return rendering
 
-    def _render(self, view: str, subject: Subject, form: ListingForm) -> RenderedListing:
-        representation, encoding = form.representation, form.encoding
+    def _render(self, key: Key, subject: Subject) -> RenderedListing:
+        view, _, form = key
         base_url, files_url = (self._url_of(view, url) for url in (self.base_url, self.files_url))
         if not isinstance(subject, Project):
-            is_json = representation is Representation.JSON
-            body = (
-                pages.root_json(subject, _pause)
-                if is_json
-                else pages.root_html(subject, self.description, view, _pause)
-            )
-        elif representation is Representation.JSON:
+            body = b"".join(self._list(key, subject))
+        elif form.representation is Representation.JSON:
             body = pages.project_json(subject, base_url, files_url if form.is_absolute else None, _pause)
         else:
             body = pages.project_html(subject, base_url, view, self.description)
-        # One tag for each type, for the two of HTML have the same bytes, and for each encoding (docs/protocol.md, "Caching").
-        tag = _digest_of(representation.value, body)
-        if encoding is not Encoding.IDENTITY:
-            body = self._encodings[encoding](body)
-            tag = f"{tag}-{encoding.value}"
+        tag = form.tag((body,))
+        if form.encoding is not Encoding.IDENTITY:
+            body = self._encodings[form.encoding](body)
         return RenderedListing(subject, body, f'"{tag}"')
+
+    def _list(self, key: Key, listed: ProjectList) -> Iterable[bytes]:
+        view, _, form = key
+        if form.representation is Representation.JSON:
+            return pages.root_json(listed, _pause)
+        return pages.root_html(listed, self.description, view, _pause)
 
     @staticmethod
     def _url_of(view: str, url: str | None) -> str | None:
         return url if url is None or view == MAIN_VIEW else f"{url}{view}/"
-
-
-def _digest_of(kind: str, body: bytes) -> str:
-    # In two steps: a copy of a large page lets nothing else run.
-    digest = hashlib.sha256(kind.encode())
-    digest.update(body)
-    return digest.hexdigest()[:32]
 
 
 def _pause() -> None:

@@ -17,6 +17,7 @@ from simpleindex.web.http.site import IndexSite
 from simpleindex.web.listings import Listings
 from simpleindex.web.pages.negotiation import available_encodings
 from simpleindex.web.pages.notes import IndexDescription
+from simpleindex.web.prepared_lists import PreparedLists
 from simpleindex.web.refused_log import RefusedDownloads
 from simpleindex.web.resource import IndexParts, IndexResource
 from simpleindex.web.routing.https_redirect import RedirectResource
@@ -100,7 +101,7 @@ def compose_http(
         base_url=settings.url,
         encodings=available_encodings(),
         cache_size=settings.page_cache,
-        threads=runtime.threads.reads,
+        prepared=PreparedLists(runtime.threads.reads, str(settings.cache / "lists")),
         description=_description(security, sources, has_people_pages=search is not None),
     )
     files = FileResponses(immutable=settings.immutable_files)

@@ -219,6 +219,8 @@ class Express:
             return wire, line, 304, 0, fields, page
         if tag is not None and _ONE_TAG.match(tag) is None:
             return None
+        if rendered.open_file is not None:
+            return None  # No slower client may make the process hold all of it.
         before, after = heads.full
         wire = b"".join((self._full, before, etag, after, b"%d\r\n\r\n" % len(body), body))
         return wire, line, 200, len(body), fields, page

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from enum import Enum
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.core.errors import SimpleIndexError
 
@@ -34,6 +35,18 @@ class Representation(Enum):
         return self.value.partition(";")[0]
 
 
+class Compressor(Protocol):
+    """Compresses a body that comes in pieces."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take the next piece; return what is ready."""
+        ...
+
+    def flush(self) -> bytes:
+        """Return the end."""
+        ...
+
+
 class Encoding(Enum):
     """The content encodings of a page; a value is its name in Content-Encoding."""
 
@@ -55,6 +68,12 @@ _WILDCARDS: Final = frozenset({"*/*", "application/*", "text/*"})
 
 _MAXIMUM_PIECES: Final = 64
 """Members read of a header, and parameters of a member; browsers send ten. A 16 KiB header has room for 8,000."""
+
+_LEVEL: Final = 6
+"""Of compression, in gzip and zstd."""
+
+_GZIP: Final = 31
+"""zlib's window bits for a whole gzip file, in which it writes no time."""
 
 _FULL_WEIGHT: Final = 1000
 """Weights are counted in thousandths, which is as fine as they can be written."""
@@ -186,8 +205,19 @@ def available_encodings() -> dict[Encoding, Callable[[bytes], bytes]]:
     if (zstd := _zstd()) is not None:
         encodings[Encoding.ZSTD] = zstd
     # The same bytes for the same content: no file name and no time in the header.
-    encodings[Encoding.GZIP] = lambda data: gzip.compress(data, compresslevel=6, mtime=0)
+    encodings[Encoding.GZIP] = lambda data: gzip.compress(data, compresslevel=_LEVEL, mtime=0)
     return encodings
+
+
+def piecewise_compressor(encoding: Encoding) -> Compressor | None:
+    """Return what compresses a body piece by piece, or None for an encoding that leaves it as it is."""
+    match encoding:
+        case Encoding.IDENTITY:
+            return None
+        case Encoding.GZIP:
+            return zlib.compressobj(_LEVEL, wbits=_GZIP)
+        case Encoding.ZSTD:
+            return _zstd_compressor()
 
 
 def _zstd() -> Callable[[bytes], bytes] | None:
@@ -198,5 +228,16 @@ def _zstd() -> Callable[[bytes], bytes] | None:
             import zstandard  # noqa: PLC0415  (the extra "zstd")
         except ImportError:
             return None
-        return lambda data: zstandard.ZstdCompressor(level=6).compress(data)
-    return lambda data: zstd.compress(data, level=6)
+        return lambda data: zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+    return lambda data: zstd.compress(data, level=_LEVEL)
+
+
+def _zstd_compressor() -> Compressor:
+    try:
+        from compression import zstd  # noqa: PLC0415  (as above)
+    except ImportError:
+        import zstandard  # noqa: PLC0415  (as above)
+
+        return zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+    compressor: Compressor = zstd.ZstdCompressor(level=_LEVEL)
+    return compressor

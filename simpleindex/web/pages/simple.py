@@ -56,8 +56,8 @@ _STATUS_MEANING: Final = {
 }
 
 
-def root_json(projects: ProjectList, pause: Pause = lambda: None) -> bytes:
-    """Render the list of projects as JSON (PEP 691).
+def root_json(projects: ProjectList, pause: Pause = lambda: None) -> Iterator[bytes]:
+    """Render the list of projects as JSON (PEP 691), piece by piece.
 
     Serials are written as PyPI does, in keys that PEP 691 leaves to servers ("_" first); bandersnatch reads them.
 
@@ -75,13 +75,15 @@ def root_json(projects: ProjectList, pause: Pause = lambda: None) -> bytes:
             (max([serials[name] for name in piece]) for piece in _pieces(names, pause)), default=0
         )
         rows = _rows(names, lambda name: f',{{"name":"{name}","_last-serial":{serials[name]}}}', pause)
-    first, *others = rows or [b","]
-    return b"".join([b'{"meta":', _json(meta), b',"projects":[', first[1:], *others, b"]}"])
+    yield b"".join([b'{"meta":', _json(meta), b',"projects":[', next(rows, b",")[1:]])
+    yield from rows
+    yield b"]}"
 
 
-def _rows(names: Sequence[ProjectName], row: Callable[[ProjectName], str], pause: Pause) -> list[bytes]:
-    """Return the rows of a list of projects in pieces; normalized names need no escaping in JSON or HTML."""
-    return ["".join([row(name) for name in piece]).encode() for piece in _pieces(names, pause)]
+def _rows(names: Sequence[ProjectName], row: Callable[[ProjectName], str], pause: Pause) -> Iterator[bytes]:
+    """Yield the rows of a list of projects in pieces; normalized names need no escaping in JSON or HTML."""
+    for piece in _pieces(names, pause):
+        yield "".join([row(name) for name in piece]).encode()
 
 
 def _pieces(items: Sequence[Item], pause: Pause) -> Iterator[Sequence[Item]]:
@@ -182,8 +184,8 @@ def root_html(
     about: IndexDescription = NOTHING_MORE,
     view: str = MAIN_VIEW,
     pause: Pause = lambda: None,
-) -> bytes:
-    """Render the list of projects as HTML: PEP 503 for tools, a page with a filter for people.
+) -> Iterator[bytes]:
+    """Render the list of projects as HTML, piece by piece: PEP 503 for tools, a page with a filter for people.
 
     Args:
         projects: What is listed.
@@ -199,8 +201,9 @@ def root_html(
         script=ROOT_SCRIPT,
     )
     before, _, after = _page("Package index", (), body).partition(_LINKS.encode())
-    links = _rows(projects.names, lambda name: f'<a href="{name}/">{name}</a>\n', pause)
-    return b"".join([before, *links, after])
+    yield before
+    yield from _rows(projects.names, lambda name: f'<a href="{name}/">{name}</a>\n', pause)
+    yield after
 
 
 def project_html(

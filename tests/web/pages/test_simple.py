@@ -22,7 +22,8 @@ from simpleindex.core.files import File, Sidecar, file_order
 from simpleindex.core.model import Project, ProjectList, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
 from simpleindex.web.pages import simple, templates
-from simpleindex.web.pages.simple import project_html, project_json, root_html, root_json
+from simpleindex.web.pages.simple import project_html, project_json
+from tests.fixtures.rendered import root_html, root_json
 from tests.fixtures.tables import for_each
 
 ACME = ProjectName("acme")
