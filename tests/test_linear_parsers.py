@@ -27,7 +27,7 @@ from simpleindex.commands.cache.lock_file import parse_lock_file
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.metadata import read_details, read_metadata
 from simpleindex.core.names import ProjectName, parse_distribution_name
-from simpleindex.core.parsing.toml_text import load_toml
+from simpleindex.core.parsing.toml import load_toml
 from simpleindex.core.parsing.version_texts import parse_requirement, parse_specifiers, parse_version
 from simpleindex.directory.project_file import parse_project_file
 from simpleindex.policy.deny_list import parse_deny_list

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.database import RecordsDatabase
+from simpleindex.records.downloads.database import DownloadsDatabase
+from simpleindex.records.downloads.sqlite import DownloadsFile
 from simpleindex.system.extras import missing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simpleindex.records.interface import Records
     from simpleindex.records.postgresql.audit import SharedAudit
     from simpleindex.records.postgresql.records import PostgreSQLRecords
@@ -42,10 +47,8 @@ def open_shared_audit(url: str) -> SharedAudit:
     Raises:
         RefusedStart: The extra ``postgresql`` is not installed.
     """
-    try:
+    with _extra():
         from simpleindex.records.postgresql.audit import SharedAudit  # noqa: PLC0415  (only with --records)
-    except ModuleNotFoundError as error:
-        raise RefusedStart(f"--records: {missing(error.name, 'postgresql')}") from None
     return SharedAudit(url)
 
 
@@ -55,8 +58,31 @@ def open_postgresql(url: str, token_memory: float = TOKEN_MEMORY) -> PostgreSQLR
     Raises:
         RefusedStart: The extra ``postgresql`` is not installed.
     """
-    try:
+    with _extra():
         from simpleindex.records.postgresql.records import PostgreSQLRecords  # noqa: PLC0415  (only with --records)
+    return PostgreSQLRecords(url, token_memory)
+
+
+def open_downloads(state_directory: str, url: str | None = None) -> DownloadsDatabase:
+    """Return the counts; nothing is opened yet.
+
+    Args:
+        state_directory: The directory of the file.
+        url: The PostgreSQL server and database, or None for the file.
+
+    Raises:
+        RefusedStart: The extra ``postgresql`` is not installed.
+    """
+    if url is None:
+        return DownloadsDatabase(DownloadsFile(state_directory))
+    with _extra():
+        from simpleindex.records.postgresql.downloads import DownloadsServer  # noqa: PLC0415  (only with --records)
+    return DownloadsDatabase(DownloadsServer(url))
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise RefusedStart(f"--records: {missing(error.name, 'postgresql')}") from None
-    return PostgreSQLRecords(url, token_memory)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.records.audit.audit import Audit
-from simpleindex.records.downloads.opening import open_downloads
-from simpleindex.records.opening import open_records, open_shared_audit
+from simpleindex.records.opening import open_downloads, open_records, open_shared_audit
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.idle_processes import IdleProcesses
 from simpleindex.service.places import own_directory

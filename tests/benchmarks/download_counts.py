@@ -22,8 +22,8 @@ from simpleindex.core.names import ProjectName
 from simpleindex.records.downloads.counting import DownloadScope, Grouping, count_downloads
 from simpleindex.records.downloads.downloaders import MOST_ROWS
 from simpleindex.records.downloads.keys import DownloadKey, day_of, month_of
-from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.downloads.single_downloads import counted_files, daily_downloads, kept_downloads
+from simpleindex.records.opening import open_downloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

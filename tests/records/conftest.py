@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.records.downloads.opening import open_downloads
-from simpleindex.records.opening import open_records
+from simpleindex.records.opening import open_downloads, open_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,7 @@ from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.source import Elsewhere
 from simpleindex.core.views import LOCAL, MAIN_VIEW, ViewSettings
 from simpleindex.records.database import RecordsDatabase
-from simpleindex.records.downloads.opening import open_downloads
+from simpleindex.records.opening import open_downloads
 from simpleindex.records.used_names import UsedNames
 from simpleindex.service.check_sources import check_sources
 from simpleindex.service.composition.directory import ServedDirectory

@@ -12,7 +12,6 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from simpleindex.archives.examination.failures import not_begun, stopping, verdict
 from simpleindex.archives.examination.limits import ExaminationLimits, NotExamined
 from simpleindex.archives.examination.line import Pipeline
 from simpleindex.archives.examination.process import (
@@ -21,6 +20,9 @@ from simpleindex.archives.examination.process import (
     ProcessEnded,
     UnexpectedError,
     default_program,
+    not_begun,
+    stopping,
+    verdict,
 )
 from simpleindex.system.executables import cannot_run, not_run
 from simpleindex.system.log import logger

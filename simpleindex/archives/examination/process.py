@@ -1,7 +1,8 @@
-"""The server's end of one examining process."""
+"""The server's end of one examining process, and what the end of one means for the file that it examined."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import simpleindex
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import frames
 from simpleindex.archives.examination.child import OUT_OF_MEMORY, PROTOCOL
+from simpleindex.archives.examination.limits import ExaminationOverrun, NotExamined
 from simpleindex.archives.examination.protocol import BadAnswer, text
 from simpleindex.core.errors import InvalidFilename
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simpleindex.archives.examination.protocol import Outcome, Request
+    from simpleindex.core.faults import Trouble
 
 Value = TypeVar("Value")
 
@@ -250,3 +253,32 @@ class UnexpectedError(Exception):
     def __init__(self, traceback: str) -> None:
         super().__init__("examining it came upon an error of this index, which its log describes")
         self.traceback = traceback
+
+
+def verdict(ended: ProcessEnded, seconds: int, memory: int) -> ExaminationOverrun | NotExamined:
+    """Return what the end of a process means for the one file that it examined.
+
+    Args:
+        ended: How it ended.
+        seconds: Of computing time that it was allowed.
+        memory: Bytes that it was allowed.
+    """
+    match ended.cause:
+        case EndCause.TIME:
+            return ExaminationOverrun(f"examining it takes more than {seconds} seconds of computing time")
+        case EndCause.MEMORY:
+            return ExaminationOverrun(f"examining it takes more than {memory >> 20} MiB of memory")
+        case EndCause.CRASH | EndCause.BAD_ANSWER:
+            return ExaminationOverrun(f"examining it ended the process that did so: {ended.detail}")
+    return NotExamined(f"the process that examines files failed: {ended.detail}")
+
+
+def not_begun(trouble: Trouble) -> NotExamined:
+    """Return the error for a file where no process can be begun."""
+    reason = f"no process that examines files can be begun: {trouble.cause}"
+    return NotExamined(reason, None if trouble.is_passing else trouble)
+
+
+def stopping() -> InterruptedError:
+    """Return the error for a file whose examination the end of the service interrupts."""
+    return InterruptedError(errno.EINTR, "the service is stopping")

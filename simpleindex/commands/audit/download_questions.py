@@ -19,7 +19,7 @@ from simpleindex.commands.remote import Remote
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidQuestion, RefusedStart
 from simpleindex.core.parsing.json_text import load_json
-from simpleindex.records.downloads.opening import open_downloads
+from simpleindex.records.opening import open_downloads
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:

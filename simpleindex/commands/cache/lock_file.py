@@ -22,7 +22,7 @@ from simpleindex.commands.cache.requirements import (
 from simpleindex.core.errors import InvalidProjectName, SimpleIndexError
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.parsing.text_files import InvalidText, decode_requirements
-from simpleindex.core.parsing.toml_text import load_toml
+from simpleindex.core.parsing.toml import load_toml
 from simpleindex.core.parsing.version_texts import parse_requirement, parse_specifiers
 
 if TYPE_CHECKING:

@@ -15,9 +15,8 @@ from simpleindex.core.text import plural
 from simpleindex.hooks.positions_copy import copy_positions_from_file, copy_positions_to_file
 from simpleindex.records.database_copy import COLUMNS, SHARED_COLUMNS, copy_records
 from simpleindex.records.downloads.database_copy import copy_downloads
-from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.lost_records import RecordsCondition
-from simpleindex.records.opening import open_postgresql, open_records, open_shared_audit
+from simpleindex.records.opening import open_downloads, open_postgresql, open_records, open_shared_audit
 from simpleindex.records.start_check import condition_of
 from simpleindex.records.state_copy import (
     account_files,

@@ -1,4 +1,7 @@
-"""Read TOML files, and the values of a sources file, or raise one sentence that says what is wrong and where.
+"""Read TOML files within bounds, and the values of a sources file, or raise one sentence that says what is wrong and where.
+
+:mod:`tomllib` compares each part of a dotted key with all before it, which is quadratic in the key; and it reads nested
+arrays by recursion.
 
 Each reader of a value takes it as it was read and the words for its place, and raises :class:`~simpleindex.core.errors.InvalidSources`
 for anything else than what it is to be.
@@ -6,12 +9,13 @@ for anything else than what it is to be.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidSources
 from simpleindex.core.parsing.text_files import InvalidText, decode_utf8
-from simpleindex.core.parsing.toml_text import load_toml
 from simpleindex.core.patterns import InvalidPattern, parse_pattern
 from simpleindex.core.text import one_of, parse_duration, parse_size, shown
 
@@ -128,3 +132,24 @@ def check_keys(table: Mapping[str, object], allowed: tuple[str, ...], where: str
     for key in table:
         if key not in allowed:
             raise InvalidSources(f"has the unknown key {shown(key)}{where}{one_of(key, allowed)}")
+
+
+# Parts with a dot after each; a key has one part more. The same characters within a string cannot be told from a key here.
+_DOTTED: Final = re.compile(
+    r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)++"""
+)
+
+
+def load_toml(text: str) -> dict[str, Any]:
+    """Read the tables of a file whose size was bounded before.
+
+    Raises:
+        ValueError: It is not valid TOML, is nested too deeply, has a number that is too long, or a key that exceeds a bound.
+    """
+    for match in _DOTTED.finditer(text):
+        if excess := bounds.TOML_KEY.excess(match[0].count(".")):
+            raise ValueError(excess)
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

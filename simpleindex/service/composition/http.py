@@ -181,7 +181,7 @@ def _download_pages(runtime: Runtime, admission: Admission) -> Callable[[], Down
     @cache
     def composed() -> DownloadPages:
         from simpleindex.web.downloads.pages import DownloadPages  # noqa: PLC0415  (installers need none of it)
-        from simpleindex.web.downloads.readable import ReadableDownloads  # noqa: PLC0415
+        from simpleindex.web.downloads.rights import ReadableDownloads  # noqa: PLC0415
 
         rights, threads = DownloadRights(admission), runtime.threads.reads
         return DownloadPages(ReadableDownloads(rights, runtime.downloads, threads, runtime.current))

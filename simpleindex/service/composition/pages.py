@@ -10,8 +10,7 @@ from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.records.audit.audit_reading import uploads_of
 from simpleindex.web.downloads.history import DownloadHistory
-from simpleindex.web.downloads.readable import ReadableDownloads
-from simpleindex.web.downloads.rights import DownloadRights
+from simpleindex.web.downloads.rights import DownloadRights, ReadableDownloads
 from simpleindex.web.people.front_page import FrontPage
 from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
 from simpleindex.web.people.project.difference_page import DifferencePage

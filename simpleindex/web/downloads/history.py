@@ -17,7 +17,7 @@ from simpleindex.web.people.project.download_plot import PLOTTED_DAYS, DailyCoun
 if TYPE_CHECKING:
     from simpleindex.access.identity import Identity
     from simpleindex.core.names import ProjectName
-    from simpleindex.web.downloads.readable import ReadableDownloads
+    from simpleindex.web.downloads.rights import ReadableDownloads
 
 _log: Final = logger(__name__)
 

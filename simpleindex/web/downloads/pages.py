@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from simpleindex.access.identity import Identity
     from simpleindex.core.names import ProjectName
-    from simpleindex.web.downloads.readable import ReadableDownloads
+    from simpleindex.web.downloads.rights import ReadableDownloads
     from simpleindex.web.http.response import RequestInfo
 
 _log: Final = logger(__name__)

@@ -1,7 +1,9 @@
-"""Who may see how often something was downloaded, and who may see by whom."""
+"""Who may see how often something was downloaded, and who may see by whom; and what pages need to show it."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simpleindex.access.errors import Unauthenticated
@@ -9,8 +11,13 @@ from simpleindex.access.identity import Action
 from simpleindex.core.errors import NotAllowed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simpleindex.access.identity import Identity
+    from simpleindex.config.settings import Settings
     from simpleindex.core.names import ProjectName
+    from simpleindex.records.downloads.database import DownloadsDatabase
+    from simpleindex.system.threads import Threads
     from simpleindex.web.admission import Admission
 
 
@@ -53,3 +60,22 @@ class DownloadRights:
         if not self._admission.access.may_everywhere(reader, Action.AUDIT):
             text = "The downloads of all projects together are for those who may audit every project; name a project."
             raise NotAllowed(text) if reader.authenticated else Unauthenticated(text)
+
+
+@dataclass(frozen=True)
+class ReadableDownloads:
+    """The counts of downloads, as pages read them.
+
+    Attributes:
+        rights: Decides who sees what.
+        database: The counts.
+        threads: Threads for questions, of which some take long.
+        current: Returns the settings in force.
+        now: Returns the time, seconds since 1970.
+    """
+
+    rights: DownloadRights
+    database: DownloadsDatabase
+    threads: Threads
+    current: Callable[[], Settings]
+    now: Callable[[], float] = time.time

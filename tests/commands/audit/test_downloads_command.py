@@ -13,8 +13,8 @@ from simpleindex.commands.main import main
 from simpleindex.core.errors import InvalidQuestion
 from simpleindex.core.names import ProjectName
 from simpleindex.records.downloads.keys import DownloadKey, day_of
-from simpleindex.records.downloads.opening import open_downloads
 from simpleindex.records.downloads.report import parse_since
+from simpleindex.records.opening import open_downloads
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,7 @@ from simpleindex.records.audit.audit import Audit
 from simpleindex.records.audit.audit_tail import AuditTail
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.downloads import database_copy as copying
-from simpleindex.records.downloads.opening import open_downloads
-from simpleindex.records.opening import open_postgresql
+from simpleindex.records.opening import open_downloads, open_postgresql
 from simpleindex.records.owners import OwnerTable
 from simpleindex.records.pins import PinTable
 from simpleindex.records.postgresql.acme import SharedAcmeStore

@@ -9,7 +9,7 @@ import pytest
 
 from simpleindex.core.names import ProjectName
 from simpleindex.records.downloads.downloaders import WhoQuestion, downloaders
-from simpleindex.records.downloads.opening import open_downloads
+from simpleindex.records.opening import open_downloads
 from simpleindex.web.http.access_log import LogEntry, combined
 from tests.fixtures.counted_downloads import NOW, SDIST, TODAY, WHEEL, downloads_of_two_projects
 

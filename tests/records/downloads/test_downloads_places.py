@@ -13,7 +13,7 @@ import pytest
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.downloads import sqlite as file_module
 from simpleindex.records.downloads.counting import DownloadScope, Grouping, count_downloads
-from simpleindex.records.downloads.opening import open_downloads
+from simpleindex.records.opening import open_downloads
 from tests.fixtures.counted_downloads import downloads_of_two_projects, key
 
 if TYPE_CHECKING:

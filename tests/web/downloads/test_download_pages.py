@@ -15,8 +15,7 @@ from simpleindex.core.errors import InvalidQuestion, NotAllowed, NotHere, Unavai
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.admission import Admission, NoOwners
 from simpleindex.web.downloads.pages import DownloadPages
-from simpleindex.web.downloads.readable import ReadableDownloads
-from simpleindex.web.downloads.rights import DownloadRights
+from simpleindex.web.downloads.rights import DownloadRights, ReadableDownloads
 from simpleindex.web.http.access_log import LogEntry, combined
 from simpleindex.web.http.response import RequestInfo
 from tests.fixtures.counted_downloads import NOW, WHEEL, downloads_of_two_projects

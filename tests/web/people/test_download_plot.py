@@ -11,7 +11,7 @@ from simpleindex.access.identity import Identity
 from simpleindex.config.resolution import resolve
 from simpleindex.core.names import ProjectName
 from simpleindex.web.downloads.history import DownloadHistory
-from simpleindex.web.downloads.readable import ReadableDownloads
+from simpleindex.web.downloads.rights import ReadableDownloads
 from simpleindex.web.people.project.download_plot import HEIGHT, DailyCounts, DownloadBar, download_plot
 from simpleindex.web.people.project.project_page import PageServices, ProjectPage
 from tests.fixtures.counted_downloads import NOW, TODAY, WHEEL, downloads_of_two_projects, key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simpleindex.core.parsing.toml_text import load_toml
+from simpleindex.core.parsing.toml import load_toml
 
 
 @pytest.mark.parametrize(
