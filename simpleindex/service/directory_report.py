@@ -89,7 +89,7 @@ def taken_line(names: Sequence[str], allow_upstream: Sequence[str]) -> str | Non
     shown = ", ".join(taken[:_MOST_TAKEN])
     more = f" and {len(taken) - _MOST_TAKEN:,} more" if len(taken) > _MOST_TAKEN else ""
     return (
-        f"{shown}{more}: no upstream is asked for {'this name' if len(taken) == 1 else 'these names'}, because something of that name "
+        f"{shown}{more}: requested from no upstream, because something of that name "
         "lies in the directory, though no distribution. Remove it, or name it in allow-upstream of the sources file, if it is no project "
         "of yours."
     )

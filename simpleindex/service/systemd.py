@@ -101,7 +101,7 @@ class Notifier:
                 sender.sendto("\n".join(assignments).encode(errors="replace"), self._address)
         except OSError as error:
             _LOG.warn(
-                "systemd could not be told {what}: {error}.",
+                "systemd could not be notified of {what}: {error}.",
                 what=assignments[0].partition("=")[0],
                 error=error,
             )

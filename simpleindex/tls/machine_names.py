@@ -42,7 +42,7 @@ def this_machine(
 ) -> MachineIdentity:
     """Find this machine's names and addresses.
 
-    No resolver is asked, as ``socket.getfqdn`` does: one that does not answer would hold up the start for a minute.
+    No resolver is requested, as ``socket.getfqdn`` does: one that does not answer would hold up the start for a minute.
 
     Args:
         url_host: The host of ``--url``, a name or an address, if it is given.

@@ -52,7 +52,7 @@ class Answer(Enum):
     EMPTY = "known, without files"
     NOT_HERE = "not here"
     REFUSED = "refused"
-    UNAVAILABLE = "cannot be told now"
+    UNAVAILABLE = "unavailable now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def _shortened(files: Sequence[FileNote]) -> tuple[tuple[FileNote, ...], int]:
 def what_is_there(outcome: Project | SimpleIndexError) -> str:
     """Return a source's answer for a project, as a sentence without its subject."""
     if isinstance(outcome, NothingYet):
-        return f"has no files of it yet, but the name is yours, so no upstream is asked: {outcome.reason}."
+        return f"has no files of it yet, but the name is yours, so it is requested from no upstream: {outcome.reason}."
     if isinstance(outcome, NotShown):
         return "has it, and this view does not show it."
     if isinstance(outcome, NotHere):

@@ -75,15 +75,15 @@ def why_not_upstream(name: ProjectName, rules: NameRules, *, is_local: bool, was
         was_used: Whether it ever existed here.
     """
     if rules.strategy is Strategy.ISOLATED:
-        return "No upstream index is asked for anything: the strategy is isolated."
+        return "Nothing is requested from upstreams: the strategy is isolated."
     if matcher(rules.allow_upstream).find(name) is not None:
         return None
     if matcher(rules.own).find(name) is not None:
         return f'{name} is one of this index\'s own names: own has "{matching(rules.own, name)}".'
     if is_local:
-        return f"{name} is a name of this index, so no upstream is asked for it."
+        return f"{name} is a name of this index, so it is requested from no upstream."
     if was_used:
-        return f"{name} was once a project of this index, so no upstream is asked for it unless allow-upstream names it."
+        return f"{name} was once a project of this index, so it is requested from no upstream unless allow-upstream names it."
     return None
 
 

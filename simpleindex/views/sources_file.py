@@ -3,7 +3,7 @@
 ::
 
     strategy = "first-index"              # or "merge", "isolated"
-    own = ["acme-*"]                      # no upstream is asked for these
+    own = ["acme-*"]                      # requested from no upstream
     allow-upstream = []                   # exceptions from that
 
     [[directory]]

@@ -64,7 +64,7 @@ class StandingAnswers:
         self._next_look = 0.0
 
     def get(self, name: ProjectName) -> tuple[Source, Project] | None:
-        """Return the upstream that answers for a project, and its answer; None if the sources have to be asked.
+        """Return the upstream that answers for a project, and its answer; None if the sources have to be requested.
 
         Raises:
             Unavailable: It is not known now whether the name was ever used here.

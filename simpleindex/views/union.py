@@ -71,7 +71,7 @@ class UnionSource:
     """A local source, and upstreams for the names that it has not got.
 
     An error of a source is the answer: no later source is requested (docs/protocol.md). The
-    local source is always the first, also for names that upstreams may be asked for.
+    local source is always the first, also for names that may be requested from upstreams.
 
     Args:
         local: The local source.
@@ -168,7 +168,7 @@ class UnionSource:
         return await parts[position][0].file(name, filename)
 
     async def words(self, name: ProjectName) -> tuple[SourceNote, ...]:
-        """Return each source's answer for a project, or why it is not asked; for explanations."""
+        """Return each source's answer for a project, or why it is not requested; for explanations."""
         end = None
         is_local = False
         outcome: Project | SimpleIndexError
@@ -188,11 +188,11 @@ class UnionSource:
         hindrance = self._why_not(name, is_local=is_local)
         for member in self._upstreams:
             if hindrance is not None:
-                sentence = f"is not asked. {hindrance}"
+                sentence = f"is not requested. {hindrance}"
             elif not member.scope.has(name):
-                sentence = "is not asked for this name, by its `projects` or `exclude`."
+                sentence = "is not requested for this name, by its `projects` or `exclude`."
             elif end is not None:
-                sentence = f"is not asked: {end}."
+                sentence = f"is not requested: {end}."
             else:
                 try:
                     sentence = what_is_there(await member.source.project(name))
@@ -262,7 +262,7 @@ class UnionSource:
     async def _unless_local_meanwhile(
         self, name: ProjectName, parts: list[tuple[Source, Project]]
     ) -> list[tuple[Source, Project]]:
-        """Prefer the local project if it was published while upstreams were asked."""
+        """Prefer the local project if it was published while upstreams were requested."""
         try:
             own = self._local, await self._local.project(name)
         except NotShown:

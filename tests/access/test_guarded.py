@@ -157,7 +157,7 @@ def test_refusals(reader: Identity, refusal: type[SimpleIndexError]) -> None:
 
 
 def test_a_private_index() -> None:
-    """Strangers get the same answer to every question; whoever logs in may ask."""
+    """Strangers get the same answer to every question; users who log in may ask."""
     world = GuardedSourceFixture(PRIVATE)
     seen = world.seen()
     for question in (seen.projects(), seen.project(TOOL), seen.project(GONE), seen.file(TOOL, "x")):

@@ -525,7 +525,7 @@ def test_everything_can_be_explained(rules: Access, name: ProjectName, owner: st
 class TestGrants:
     @pytest.mark.parametrize("file", FILES)
     def test_say_what_is_decided(self, file: str) -> None:
-        """For every user, action and project of the matrix, whoever owns the project."""
+        """For every user, action and project of the matrix, with every owner of the project."""
         rules = access(file)
         for case in cases(file):
             identity = IDENTITIES[case.label]

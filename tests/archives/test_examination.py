@@ -536,7 +536,7 @@ def test_idle_processes_end(bench: Bench) -> None:
 
 
 def test_stopped_at_work(tmp_path: Path) -> None:
-    """Whoever waits for a process that computes, or for a turn, hears that the service stops."""
+    """Callers that wait for a process, or for their turn, are refused when the service stops."""
     with running(tmp_path, replace(LIMITS, cpu_seconds=1000), most=1) as bench:
         mark = tmp_path / "mark"
         mark.touch()
@@ -661,7 +661,7 @@ def test_an_empty_batch(bench: Bench) -> None:
 
 
 def test_in_turn_left_early(bench: Bench) -> None:
-    """Whoever takes no more leaves a pool that works."""
+    """The pool still works after a caller that takes no more."""
     line = bench.pool.examine_in_turn(batches(bench, *["content"] * 9))
     next(line)
     line.close()  # type: ignore[attr-defined]

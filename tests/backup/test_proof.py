@@ -122,7 +122,7 @@ def test_a_good_backup(
 
 
 def test_logins_from_the_environment(world: BackupWorld, server: type[PretendedServer]) -> None:
-    """The service has variables that this shell lacks; no upstream is asked with the ones made up for it."""
+    """The service has variables that this shell lacks; no upstream is requested with the ones made up for it."""
     path = world.home / "etc" / "sources.toml"
     text = path.read_text()
     put(path, text.replace(f"file:{world.home}/etc/secrets/behind", "env:LOGIN_OF_BEHIND").encode())

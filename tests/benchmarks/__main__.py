@@ -56,7 +56,7 @@ _LONG: Final = ("uv", "nodes", "workers", "large")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Set up, measure, report."""
     given = _parse(arguments)
-    # Whoever ends the benchmark ends its servers too, some of which are frozen.
+    # The end of the benchmark ends its servers too, some of which are frozen.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if given.smoke:
         with tempfile.TemporaryDirectory() as directory:

@@ -148,7 +148,7 @@ _PORTS: Final = itertools.count(os.getpid() % 2_000)
 def free_port() -> int:
     """Return a port of loopback that nobody else takes.
 
-    Below those that the system gives to whoever binds port 0 (32768, ip(7)), and others for each process of a parallel run: a
+    Below those that the system gives for port 0 (32768, ip(7)), and others for each process of a parallel run: a
     server that begins to listen a moment later finds it free still.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)

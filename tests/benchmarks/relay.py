@@ -78,7 +78,7 @@ async def _deliver(pieces: _Pieces, writer: asyncio.StreamWriter) -> None:
             writer.write(piece)
             await writer.drain()
     writer.close()
-    # Whoever still sends must not wait for room.
+    # Clients that still send must not wait for room.
     while pieces.full():
         pieces.get_nowait()
 

@@ -178,7 +178,7 @@ def test_an_upload_is_kept(node: BucketNode, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_workers_share_its_size(node: BucketNode, tmp_path: Path) -> None:
-    """Each serves what another one has kept; one of them removes what is too much, whoever kept it."""
+    """Each serves what another one has kept; one of them removes what is too much, also files that others kept."""
     workers = [
         BucketFileCache(str(tmp_path / "cache"), "s3://packages/py", 2500, node.threads, is_shared=True)
         for _ in range(2)

@@ -164,7 +164,7 @@ def test_several_buckets(open_locks: OpenLocks, request: pytest.FixtureRequest) 
 
 
 def test_an_upload_that_waits_too_long(new_node: Callable[..., BucketNode], open_locks: OpenLocks) -> None:
-    """It takes no name: whoever comes next may be its owner."""
+    """It takes no name: the next upload may become its owner."""
     claims: list[str] = []
 
     def claim() -> None:

@@ -73,7 +73,7 @@ def test_overwriting_nothing(served: BucketNode) -> None:
 
 
 def test_overwriting(served: BucketNode) -> None:
-    """In place of the file that lies there, whoever put it, and without its signature."""
+    """In place of the file that lies there, from any uploader, and without its signature."""
     served.put(f"Acme/{WHEEL}", DATA)
     served.put(f"Acme/{WHEEL}.asc", b"-----BEGIN PGP SIGNATURE-----")
     served.list_again()

@@ -102,7 +102,7 @@ def test_port_in_the_environment_is_a_mistake() -> None:
 
 
 def test_unknown_command_line_option() -> None:
-    """Whoever calls us without twistd's own check gets the sentence too."""
+    """A caller without twistd's own check gets the sentence too."""
     with pytest.raises(RefusedStart) as caught:
         from_command_line({"htps": "443"}, HERE)
     assert str(caught.value) == "unknown option '--htps'; did you mean 'https'?"

@@ -67,7 +67,7 @@ def test_which_names_are_one(filename: str, other: str, same: bool) -> None:
 
 
 def test_sdists_in_other_formats_can_be_kept_apart() -> None:
-    """By whoever wants an old release whole."""
+    """For an old release that is wanted whole."""
     names = ["acme-tools-1.0.0.tar.gz", "acme-tools-1.0.0.zip"]
     assert same_distribution(parsed(SDIST), names, formats_may_differ=True) == names[:1]
 

@@ -80,7 +80,7 @@ def test_plurals() -> None:
 
 
 def test_unprintable_characters_are_replaced() -> None:
-    """Whoever reads a text of others keeps the cursor."""
+    """A text of others cannot move the reader's cursor."""
     assert replace_unprintable("a\x1b[2J\nb\u202e") == "a?[2J?b?"
 
 

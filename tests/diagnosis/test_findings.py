@@ -369,7 +369,7 @@ def test_packages() -> None:
         "capitals",
     )
     one(
-        judge_directory(DirectoryFacts("/p", taken="acme: no upstream is asked.")),
+        judge_directory(DirectoryFacts("/p", taken="acme: requested from no upstream.")),
         Severity.HINT,
         "no upstream",
     )

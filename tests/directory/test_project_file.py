@@ -145,7 +145,7 @@ def test_what_is_not_understood_is_refused(data: bytes, sentence: str) -> None:
     ],
 )
 def test_every_mistake_is_named(data: bytes, expected: str) -> None:
-    """Whoever corrects a file does not start the index once for each mistake."""
+    """All mistakes are named at once: nobody starts the index once for each."""
     assert refusal(data) == f"simpleindex.toml {expected}"
 
 

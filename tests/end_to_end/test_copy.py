@@ -54,7 +54,7 @@ def test_staging_to_stable_and_vendoring(new_server: Callable[..., Server], tmp_
     time = {file["filename"]: file["upload-time"] for file in front.project("copy-lib")["files"]}
     said = copy(front, "copy-lib==1.0", "behind", "local")
     assert "copy-lib is a local project from now on" in said
-    wait_until(lambda: front.project("copy-lib")["versions"] == ["1.0"], "it is one's own")
+    wait_until(lambda: front.project("copy-lib")["versions"] == ["1.0"], "it is local")
     files = front.project("copy-lib")["files"]
     assert {file["filename"]: file["upload-time"] for file in files}.items() <= time.items()
     assert asked_for(behind) == {"copy-lib"}

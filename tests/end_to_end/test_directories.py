@@ -1,4 +1,4 @@
-"""Several directories of one's own in one index, before an upstream that has packages with their names."""
+"""Several local directories in one index, before an upstream that has packages with their names."""
 
 from __future__ import annotations
 

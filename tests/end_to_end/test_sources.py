@@ -1,4 +1,4 @@
-"""Behind one's own index another one: asked, kept, and done without while it is away; never asked for names of one's own."""
+"""An upstream behind the local directory: requested, cached, and done without while it is away; never requested for private names."""
 
 from __future__ import annotations
 

@@ -83,11 +83,11 @@ def test_what_does_not_answer(world: World) -> None:
 
 def test_waits_are_obeyed(world: World) -> None:
     """As long as they are bearable, some times."""
-    world.upstream.error = UpstreamFailed("old", "it is asked too often (429)", retry_after=7)
+    world.upstream.error = UpstreamFailed("old", "it gets too many requests (429)", retry_after=7)
     with pytest.raises(NotImported, match="429"):
         world.source.project(ACME)
     assert world.waits == [7] * 4
-    world.upstream.error = UpstreamFailed("old", "it is asked too often (429)", retry_after=7000)
+    world.upstream.error = UpstreamFailed("old", "it gets too many requests (429)", retry_after=7000)
     with pytest.raises(NotImported):
         world.source.project(ACME)
     assert len(world.waits) == 4

@@ -113,7 +113,7 @@ def test_what_is_no_advisory_is_passed_over(world: AdvisoriesFixture, tmp_path: 
 def test_a_broken_one(
     world: AdvisoriesFixture, monkeypatch: pytest.MonkeyPatch, content: str, reason: str
 ) -> None:
-    """It is said once, and what it said before stays in force until it says something else."""
+    """It is said once, and what it stated before stays in force until it says something else."""
     path = world.write_text("one", content)
     monkeypatch.setattr(advisories_module, "_LARGEST", 100)
     for _ in range(2):
@@ -182,7 +182,7 @@ def test_one_that_goes_while_it_is_listed(world: AdvisoriesFixture, monkeypatch:
 
 
 def test_same_bytes_are_not_parsed_again(world: AdvisoriesFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever unpacks an archive every hour changes every state."""
+    """Unpacking an archive every hour changes the state of every file."""
     parsed: list[bytes] = []
     monkeypatch.setattr(advisories_module, "parse_advisory", parsed.append)
     first = world.directory.current()

@@ -294,7 +294,7 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: PolicyRule) -
 @pytest.mark.parametrize("blocked", list(DenialMode))
 @pytest.mark.parametrize("is_hidden", [False, True])
 def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden: bool) -> None:
-    """What is denied of one's own is asked of no upstream; what is not there is, as ever."""
+    """What is denied of the local directory is requested from no upstream; what is not there is, as ever."""
     own = FilteredSourceFixture(
         PolicyRule("r", PolicyAction.DENY, sources=frozenset({"local"}), blocked=blocked)
     )

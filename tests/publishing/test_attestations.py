@@ -50,7 +50,7 @@ PUBLISH, SLSA = attested(GITHUB), attested(GITHUB, "slsa")
 
 
 def no_network(*_: object, **__: object) -> NoReturn:
-    """Whoever opens a connection here fails."""
+    """Every connection fails."""
     raise AssertionError("the network was asked")
 
 

@@ -92,7 +92,7 @@ def test_an_invalid_one_refuses_the_upload(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_they_are_ignored(tmp_path: Path) -> None:
-    """The field never refuses an upload by being there; whoever sent it is told."""
+    """The field never refuses an upload by being there; the uploader gets a warning."""
     place = Place(tmp_path / "root", None)
     assert place.publish(None).warnings == ()
     (tmp_path / "root" / "acme" / wheel_name()).unlink()

@@ -246,7 +246,7 @@ def test_quotas(place: Place) -> None:
 
 
 def test_what_is_refused(place: Place) -> None:
-    """Wrong digests, broken archives, metadata that say something else, and whoever may not: nothing is left."""
+    """Wrong digests, broken archives, metadata that say something else, and users without the right: nothing is left."""
     data = wheel_bytes()
     wrong = StatedDigests(sha256="0" * 64)
     assert "digest" in place.refused(RefusedUpload, data, digests=wrong)
@@ -398,7 +398,7 @@ def test_a_project_file_that_is_broken(place: Place) -> None:
 
 
 def test_provenance_that_cannot_be_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is there by then: it is listed, and whoever sent it is told."""
+    """The file is there by then: it is listed, and the uploader gets a warning."""
     place = Place(tmp_path / "root", provenance=lambda *_: b"{}")
 
     def refuse(*_: object) -> None:

@@ -75,7 +75,7 @@ def test_records_from_before_there_were_allowances(pair: Pair, tmp_path: Path) -
 
 
 def test_records_that_cannot_be_read(pair: Pair, tmp_path: Path) -> None:
-    """Nothing is taken for allowed, nor for none: whoever asked decides."""
+    """It is neither "allowed" nor "none": the caller decides."""
     command, server = pair
     command.add(Allowance(ACME, None, 100.0))
     assert len(server.active(0.0)) == 1

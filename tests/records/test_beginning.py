@@ -50,7 +50,7 @@ TALES = [
 
 @for_each(("event", "had_records", "is_own"), TALES)
 def test_what_an_event_tells(event: str, had_records: bool, is_own: bool) -> None:
-    """Whether there were records then, and whether its project is one of one's own."""
+    """Whether there were records then, and whether its project is private."""
     names = frozenset({ACME} if is_own else ())
     assert evidence_of([line(event, "Acme")]) == AuditEvidence(
         is_there=True, had_records=had_records, names=names

@@ -94,7 +94,7 @@ def test_a_claim_is_released(open_database: OpenDatabase) -> None:
 
 
 def test_one_of_many_gets_a_name(open_database: OpenDatabase) -> None:
-    """Whoever is faster; the others hear who."""
+    """The fastest wins; the others learn who that was."""
     tables = [OwnerTable(open_database()) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
         owners = {*pool.map(lambda n: tables[n % 4].claim(ACME, f"user{n}", n), range(24))}

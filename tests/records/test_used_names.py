@@ -1,4 +1,4 @@
-"""Names that were ever one's own."""
+"""Names that were ever used by projects here."""
 
 from __future__ import annotations
 

@@ -170,9 +170,9 @@ def test_names_by_directories_only(tmp_path: Path, capsys: pytest.CaptureFixture
         str(tmp_path / "state"),
     ]
     assert main([*arguments, "--sources", str(sources)]) == 0
-    assert "docs, tests: no upstream is asked for these names" in capsys.readouterr().out
+    assert "docs, tests: requested from no upstream, because" in capsys.readouterr().out
     assert main(arguments) == 0
-    assert "no upstream is asked" not in capsys.readouterr().out
+    assert "requested from no upstream" not in capsys.readouterr().out
     assert taken_line(["docs"], ()) is not None
     assert taken_line(["docs"], ("docs",)) is None
     assert " and 10 more: " in str(taken_line([f"p{number}" for number in range(30)], ()))

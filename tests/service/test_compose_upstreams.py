@@ -1,4 +1,4 @@
-"""The indexes behind one's own, put together, or refused in a sentence."""
+"""Upstreams behind the local directory, composed, or refused in a sentence."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_pins_of_before_there_were_credentials(
 
 
 def test_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Named at the start; without the secret. A name of one's own is not here, and nobody is asked."""
+    """Named at the start; without the secret. A private name is not here, and no upstream is requested."""
     monkeypatch.setenv("LOGIN", "me:secret")
     upstreams = compose(tmp_path, 'own = ["acme-*"]\n' + UPSTREAM + 'credentials = "env:LOGIN"')
     assert upstreams.lines == ("Behind it: behind, https://index.example/simple/.",)
@@ -291,7 +291,7 @@ sources = ["behind"]
 
 
 def test_views(tmp_path: Path) -> None:
-    """Each is put together of what it names; what is one's own is asked of nobody in any of them."""
+    """Each is put together of what it names; private names are requested from no upstream in any of them."""
     add_wheel(tmp_path / "root", "mine")
     upstreams = compose(tmp_path, VIEWS.replace("[[view]]", UPSTREAM + "[[view]]", 1))
     assert set(upstreams.views) == {"main", "ours", "theirs"}
@@ -303,7 +303,7 @@ def test_views(tmp_path: Path) -> None:
         assert isinstance(error(upstreams.views["theirs"].project(name)), NotHere)
         said = result(upstreams.explain("theirs", name))
         assert [word.source for word in said] == ["local", "behind"]
-        assert said[1].sentence.startswith("is not asked.")
+        assert said[1].sentence.startswith("is not requested.")
     assert [word.source for word in result(upstreams.explain("ours", acme))] == ["local"]
     assert result(upstreams.views["theirs"].projects()).names == ()
     upstreams.stop()
@@ -336,7 +336,7 @@ def with_directories(tmp_path: Path, content: str) -> Composition:
     ],
 )
 def test_directories(tmp_path: Path, strategy: str, versions: tuple[str, ...]) -> None:
-    """The first that has a project has it alone, or, merged, each adds its files; all of them are one's own."""
+    """The first that has a project has it alone, or, merged, each adds its files; all of them are local."""
     upstreams = with_directories(tmp_path, f'strategy = "{strategy}"\n')
     assert upstreams.lines == (
         f"Beside it: staging, {tmp_path / 'staging'}.",
@@ -387,9 +387,9 @@ def test_words_of_directories(tmp_path: Path) -> None:
 
     assert said("main", "acme") == [
         ("local", "has it, with 1 file to offer."),
-        ("staging", "is not asked: local comes first, and has it."),
-        ("more", "is not asked: local comes first, and has it."),
-        ("behind", "is not asked. acme is a name of this index, so no upstream is asked for it."),
+        ("staging", "is not requested: local comes first, and has it."),
+        ("more", "is not requested: local comes first, and has it."),
+        ("behind", "is not requested. acme is a name of this index, so it is requested from no upstream."),
     ]
     assert said("staged", "more")[:3] == [
         ("staging", "has no such project."),
@@ -446,7 +446,7 @@ def test_a_name_that_was_here_once(tmp_path: Path) -> None:
     upstreams = compose(tmp_path, UPSTREAM)
     assert isinstance(error(upstreams.views[MAIN_VIEW].project(ProjectName("mine"))), NotHere)
     (_, said) = result(upstreams.explain(MAIN_VIEW, ProjectName("mine")))
-    assert said.sentence.startswith("is not asked. mine was once a project of this index")
+    assert said.sentence.startswith("is not requested. mine was once a project of this index")
     upstreams.stop()
 
 
@@ -491,7 +491,7 @@ def test_rules_about_ages_that_an_upstream_does_not_state(
 
 
 class Own(Absent):
-    """One of one's own directories: it has the project or not, or cannot tell."""
+    """One of the local directories: it has the project or not, or cannot tell."""
 
     def __init__(self, state: str) -> None:
         super().__init__()

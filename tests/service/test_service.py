@@ -616,7 +616,7 @@ def test_a_start_that_failed_can_be_ended(world: ServiceFixture) -> None:
     assert not cast("Pool", made.index.runtime.threads.reads.pool).was_stopped
 
 
-# -- further directories of one's own -----------------------------------------------------------------------------------
+# -- further local directories -----------------------------------------------------------------------------------
 
 
 def staged(world: ServiceFixture) -> Path:
@@ -698,7 +698,7 @@ def test_an_operator_accepts_an_emptied_further_directory(world: ServiceFixture)
 
 
 def test_sources_are_read_again(world: ServiceFixture) -> None:
-    """What needs no restart is taken with SIGHUP: a name that is one's own now is asked of nobody any more."""
+    """What needs no restart is taken with SIGHUP: a name that has become private is requested from no upstream any more."""
     staged(world)
     sources = world.place / "sources.toml"
     text = sources.read_text() + '[[upstream]]\nname = "a"\nurl = "http://127.0.0.1:9/"\nttl = "{}"\n{}'
@@ -806,7 +806,7 @@ def test_uploads_are_announced_where_they_can_be_examined(
 
 
 def test_mistakes_that_stand_are_said_again_at_a_reload(world: ServiceFixture) -> None:
-    """Whoever sends SIGHUP wants to hear whether all is well; every file that is followed is looked at."""
+    """SIGHUP looks at every followed file, and the log says whether all is well."""
     files = {
         "sources": ("# nobody\n", "[[upstraem]]\n"),
         "access": ('[[rule]]\nprojects = ["*"]\nread = ["anyone"]\n', "[[rule]]\nprojcts = []\n"),

@@ -148,7 +148,7 @@ def test_a_broken_file_is_not_ours(place: Place, junk: bytes) -> None:
 
 
 def test_a_foreign_simpleindex_pem_stays_after_a_ca_was_made(place: Place) -> None:
-    """Replacing our file by one's own ends our part in it, even when that is nearly over."""
+    """A certificate that the operator puts in place of ours is left alone, even when it nearly ends."""
     place.must()
     issue("box.example.com").put(place.server)
     assert place.ensure(days=59) is None

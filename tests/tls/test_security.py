@@ -225,7 +225,7 @@ def test_real_time_and_real_names(tmp_path: Path) -> None:
 
 
 def test_files_that_are_not_read_are_named(world: SecurityFixture) -> None:
-    """Whoever put a key pair there under other names would wonder whose certificate is served."""
+    """An operator with a key pair there under other names would wonder whose certificate is served."""
     world.certs.mkdir()
     (world.certs / "localhost.crt").touch()
     world.start()

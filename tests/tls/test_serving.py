@@ -249,7 +249,7 @@ def test_the_suites_that_are_spoken(server: Server, suite: str) -> None:
 def test_http_1_1_is_agreed_on(
     server: Server, version: ssl.TLSVersion, offered: list[str], selected: str | None
 ) -> None:
-    """Whoever offers it gets HTTP/1.1, under every name; who offers nothing is served without agreement."""
+    """A client that offers it gets HTTP/1.1, under every name; one that offers nothing is served without agreement."""
     client = client_for(version)
     if offered:
         client.set_alpn_protocols(offered)

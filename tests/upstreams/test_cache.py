@@ -310,7 +310,7 @@ def test_left_over_files_are_removed_once_they_are_nobodys(place: Place) -> None
 
 
 def test_an_open_file_outlives_its_removal(place: Place) -> None:
-    """Whoever reads it reads on."""
+    """Its readers read on."""
     place.put(OLD)
     found = place.cache().files.open(key_of(WHEEL), sha256(OLD))
     assert found is not None
@@ -351,7 +351,7 @@ def test_a_file_is_found_by_what_gave_it_alone(place: Place) -> None:
 
 
 def test_a_record_of_another_file_is_not_believed(place: Place) -> None:
-    """Whoever exchanges two of them gets nothing that is not listed."""
+    """Two files that are exchanged on the disk are not served."""
     place.put(OLD)
     place.put(b"sdist", SDIST)
     wheel, sdist = (place.path(name) for name in (WHEEL, SDIST))

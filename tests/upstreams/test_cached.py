@@ -333,7 +333,7 @@ def test_a_file_is_sent_while_it_is_fetched(world: CachedUpstreamFixture) -> Non
 
 
 def test_a_fetch_that_nobody_waits_for_goes_on(world: CachedUpstreamFixture) -> None:
-    """Whoever left will ask again."""
+    """The client that left will request it again."""
     world.upstream.gates = []
     opening = world.open()
     world.upstream.gates[0].callback(None)

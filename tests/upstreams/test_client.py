@@ -292,7 +292,7 @@ class TestListings(SynchronousTestCase):
             assert caught.value.retry_after == seconds
             world.close()
 
-    def test_whoever_asked_leaves(self) -> None:
+    def test_the_client_leaves(self) -> None:
         """The request ends at once, at whatever point it is."""
         for steps in (
             (),
@@ -456,7 +456,7 @@ class TestPlaces(SynchronousTestCase):
         )
 
     def test_they_are_found_if_they_are_listed(self) -> None:
-        """The list is asked for once, whoever wants to know and however many do at a time."""
+        """The list is requested once for all who want it at a time."""
         world = HttpUpstreamFixture(self.script, lists=True)
         for _ in range(2):
             found = world.project()
@@ -484,7 +484,7 @@ class TestPlaces(SynchronousTestCase):
         world.close()
 
     def test_nobody_looks_where_it_is_not_listed(self) -> None:
-        """The list of a large index is not asked for by whoever wants what it has not got."""
+        """A request for a project that is not there does not fetch the list of a large index."""
         world = HttpUpstreamFixture(self.script)
         with pytest.raises(NotHere):
             world.project()
@@ -509,7 +509,7 @@ class TestWaits(SynchronousTestCase):
         """Not for this page, another one, or a file; then again."""
         answers = [response(b"", "Retry-After: 600", status="429 x")]
         world = HttpUpstreamFixture(lambda _: [answers.pop() if answers else response(GOOD, JSON)])
-        with pytest.raises(UpstreamFailed, match="asked too often"):
+        with pytest.raises(UpstreamFailed, match="too many requests"):
             world.project()
         for _ in range(3):
             with pytest.raises(UpstreamFailed, match=r"asked to wait \(429\), for [0-9]+ s more") as caught:

@@ -130,7 +130,7 @@ def test_a_file_of_another_size_differs() -> None:
 
 
 def test_a_complete_file_is_kept_before_the_end(world: CachedUpstreamFixture) -> None:
-    """Whoever stops the index can wait until the cache has it; a wait that is given up disturbs nothing."""
+    """The end of the service can wait until the cache has it; a wait that is given up disturbs nothing."""
     world.threads.held = True
     opening = world.open()
     while "keep" not in world.threads.names():

@@ -197,7 +197,7 @@ class Ownership(RuleBasedStateMachine):
         kind=st.sampled_from(("", METADATA_SUFFIX)),
     )
     def reads(self, index: int, name: ProjectName, which: int, kind: str) -> None:
-        """Whoever may read this index, and this project, reads a file of it."""
+        """Readers of this index and this project may read a file of it."""
         source, filename = self.indexes[index], FILES[name][which] + kind
         data = source.get(name, filename)
         if data is None:
@@ -360,7 +360,7 @@ def test_other_credentials_are_another_index() -> None:
 
 
 def test_pins_of_an_upstream_with_credentials_that_an_older_version_noted_stay(pair: Pair) -> None:
-    """They become its own; whoever is asked there without credentials has them no more."""
+    """They become its own; without credentials they are no longer offered there."""
     kept = pair.private.cache.listing(INDEXES[0], pair.name)
     assert kept is not None
     pins = pair.private.pins

@@ -113,7 +113,7 @@ def test_metadata_of_a_mirror_that_has_none_come_from_the_wheel(
 
 @pytest.mark.parametrize("how", SPOILT.values(), ids=SPOILT)
 def test_metadata_with_another_digest_than_the_wheel_s(world: MissingFilesFixture, how: object) -> None:
-    """Whoever has that digest gets nothing; from then on those of the wheel are listed."""
+    """A client with that digest gets nothing; from then on those of the wheel are listed."""
     world.upstream.pieces = (1_000_000,)
     listing = world.upstream.pages[ACME].project
     stated = Sidecar(hashlib.sha256(b"quite another").hexdigest(), 0)

@@ -165,7 +165,7 @@ def test_a_wrong_size() -> None:
 
 
 def test_another_host() -> None:
-    """Whoever only has the files could say of a part what its whole would not bear out."""
+    """A server that has only the files could send a part that is not of the whole."""
     world = RangeMetadataFixture(
         url="https://elsewhere.example.org/acme-1.0-py3-none-any.whl", size=len(DATA)
     )
@@ -174,7 +174,7 @@ def test_another_host() -> None:
 
 
 def test_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever wants its metadata has all of it as soon."""
+    """A request for its metadata gets all of it as soon."""
     monkeypatch.undo()
     world = RangeMetadataFixture(size=len(DATA))
     assert isinstance(error(world.tails(ACME, world.file)), BrokenArchive)

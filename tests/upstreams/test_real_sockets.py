@@ -51,7 +51,7 @@ class Far(Protocol):
 
 
 class ConnectProxy(Protocol):
-    """Opens a tunnel for whoever asks, and keeps what it was asked."""
+    """Opens a tunnel for every client, and keeps the requests."""
 
     factory: Any
 

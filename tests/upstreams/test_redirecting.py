@@ -132,7 +132,7 @@ def test_over_http(world: RedirectingUpstreamFixture) -> None:
 
 
 def test_listing_only(world: RedirectingUpstreamFixture) -> None:
-    """URLs are the upstream's; whoever asks us all the same is sent there."""
+    """URLs are the upstream's; a client that requests a file here is redirected there."""
     world.linked = True
     world.restart()
     page = world.index.get("/simple/acme/", ("Accept", JSON))

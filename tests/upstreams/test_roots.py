@@ -78,7 +78,7 @@ def root(body: str, url: str = ROOT) -> tuple[list[str], Places]:
         ),
     ],
 )
-def test_whoever_wrote_it(body: str, names: list[str], places: Places) -> None:
+def test_pages_of_many_servers(body: str, names: list[str], places: Places) -> None:
     """Names are found, and where their pages are that nobody would find by the name."""
     assert root(body) == (names, places)
 

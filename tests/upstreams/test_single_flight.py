@@ -25,7 +25,7 @@ def begin(flights: SingleFlight, work: Deferred[int]) -> Deferred[int]:
 
 
 def test_everybody_gets_the_result_of_one_piece_of_work() -> None:
-    """Whoever begins after its end begins anew."""
+    """A call after its end begins anew."""
     flights, work = SingleFlight(), Deferred[int]()
     first, second = begin(flights, work), begin(flights, Deferred())
     work.callback(5)

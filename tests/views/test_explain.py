@@ -258,8 +258,8 @@ Offered:
     assert why_text(elsewhere) == "There is no project acme here.\nThis is so in the view stable.\n"
 
 
-_OWN = "is not asked. acme is a name of this index, so no upstream is asked for it."
-_OUT = "is not asked for this name, by its `projects` or `exclude`."
+_OWN = "is not requested. acme is a name of this index, so it is requested from no upstream."
+_OUT = "is not requested for this name, by its `projects` or `exclude`."
 _BROKEN = "simpleindex.toml is broken."
 
 
@@ -271,8 +271,11 @@ _BROKEN = "simpleindex.toml is broken."
             NotHere("project acme"),
             [
                 ("local", "has no such project."),
-                ("a, c", "are not asked. acme is a name of this index, so no upstream is asked for it."),
-                ("b, d", "are not asked for this name, by its `projects` or `exclude`."),
+                (
+                    "a, c",
+                    "are not requested. acme is a name of this index, so it is requested from no upstream.",
+                ),
+                ("b, d", "are not requested for this name, by its `projects` or `exclude`."),
             ],
         ),
         (

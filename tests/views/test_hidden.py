@@ -1,4 +1,4 @@
-"""Views that show less than what is one's own: what is hidden is nobody else's all the same."""
+"""Views that show fewer directories than there are: names of hidden ones stay private."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ACME, SECRET, PUBLIC = map(ProjectName, ("acme", "secret", "public"))
 
 
 class HiddenSourceFixture:
-    """A view of one directory; another directory of one's own has the project secret; so has an upstream, with bytes of its own."""
+    """A view of one directory; another local directory has the project secret; so has an upstream, with bytes of its own."""
 
     def __init__(self, rules: NameRules | None = None) -> None:
         self.shown, self.hidden, self.upstream = Absent(), Absent(), Absent()
@@ -95,12 +95,13 @@ def test_said() -> None:
     local, upstream = result(HiddenSourceFixture().union.words(SECRET))
     assert local.sentence == "has it, and this view does not show it."
     assert (
-        upstream.sentence == "is not asked. secret is a name of this index, so no upstream is asked for it."
+        upstream.sentence
+        == "is not requested. secret is a name of this index, so it is requested from no upstream."
     )
 
 
 def test_nothing() -> None:
-    """A view need not show any directory of one's own."""
+    """A view need not show any local directory."""
     nothing = EmptySource()
     assert result(nothing.projects()) == ProjectList() == at_once(nothing.projects())
     assert result(nothing.projects()) is at_once(nothing.projects())

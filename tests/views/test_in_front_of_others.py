@@ -1,4 +1,4 @@
-"""One's own directory, and an upstream behind it, over HTTP: what clients get, and what the upstream hears."""
+"""A local directory, and an upstream behind it, over HTTP: what clients get, and what the upstream hears."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_cold_file_is_streamed_and_a_warm_one_is_a_file(house: LocalFirstFixtu
 
 
 def test_while_the_upstream_is_away(house: LocalFirstFixture) -> None:
-    """Old pages are not to be stored; what was never seen cannot be told now, or not until somebody mends it; one's own is as ever."""
+    """Old pages are not to be stored; what was never seen is 503, or an error until somebody mends it; local projects are as ever."""
     assert house.index.get("/simple/public/").headers["cache-control"] == "no-cache"
     house.outside.clock.advance(601)
     house.outside.upstream.error = UpstreamFailed("pypi", "it is down.", retry_after=3600)

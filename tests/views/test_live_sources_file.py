@@ -97,7 +97,7 @@ UPSTREAM = '[[upstream]]\nname = "a"\nurl = "https://index.example/"\n'
 
 
 def test_names_are_kept_in_at_once_and_let_out_when_asked_to(world: SourcesFileFixture) -> None:
-    """More names of one's own hold as soon as the file has them, fewer with SIGHUP: it may be half written."""
+    """More private names hold as soon as the file has them, fewer with SIGHUP: it may be half written."""
     taken: list[Sources] = []
     world.write('own = ["acme-*"]\nallow-upstream = ["acme-open"]\n' + UPSTREAM)
     world.policies.open()

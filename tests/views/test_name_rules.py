@@ -92,7 +92,7 @@ def test_what_lies_beside_a_file_comes_from_where_the_file_does(suffix: str) -> 
 
 
 def test_the_first_that_has_a_file_name_has_the_file() -> None:
-    """Also where it withholds it: a broken file of one's own is not replaced by a stranger's."""
+    """Also where it withholds it: a broken local file is not replaced by a stranger's."""
     first, second, both = file(), file(sha256="bb"), file("acme-2.0-py3-none-any.whl")
     merged = merge([project(first), project(second, both)])
     assert merged.files == (first, both)
@@ -146,7 +146,7 @@ def test_a_union_is_the_union(parts: list[tuple[set[str], set[str]]]) -> None:
 
 
 def test_lists_are_merged_without_what_is_never_asked_for() -> None:
-    """A name of one's own is on the list only where one has it oneself."""
+    """A private name is on the list only if a local directory has the project."""
     names = [ProjectName(name) for name in ("acme", "b", "c", "d")]
     theirs = ProjectList(tuple(names), valid_until=5.0, stale=True)
     merged = merge_lists(

@@ -93,7 +93,7 @@ def test_a_flat_upstream(text: str, url: str, lists: bool) -> None:
 
 
 def test_directories() -> None:
-    """They stand between that of --path and the upstreams, in the order of the file, also where no upstream is asked."""
+    """They stand between that of --path and the upstreams, in the order of the file, also where no upstream is requested."""
     more = DIRECTORY.replace("staging", "more")
     sources = parse_sources((UPSTREAM + DIRECTORY + more + ISOLATED.format("more", "local")).encode())
     assert sources.directories == (

@@ -1,4 +1,4 @@
-"""One's own index before others: who is asked, and who never is."""
+"""A local directory before upstreams: which are requested, and which never are."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Absent(StubSource):
 
 
 class UnionFixture:
-    """One's own index and two others, each of which has the wheel acme with bytes of its own."""
+    """A local directory and two upstreams, each of which has the wheel acme with bytes of its own."""
 
     def __init__(self, rules: NameRules | None = None, *, used: frozenset[str] = frozenset()) -> None:
         self.local, self.first, self.second = Absent(), Absent(), Absent()
@@ -112,7 +112,7 @@ def test_nobody_goes_past_one_who_cannot_tell(broken: SimpleIndexError, strategy
 
 
 def test_only_where_it_is_asked_for_are_indexes_merged() -> None:
-    """Each file from where the page has it from; one's own first."""
+    """Each file from where the page has it from; the local ones first."""
     house = UnionFixture(NameRules(Strategy.MERGE, allow_upstream=("acme",)))
     house.second.add(wheel_name(version="2.0"), b"newer", metadata=b"of the newer")
     merged = result(house.union.project(ACME))
@@ -139,7 +139,7 @@ def test_a_merge_is_among_upstreams_for_a_name_that_is_nobodys() -> None:
 
 
 def test_what_is_published_here_meanwhile_is_the_answer() -> None:
-    """An upstream takes its time; when it answers, the project is one's own."""
+    """An upstream takes its time; when it answers, the project is local."""
     house = UnionFixture()
     house.first.gate = Deferred()
     answer = Deferred.fromCoroutine(house.union.project(ACME))
@@ -163,7 +163,7 @@ def test_what_is_known_at_once_is_answered_at_once() -> None:
 
 
 def test_lists() -> None:
-    """One's own list is the list, and the very object; another index's names only where that is asked for."""
+    """The local list is the list, and the very object; names of upstreams only where they are requested."""
     house = UnionFixture(NameRules(own=("secret",)))
     house.local.empty("ours")
     assert result(house.union.projects()) is at_once(house.union.projects())
@@ -214,7 +214,7 @@ def test_a_real_directory_in_front(tmp_path: Path) -> None:
     assert not house.first.asked
 
 
-# -- names of one's own never leave the house ------------------------------------------------------------------------
+# -- private names never leave the house ------------------------------------------------------------------------
 
 _NAMES = ("acme", "acme-tools", "other", "beta")
 _PATTERNS = st.lists(st.sampled_from([*_NAMES, "acme*", "*a", "?eta", "*"]), max_size=2).map(tuple)
@@ -262,7 +262,7 @@ def test_a_private_name_is_in_no_question_to_an_upstream(
     used: frozenset[str],
     steps: list[tuple[str, str, str]],
 ) -> None:
-    """Whatever is configured, in whatever state one's own index is, and whichever question is asked."""
+    """Whatever is configured, in whatever state the local directory is, and for every question."""
     house = UnionFixture(NameRules(strategy, own, allowed), used=used)
     house.members = [
         UpstreamMember(house.first, is_listed=True),
@@ -307,25 +307,25 @@ def test_words() -> None:
     assert words_of(house) == [
         "local has no such project.",
         "one has it, with 1 file to offer.",
-        "two is not asked: one comes first, and has it.",
+        "two is not requested: one comes first, and has it.",
     ]
     assert words_of(house, ProjectName("other")) == [
         "local has no such project.",
         "one has no such project.",
-        "two is not asked for this name, by its `projects` or `exclude`.",
+        "two is not requested for this name, by its `projects` or `exclude`.",
     ]
     assert words_of(house, ProjectName("secret")) == [
         "local has no such project.",
-        'one is not asked. secret is one of this index\'s own names: own has "secret".',
-        'two is not asked. secret is one of this index\'s own names: own has "secret".',
+        'one is not requested. secret is one of this index\'s own names: own has "secret".',
+        'two is not requested. secret is one of this index\'s own names: own has "secret".',
     ]
     assert "secret" not in house.first.names() | house.second.names()
     house.local.put(Project(ACME, withheld=(Withheld(WHEEL, "broken", "archive"),)))
     asked = len(house.first.asked)
     assert words_of(house) == [
         "local has it, with 0 files to offer, and 1 that is not offered.",
-        "one is not asked. acme is a name of this index, so no upstream is asked for it.",
-        "two is not asked. acme is a name of this index, so no upstream is asked for it.",
+        "one is not requested. acme is a name of this index, so it is requested from no upstream.",
+        "two is not requested. acme is a name of this index, so it is requested from no upstream.",
     ]
     assert len(house.first.asked) == asked
 
@@ -339,7 +339,7 @@ def test_words_of_a_merge() -> None:
     house.first.error = UpstreamFailed("one", "it is down")
     assert words_of(house)[1:] == [
         "one cannot tell: The upstream index one cannot answer: it is down",
-        "two is not asked: one comes first, and cannot tell.",
+        "two is not requested: one comes first, and cannot tell.",
     ]
     house.local.error = Unavailable("unmounted")
     assert words_of(house) == ["local cannot tell: unmounted"]

@@ -333,7 +333,7 @@ def test_row_25_no_vary_by_credentials(index: SiteFixture) -> None:
 
 
 def test_row_26_files_are_never_encoded(index: SiteFixture) -> None:
-    """A .tar.gz is its bytes for whoever takes gzip."""
+    """A .tar.gz is sent as it is to clients that accept gzip."""
     for name in (QUOTED, "acme-1.0.tar.gz", f"{QUOTED}.metadata"):
         reply = index.get(f"/simple/acme/{name}", ("Accept-Encoding", "gzip, deflate, br, zstd"))
         assert "content-encoding" not in reply.headers

@@ -85,7 +85,7 @@ def test_type(index: SiteFixture, filename: str, kind: str) -> None:
 
 @pytest.mark.parametrize("filename", [WHEEL, "acme-1.0.tar.gz", f"{WHEEL}.metadata"])
 def test_immutable(index: SiteFixture, filename: str) -> None:
-    """With --immutable-files whoever has a distribution keeps it for ever, its sidecar too."""
+    """With --immutable-files clients keep a distribution for ever, its sidecar too."""
     index.resource.files.immutable = True
     assert index.get(f"/acme/{filename}").headers["cache-control"] == "public, max-age=365000000, immutable"
 

@@ -508,7 +508,7 @@ def test_scripts_in_web_pages_get_absolute_urls(script: tuple[str, str], url: st
     "header",
     [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Mode", "no-cors"), ("Referer", "https://x.example/")],
 )
-def test_whoever_is_no_script_gets_relative_urls(header: tuple[str, str]) -> None:
+def test_requests_of_no_script_get_relative_urls(header: tuple[str, str]) -> None:
     """They resolve them."""
     index = SiteFixture(base_url="https://index.example/")
     index.source.add("acme-1.0.zip", b"data")

@@ -166,7 +166,7 @@ def test_our_own_pages(file: str, label: str) -> None:
     for target, status in open_to_all.items():
         for method in ("GET", "HEAD"):
             assert lanes.ask(method, target, label).status == status
-            # Probes do not log in, and whoever is asked for a new certificate cannot be kept out by a wrong password.
+            # Probes do not log in, and clients that need a new certificate cannot be kept out by a wrong password.
             assert lanes.ask(method, target, "anonymous", "Authorization: Bearer wrong").status == status
     for target, status in {
         "/-/status": 200,
@@ -313,7 +313,7 @@ def test_changing(file: str, label: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_the_tag_of_another_reader(file: str) -> None:
-    """Whoever sends the tag of a page that somebody else was given gets a 304 only if he sees the same."""
+    """A client with the ETag of somebody else's page gets a 304 only if it may see the same."""
     lanes = Lanes(access_named(file))
     allowed = table(file)
     tags: dict[tuple[str, str], str] = {}  # to whom a page's tag was given last

@@ -184,7 +184,7 @@ def test_express(index: SiteFixture) -> None:
     ],
 )
 def test_nothing_is_uploaded_to_a_view(stable: StubSource, method: str, target: str) -> None:
-    """A view shows what lies elsewhere; whoever uploads to it is told where to."""
+    """A view shows what lies elsewhere; an upload to it is refused with the place that takes it."""
     lanes = Lanes(default_access(), views={"stable": stable})
     header, body = form_of(WHEEL)
     reply = lanes.ask(method, target, "alice", header, body=body)

@@ -92,7 +92,7 @@ def test_unknown(index: SiteFixture) -> None:
 
 
 def test_who_may_read_every_reason(index: SiteFixture) -> None:
-    """What was found in a file is for whoever sits at the machine."""
+    """What was found in a file is for readers on this machine."""
     assert "passwords.txt" not in index.get("/-/why/acme").text
     assert "passwords.txt" in index.get("/-/why/acme", ("Host", "localhost"), peer=NEAR).text
     assert "passwords.txt" not in index.get("/-/why/acme", ("Host", "evil.example"), peer=NEAR).text
@@ -100,7 +100,7 @@ def test_who_may_read_every_reason(index: SiteFixture) -> None:
 
 @pytest.mark.parametrize(
     ("error", "answer"),
-    [(Unavailable("It is being read."), "cannot be told now"), (NotAllowed("Denied."), "refused")],
+    [(Unavailable("It is being read."), "unavailable now"), (NotAllowed("Denied."), "refused")],
 )
 def test_what_a_source_raises_is_said(index: SiteFixture, error: Exception, answer: str) -> None:
     """An explanation of what a client gets is no error itself."""
@@ -110,7 +110,7 @@ def test_what_a_source_raises_is_said(index: SiteFixture, error: Exception, answ
 
 
 def test_strangers_get_what_the_page_gives_them(index: SiteFixture) -> None:
-    """Whoever must log in for the project is asked to."""
+    """Without the login that the project needs the answer is 401."""
     index.source.error = Unauthenticated("Log in.")
     assert index.get("/-/why/acme").status == 401
 

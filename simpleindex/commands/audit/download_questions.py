@@ -47,7 +47,7 @@ def question_parser(prog: str, description: str, since: str) -> Parser:
     parser = Parser(
         prog=prog,
         description=description,
-        epilog="The records are read on this machine, or a running index is asked with --index-url. The server counts downloads "
+        epilog="The records are read on this machine, or by a running index, with --index-url. The server counts downloads "
         f"unless it runs with --downloads off. {UNWRITTEN}",
     )
     parser.add_argument("--since", metavar="TIME", help=since)

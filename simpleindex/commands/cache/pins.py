@@ -76,7 +76,7 @@ def _unpin(contents: CacheContents, release: str) -> int:
         try:
             filenames = contents.pins.unpin(upstream.identity, name, is_selected)
         except Unavailable as error:
-            raise RefusedStart(f"it stays pinned, because other nodes cannot be told: {error}") from None
+            raise RefusedStart(f"it stays pinned, because other nodes cannot be notified: {error}") from None
         contents.record("unpinned", name, filenames, upstream.name)
         for filename in filenames:
             print(f"{filename} of {upstream.name} is no longer pinned.")

@@ -22,7 +22,7 @@ def why(words: list[str]) -> int:
     parser = Parser(
         prog="simpleindex why",
         description="Print why a project or a version is or is not offered: by which rule, until when, and which indexes "
-        "were asked. A running server answers. Exit status 0: all of it is offered; 1: not all.",
+        "were requested. A running server answers. Exit status 0: all of it is offered; 1: not all.",
     )
     parser.add_argument("name", metavar="NAME", help="the project")
     parser.add_argument("version", metavar="VERSION", nargs="?", help="of it")

@@ -37,7 +37,7 @@ def project_file_in_force(
         return NO_PROJECT_FILE, None, None
     where = _path_of_project_file(look, directories)
     if previous.project_file is not NO_PROJECT_FILE:
-        return previous.project_file, None, f"{where} {reason}; what it said before stays in force."
+        return previous.project_file, None, f"{where} {reason}; what it stated before stays in force."
     return NO_PROJECT_FILE, f"{where} {reason}.", None
 
 

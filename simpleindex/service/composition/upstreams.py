@@ -267,7 +267,7 @@ def _agent(upstream: UpstreamSettings, where: str, reactor: Any, secrets: Secret
             f"{where} has the ca-file {error.filename}, which cannot be read: {error.strerror}"
         ) from None
     except (InvalidSetting, ValueError) as error:
-        raise RefusedStart(f"{where} cannot be asked: {error}") from None
+        raise RefusedStart(f"{where} cannot be requested: {error}") from None
     if trust is not None:
         trust.give_to(agent)
     return agent

@@ -38,7 +38,7 @@ _SHORTEST_LOOK: Final = timedelta(seconds=5)
 
 
 _ADVICE_INTERVAL: Final = timedelta(hours=6)
-"""Until the authority is asked for its advice, where it does not say when (RFC 9773 section 4.3.2)."""
+"""Until the authority's advice is requested, where it does not say when (RFC 9773 section 4.3.2)."""
 
 _AFTER_TROUBLE: Final = timedelta(minutes=10)
 """Until the next look after a trouble of this machine, such as a full disk."""
@@ -222,7 +222,7 @@ class CertificateRequests:
 
     def _ask(self) -> Outcome:
         certificate = self._certificate()
-        assert certificate is not None, "only a certificate that is there is asked about"
+        assert certificate is not None, "advice is requested for a certificate that is there"
         now = self._clock()
         status = self._status_of(certificate)
         failed = self._failed_tries()

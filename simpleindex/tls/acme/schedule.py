@@ -1,4 +1,4 @@
-"""When a certificate is renewed, when the authority is asked for its advice, and when a failed request is tried again."""
+"""When a certificate is renewed, when its advice is requested, and when a failed request is tried again."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Plan:
 
     Attributes:
         renew_at: When it is renewed.
-        ask_at: When the authority is asked for its advice again (RFC 9773 section 4.3); None before the first time.
+        ask_at: When advice is requested from the authority again (RFC 9773 section 4.3); None before the first time.
         next_try: Before this nothing is requested; None if the last try succeeded.
     """
 

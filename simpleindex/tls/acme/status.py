@@ -19,7 +19,7 @@ class CertificateStatus:
         serial: Its serial number, in hexadecimal digits.
         directory: The URL of the authority's directory that issued it; empty if that is unknown.
         renew_at: When it is to be renewed, UTC.
-        ask_at: When the authority is asked for its advice again, UTC (RFC 9773 section 4.3.2); None for at once.
+        ask_at: When advice is requested from the authority again, UTC (RFC 9773 section 4.3.2); None for at once.
     """
 
     serial: str

@@ -240,7 +240,7 @@ class Pins:
         """Unpin files of a project; return their names.
 
         Raises:
-            Unavailable: Other nodes cannot be told, so the files stay pinned.
+            Unavailable: Other nodes cannot be notified, so the files stay pinned.
         """
         listing = self.listing(index, name)
         if listing is None:

@@ -15,7 +15,7 @@ _NEVER: Final = {
     401: "says that credentials are missing or wrong",
     407: "says that the proxy wants credentials",
     408: "says that a request took too long",
-    421: "says that the wrong server was asked",
+    421: "says that it is the wrong server for the request",
     424: "says that something behind the index failed",
     425: "asks to try again",
     426: "asks for another protocol",

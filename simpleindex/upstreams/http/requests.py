@@ -268,7 +268,7 @@ class UpstreamRequests:
         if code == 403:
             return self.failed(f"it does not let us in (403){saying}", status=code if of_project else 0)
         if code == TOO_MANY_REQUESTS:
-            return self.failed(f"it is asked too often (429){saying}", retry_after=seconds)
+            return self.failed(f"it gets too many requests (429){saying}", retry_after=seconds)
         return self.failed(
             f"it answers {code}{saying}",
             retry_after=seconds if is_passing(code) else None,

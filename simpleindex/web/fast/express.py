@@ -3,7 +3,7 @@
 Most requests of an installer are whole, single, anonymous GETs of a page, with the same few headers each time. They are
 answered here from their bytes, with one write, instead of through Twisted's parser and request. Whatever is not exactly of
 that kind is left to the ordinary lane, and not remembered (so no secret is). The answer is byte for byte the ordinary
-lane's, which a property test holds; it is as fresh, since the same source is asked every time.
+lane's, which a property test holds; it is as fresh, since the same source answers every time.
 """
 
 from __future__ import annotations

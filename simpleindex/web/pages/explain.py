@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EXPLANATION: Final = read_template("explanation.html")
 
-_SKIPPED: Final = "is not asked"
+_SKIPPED: Final = "is not requested"
 """The beginning of the sentences of sources that were skipped."""
 
 _WIDEST: Final = 20

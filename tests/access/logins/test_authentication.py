@@ -72,7 +72,7 @@ class IdentifyTests(LoginTestCase):
         self.assertEqual(self.successResultOf(self.begin(f"Bearer {SECRET}")).user, "alice")
 
     def test_tokens(self) -> None:
-        """In every form; the identity carries the token's limits and its user, whoever's name stands beside it."""
+        """In every form; the identity carries the token's limits and its user, also where another name is sent with it."""
         for header in (
             basic("__token__", SECRET),
             basic("__token__", f"{SECRET}\n"),
@@ -189,7 +189,7 @@ class InsecureTests(LoginTestCase):
         self.assertIn("from a local socket:", self.said[0])
 
     def test_allowed(self) -> None:
-        """Whoever says so; also while it runs."""
+        """Every part that says so; also while it runs."""
         self.authentication.insecure_auth = True
         self.successResultOf(self.begin(f"Bearer {SECRET}", secure=False))
 

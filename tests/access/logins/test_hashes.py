@@ -109,7 +109,7 @@ def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reading_needs_no_library() -> None:
-    """Whoever serves without people installs none of them, and imports none."""
+    """A server without logins needs none of them, and imports none."""
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(('argon2', 'bcrypt', 'tomlkit', 'multipart')))\n"

@@ -109,7 +109,7 @@ class TurnTests(LoginTestCase):
         self.assertEqual(len(self.said), 1)
 
     def test_a_client_that_leaves(self) -> None:
-        """Whoever waits for the same is not harmed, and the failure counts although nobody waits for it."""
+        """Others that wait for the same check are not harmed, and the failure counts although nobody waits for it."""
         first, second = (self.begin(basic("alice", "secret")) for _ in range(2))
         first.cancel()
         self.failureResultOf(first, CancelledError)

@@ -213,7 +213,7 @@ def test_pin_for_all_nodes(place: Place, postgresql: PostgreSQL, monkeypatch: py
     (pin,) = PinTable(records).of("https://pypi.example.org/simple/")
     assert (pin.filename, pin.is_pinned) == (WHEEL, True)
     monkeypatch.setenv("SIMPLEINDEX_RECORDS", "postgresql://127.0.0.1:1/none")
-    assert "it stays pinned, because other nodes cannot be told" in place.run("unpin", "acme", status=2)
+    assert "it stays pinned, because other nodes cannot be notified" in place.run("unpin", "acme", status=2)
     monkeypatch.setenv("SIMPLEINDEX_RECORDS", url)
     assert place.run("unpin", "acme") == f"{WHEEL} of pypi is no longer pinned.\n"
     (pin,) = PinTable(records).of("https://pypi.example.org/simple/")

@@ -167,7 +167,7 @@ def test_no_secret_is_said(line: str) -> None:
     ],
 )
 def test_other_files(line: str, path: str, is_constraint: bool) -> None:
-    """They are named, to be read by whoever reads files."""
+    """They are named, to be read by the reader of files."""
     assert parse_requirements(line, ENVIRONMENT, VARIABLES).nested == (
         NestedFile(path, "line 1", is_constraint),
     )

@@ -1,4 +1,4 @@
-"""``simpleindex copy``: between one's own directories, and from what is kept of an upstream."""
+"""``simpleindex copy``: between local directories, and from the cache of an upstream."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_between_directories(place: Place) -> None:
 
 
 def test_the_other_way(place: Place) -> None:
-    """Into any of one's own; with what lies beside, and yanks."""
+    """Into any local directory; with what lies beside, and yanks."""
     add_wheel(place.root, "acme", "3.0")
     put(place.root / "acme" / f"{wheel_name('acme', '3.0')}.asc", b"-----BEGIN PGP SIGNATURE-----\n")
     put(place.root / "acme" / "simpleindex.toml", b'[yanked]\n"3.0" = "broken"\n')
@@ -151,7 +151,7 @@ def test_a_dry_run(place: Place) -> None:
 
 
 def test_from_an_upstream(place: Place) -> None:
-    """Its URL is audited; that the name is one's own now is said, for its other releases are hidden from then on."""
+    """Its URL is audited; a line says that the name is private from now on, for its other releases are hidden then."""
     place.hold()
     out, _ = place.run("other==1.0", *FROM_PYPI)
     assert out.splitlines()[1] == (

@@ -177,7 +177,7 @@ class RoundsTests(SynchronousTestCase):
             CoalescerFixture().rounds.join("a")
 
     def test_failed_work_is_told_and_nobody_waits_for_ever(self) -> None:
-        """Whoever waits goes on, and so do the other keys."""
+        """Callers that wait go on, and so do the other keys."""
         workshop = CoalescerFixture()
         waiters = [workshop.rounds.ask(key) for key in "ab"]
         workshop.finish(error=RuntimeError("surprise"))

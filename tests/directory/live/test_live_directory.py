@@ -88,7 +88,7 @@ class TellingWatch(NoWatch):
 
 
 def test_what_lies_there_is_known_after_the_first_reading(root: Path) -> None:
-    """Projects, their files and the list of them; whoever began is told once it is complete."""
+    """Projects, their files and the list of them; the caller that began is called once it is complete."""
     world = LiveDirectoryFixture(root)
     done = world.live.begin(world.watch)
     assert result(done) is None
@@ -159,7 +159,7 @@ def test_until_the_first_catalogue_an_unknown_name_cannot_be_told(root: Path) ->
     world.reads.deliver()
     assert facts(error(unknown)) == (FIRST_TIME, 2)
     assert pending(known)
-    # Two batches run already, for which nobody waits; the third is for whoever waits.
+    # Two batches run already, for which nobody waits; the third is for those that wait.
     world.reads.deliver(2)
     assert result(known).project.name == "p99"
     assert not world.live.complete
@@ -253,7 +253,7 @@ def test_waiting_events_are_heard_before_an_answer(root: Path) -> None:
 
 
 def test_a_change_during_a_look_is_looked_at_again(world: LiveDirectoryFixture, root: Path) -> None:
-    """The look has read the old state; whoever asks after the event gets the new one."""
+    """The look has read the old state; a request after the event gets the new one."""
     world.reads.held = True
     tell(world, "acme")
     early = world.ask()
@@ -378,7 +378,7 @@ def test_the_door_returns_with_the_present_state(world: LiveDirectoryFixture, ro
 def test_what_is_asked_anew_is_looked_at_anew_and_waits_no_longer(
     world: LiveDirectoryFixture, root: Path
 ) -> None:
-    """Whoever found the disk ahead of the snapshot gets what is there, or hears that it cannot be told."""
+    """A request that found the disk ahead of the snapshot gets what is there, or 503."""
     add_wheel(root, "acme", "2.0")
     assert len(result(world.live.rescanned(ACME)).project.files) == 2
     assert result(world.live.rescanned(ProjectName("nobody"))) is None
@@ -521,7 +521,7 @@ def test_a_root_that_vanishes_ends_the_wait_for_a_large_file(
 
 @pytest.mark.usefixtures("small_budget")
 def test_a_root_gone_only_while_a_large_file_was_read(world: LiveDirectoryFixture, root: Path) -> None:
-    """Whoever waits for the file waits for it to be read again."""
+    """Requests for the file wait until it is read again."""
     for version in ("2.0", "3.0"):
         add_wheel(root, "acme", version)
     world.long_reads.held = True
@@ -585,7 +585,7 @@ def test_what_is_settled_is_answered_at_once_and_nothing_else(
 
 
 def test_a_client_that_leaves_takes_nothing_with_it(world: LiveDirectoryFixture, root: Path) -> None:
-    """Its question ends at once; the look goes on, and whoever else waits for it is answered."""
+    """Its question ends at once; the look goes on, and others that wait for it are answered."""
     add_wheel(root, "acme", "2.0")
     world.reads.held = True
     tell(world, "acme")
@@ -599,7 +599,7 @@ def test_a_client_that_leaves_takes_nothing_with_it(world: LiveDirectoryFixture,
 
 
 def test_a_client_that_leaves_during_the_first_reading(root: Path) -> None:
-    """The rest is read, and whoever began is told."""
+    """The rest is read, and the caller that began is called."""
     world = LiveDirectoryFixture(root)
     world.reads.held = True
     done = world.live.begin(world.watch)
@@ -1195,7 +1195,7 @@ def test_a_request_looks_first_also_during_the_first_reading(root: Path) -> None
 
 
 def test_a_write_in_place_is_found_by_every_tenth_sweep(polled: LiveDirectoryFixture, root: Path) -> None:
-    """Its directory's mtime is as it was, and to compare every file costs much. Whoever asks for it is told at once."""
+    """Its directory's mtime is as it was, and to compare every file costs much. A request for it notices at once."""
 
     def digest() -> str | None:
         project = polled.live.snapshots[ACME].project

@@ -279,7 +279,7 @@ class LiveMachine(RuleBasedStateMachine):
             self.happened(path)
         self.hold(held=False)
         self.events.drain()
-        # Whoever waits is answered, in the very state that all this has led to.
+        # Requests that wait are answered, in the very state that all this has led to.
         self.answers_are_no_older_than_questions()
         for _ in range(4):
             if self.world.live.polling:

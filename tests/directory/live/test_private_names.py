@@ -383,7 +383,7 @@ def test_why(base: Path) -> None:
     assert isinstance(error(house.union.project(SECRET)), NothingYet)
     words = {word.source: word.sentence for word in result(house.union.words(SECRET))}
     assert "something of that name lies in the directory" in words["local"]
-    assert words["upstream"].startswith("is not asked. secret is a name of this index")
+    assert words["upstream"].startswith("is not requested. secret is a name of this index")
     house.watch.stop()
 
 

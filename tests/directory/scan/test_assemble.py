@@ -166,7 +166,7 @@ def test_every_other_status_leaves_the_files(status: Status) -> None:
 
 
 def test_nothing_found_is_a_project_without_files() -> None:
-    """Whether there is such a project is decided by whoever looked."""
+    """Whether there is such a project is decided by the caller, who looked."""
     assert assemble_project(ACME, [], NO_PROJECT_FILE) == (Project(ACME), {})
 
 

@@ -743,7 +743,7 @@ def test_the_last_good_project_file_stays_in_force(shop: ScannerFixture, kind: s
         assert (snapshot.project.status, snapshot.project.files) == (Status(status), good.project.files)
         reason = withheld(snapshot)["simpleindex.toml"]
         assert reason.startswith("acme/simpleindex.toml ")
-        assert reason.endswith("; what it said before stays in force.")
+        assert reason.endswith("; what it stated before stays in force.")
         assert reason.isprintable()
         snapshot = shop.look(replace(snapshot, trouble="x", project=None))
     if kind == "directory":
@@ -815,7 +815,7 @@ RULES = b'status = "archived"\n[yanked]\n"1.0" = "bad"\n"2.0" = true\n'
 def test_what_may_be_half_a_project_file_takes_no_rule_away(
     shop: ScannerFixture, data: bytes | None, is_kept: bool
 ) -> None:
-    """While it is written in place, or deleted and made anew; whoever means it waits 2 s. More rules count at once."""
+    """While it is written in place, or deleted and made anew; a real deletion counts after 2 s. More rules count at once."""
     for version in ("1.0", "2.0", "3.0"):
         add_wheel(shop.root, "acme", version)
     path = shop.root / "acme" / "simpleindex.toml"

@@ -1,4 +1,4 @@
-"""The audit: one whole line for each thing that happened, whoever writes and whatever is in the way."""
+"""The audit: one whole line for each event, from several writers, whatever is in the way."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_it_is_appended_to(kept: Kept) -> None:
 
 
 def test_rotation(kept: Kept) -> None:
-    """Whoever renames or removes it gets a new one with the next line."""
+    """After it was renamed or removed, the next line makes a new one."""
     kept.audit.record(AuditEntry("one"))
     kept.path.rename(kept.path.with_suffix(".1"))
     kept.audit.record(AuditEntry("two"))

@@ -257,7 +257,7 @@ class SlowReaderTests(WireTestCase):
             self.assertTrue(self.transport.aborted)
 
     def test_takes_slowly(self) -> None:
-        """10 KB a second gets all of a file, whoever writes it: a producer, or one large write."""
+        """10 KB a second gets all of a file, from a producer or one large write."""
         for by_producer in (True, False):
             self.setUp()
             request = self.wire.pages.seen[0]

@@ -287,7 +287,7 @@ class IntakeTests(SynchronousTestCase):
         self.assertEqual((200, b"10 bytes"), self.answer())
 
     def test_not_invited(self) -> None:
-        """Whoever is refused is not invited; whose body is dropped is invited at once."""
+        """A refused request gets no 100 Continue; one whose body is dropped gets it at once."""
         self.send(post(10, b"Expect: 100-continue", body=b""))
         self.bodies.judging.errback(RefusedUpload(401, "Who?"))
         self.assertEqual(422, self.answer()[0])

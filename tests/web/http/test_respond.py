@@ -288,7 +288,7 @@ class ToItsEndTests(SynchronousTestCase):
         return sentence(200, "done")
 
     def test_waited_for(self) -> None:
-        """Its answer and its error are those of whoever waits."""
+        """Its answer and its error go to the request that waits."""
         waiting = to_its_end(self.work())
         self.gate.callback(None)
         self.assertEqual(200, self.successResultOf(waiting).status)

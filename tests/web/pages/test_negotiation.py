@@ -83,7 +83,7 @@ def test_row_07_content_types_are_exact() -> None:
     "accept", [f"{V1}+json", f"{LATEST}+json", f"{V1}+json;q=0.001", "Application/VND.pypi.simple.V1+JSON"]
 )
 def test_row_08_json_is_offered(accept: str) -> None:
-    """JSON for whoever names it, by any weight and in any case (N1, N2)."""
+    """JSON for clients that name it, by any weight and in any case (N1, N2)."""
     assert choose_representation(accept, None) is JSON
 
 

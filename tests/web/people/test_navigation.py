@@ -140,7 +140,7 @@ def test_both_forms_vary_by_the_same_fields() -> None:
 @pytest.mark.parametrize("first", ["person", "tool"])
 @pytest.mark.parametrize("browser", BROWSERS)
 def test_the_express_lane_confuses_nobody(browser: str, first: str) -> None:
-    """Nobody gets what it remembers of the other, whoever came first."""
+    """Nobody gets what it remembers of the other, in either order."""
     index, slow = site(), site()
     lane = open_counting_lane(index)
     assert lane is not None

@@ -93,7 +93,7 @@ def test_dependencies_are_linked_where_the_reader_finds_them(file: str, label: s
 
 @pytest.mark.parametrize("file", FILES)
 def test_nobody_gets_a_page_that_was_kept_for_another(file: str) -> None:
-    """Whoever comes first; what is shown of the reader is the reader's own too."""
+    """In either order; what is shown of the reader is the reader's own too."""
     lanes, allowed = lanes_of(file), readers(file)
     for _ in range(2):
         for label, identity in IDENTITIES.items():

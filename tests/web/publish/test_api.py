@@ -258,7 +258,7 @@ def test_whoami(world: ApiFixture) -> None:
 def test_what_cannot_be_done(
     world: ApiFixture, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
-    """The sentence of whoever was to do it, in JSON for those who ask for that; nothing is audited."""
+    """The sentence of the part that refused, in JSON for clients that accept it; nothing is audited."""
 
     async def refuse(*_: object) -> None:
         raise error
@@ -279,7 +279,7 @@ def test_what_cannot_be_told(world: ApiFixture) -> None:
 
 
 def test_a_quarantined_project_can_be_changed(world: ApiFixture) -> None:
-    """Whoever administers it takes that back."""
+    """An administrator takes that back."""
     world.source.put(replace(world.source.pages["tool"], status=Status.QUARANTINED))
     assert world.post("projects/tool/status", {"status": "active"}).status == 200
     assert world.source.pages["tool"].status is Status.ACTIVE

@@ -93,7 +93,7 @@ def test_status_for_everybody() -> None:
 
 
 def test_status_at_the_machine() -> None:
-    """Whoever sits there is told what is withheld, and why."""
+    """Readers on this machine see what is withheld, and why."""
     reply = index_with().get("/-/status", ("Host", "localhost:8443"), peer=NEAR)
     withheld = {
         "project": "acme",
