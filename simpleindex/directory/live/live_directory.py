@@ -44,7 +44,7 @@ class LiveDirectory(DirectoryChanges):
         # Most that are requested were requested before.
         snapshot = snapshots.unpacked.get(name)
         if snapshot is None:
-            snapshot = snapshots[name] if name in snapshots.at_rest else NO_SNAPSHOT
+            snapshot = snapshots.get(name, NO_SNAPSHOT)
         in_time = True
         if self.polling or self._looks.is_busy(name) or self._surveys.is_busy(ROOT) or is_unread(snapshot):
             in_time = await self._bounded(Deferred.fromCoroutine(self._bring_up_to_date(name)))
@@ -95,7 +95,10 @@ class LiveDirectory(DirectoryChanges):
 
     def names_by_entries(self) -> tuple[ProjectName, ...]:
         """Return the names that are the index's own by entries of the root of which nothing is served, sorted."""
-        names = {*self._places, *self.private_names.reserved}.difference(self.snapshots.at_rest)
+        at_rest = self.snapshots.at_rest
+        names = self._places.missing_in(at_rest).union(
+            name for name in self.private_names.reserved if name not in at_rest
+        )
         served = (name for name, snapshot in self.snapshots.in_flux() if exists(snapshot))
         return tuple(sorted(names.difference(served)))
 

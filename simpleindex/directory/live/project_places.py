@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from simpleindex.directory.scan.name_sets import NameSet
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.directory_listings import RootListing
+    from simpleindex.directory.scan.name_sets import SortedNames
 
 
 class Places(NamedTuple):
@@ -32,28 +35,27 @@ class ProjectPlaces:
     """
 
     def __init__(
-        self, plain: frozenset[ProjectName] = frozenset(), others: Mapping[ProjectName, Places] | None = None
+        self, plain: NameSet | None = None, others: Mapping[ProjectName, Places] | None = None
     ) -> None:
-        self._plain = plain
+        self._plain = NameSet() if plain is None else plain
         self.others = others or {}
 
     @classmethod
-    def listed(cls, survey: RootListing, before: ProjectPlaces) -> ProjectPlaces:
+    def listed(cls, survey: RootListing, catalogued: SortedNames) -> ProjectPlaces:
         """Return the places that a survey found.
 
         Args:
             survey: What lies in the root.
-            before: The places so far; of a name that is in both, the text of these is kept, for others keep it too.
+            catalogued: The names in the catalogue.
         """
         directories, loose = survey.directories, survey.loose
         plain = {name for name, raw in directories.items() if raw == (name,) and name not in loose}
-        kept = {name for name in before._plain if name in plain}
         others = {
             name: Places(directories.get(name, ()), loose.get(name, ()))
             for name in (*directories, *(name for name in loose if name not in directories))
             if name not in plain
         }
-        return cls(frozenset(kept.union(plain)), others)
+        return cls(NameSet.of(catalogued, plain), others)
 
     def of(self, name: ProjectName) -> Places:
         """Return the places of a project; of one that is not there, the place where it would be."""
@@ -78,13 +80,22 @@ class ProjectPlaces:
 
     def has_names_of(self, before: ProjectPlaces) -> bool:
         """Return whether these are the places of the same projects, and the plain ones the same."""
-        return self._plain == before._plain and self.others.keys() == before.others.keys()
+        return (
+            self.others.keys() == before.others.keys()
+            and len(self._plain) == len(before._plain)
+            and not self._plain.difference(before._plain)
+        )
+
+    def missing_in(self, at_rest: NameSet) -> set[ProjectName]:
+        """Return the projects that are not at rest."""
+        return self._plain.difference(at_rest).union(name for name in self.others if name not in at_rest)
 
     def changed(self, before: ProjectPlaces) -> set[ProjectName]:
         """Return the projects that lie elsewhere than before, and those of which files lie in the root, which may have changed."""
         others = {*self.others, *before.others}
         return {
-            *(self._plain ^ before._plain),
+            *self._plain.difference(before._plain),
+            *before._plain.difference(self._plain),
             *(name for name in others if self.others.get(name) != before.others.get(name)),
             *(name for name, places in self.others.items() if places.loose),
         }

@@ -90,11 +90,7 @@ class ProjectReads(SnapshotUpdates):
 
     async def _recall(self, names: Sequence[ProjectName], catalogue: Catalogue) -> Sequence[ProjectName]:
         """Publish the projects that are as the catalogue has them; return the others."""
-        directories = {
-            name: raw
-            for name in names
-            if name not in self.snapshots and (raw := self._places.only_directory(name)) is not None
-        }
+        directories = {name: raw for name in names if (raw := self._places.only_directory(name)) is not None}
         # One batch at a time: threads would hand the interpreter to each other with each system call.
         await self._recalling.acquire()
         try:
@@ -107,8 +103,8 @@ class ProjectReads(SnapshotUpdates):
             self._recalling.release()
         if epoch != self._guard.epoch:
             return names
-        # A request may have been quicker with one of them.
-        stored = [each for each in stored if each.name not in self.snapshots]
+        # One that was read before is to be looked at; a request may have been quicker with another.
+        stored = [each for each in stored if not self.snapshots.has_stored(each)]
         if not stored:
             return names
         recalled = [each.name for each in stored]

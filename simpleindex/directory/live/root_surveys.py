@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.directory_listings import RootListing
+    from simpleindex.directory.scan.name_sets import SortedNames
 
 _log = logger(__name__)
 
@@ -30,7 +31,7 @@ class RootSurveys(ProjectReads):
     async def _survey(self, _: Sequence[str]) -> None:
         try:
             survey, places = await self._in_read_thread(
-                self._survey_now, self.private_names.begin_survey(), self._places
+                self._survey_now, self.private_names.begin_survey(), self.snapshots.at_rest.base
             )
         except (OSError, MemoryError) as error:
             self._could_not_survey(error)
@@ -57,7 +58,8 @@ class RootSurveys(ProjectReads):
         self._places = places
         if not self._surveyed:
             self._surveyed = True
-            self._first_reads = set(places)
+            # Each name once: the two are the same the first time.
+            self._first_reads = set(changed)
             self._finish_first_reads(())
         due = {*places, *self.snapshots} if self.suspended or is_successor else changed
         self._look_at(sorted(due))
@@ -70,10 +72,8 @@ class RootSurveys(ProjectReads):
         changed = places.changed(self._places)
         # A directory may have been away just when it was looked at, and be back as if it had never been. What is at rest was
         # read in these very places.
-        at_rest = self.snapshots.at_rest
-        unsure = (name for name in places if name not in at_rest and name not in changed)
-        changed |= {name for name in unsure if not self._has_seen(name, places.of(name).directories)}
-        return changed
+        unsure = places.missing_in(self.snapshots.at_rest) - changed
+        return changed.union(name for name in unsure if not self._has_seen(name, places.of(name).directories))
 
     def _is_successor(self, survey: RootListing) -> bool:
         """Whether a root of another identity is like the one that was read."""
@@ -108,14 +108,14 @@ class RootSurveys(ProjectReads):
         self._surveys.ask(ROOT)
 
     def _survey_now(
-        self, appeared: Sequence[str], before: ProjectPlaces
+        self, appeared: Sequence[str], catalogued: SortedNames
     ) -> tuple[RootListing, ProjectPlaces]:
         """Survey the root, and remember names that it takes; blocking."""
         directory = self._reader.directory
         survey = directory.survey()
         if self._guard.identity in (None, survey.identity):
             self.private_names.remember_surveyed(directory.vanished(appeared), survey.traced)
-        return survey, ProjectPlaces.listed(survey, before)
+        return survey, ProjectPlaces.listed(survey, catalogued)
 
     def _has_seen(self, name: ProjectName, directories: Iterable[str]) -> bool:
         snapshot = self.snapshots.get(name, NO_SNAPSHOT)

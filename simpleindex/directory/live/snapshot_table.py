@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.core.model import Status, stored_files
+from simpleindex.directory.scan.name_sets import NO_NAMES, NameSet
 from simpleindex.directory.scan.resting import packed_at_rest, resting, unpacked_snapshot
 from simpleindex.directory.scan.snapshot import ProjectSnapshot
 
@@ -52,9 +53,9 @@ class SnapshotTable:
         self._catalogue = catalogue
         self._on_damage = on_damage
         self.unpacked: dict[ProjectName, ProjectSnapshot] = {}
-        # The packed snapshots, of those in the catalogue their places there.
-        self._packed: dict[ProjectName, bytes | int] = {}
-        self.at_rest = self._packed.keys()
+        # The packed snapshots that are in memory; what is changed is added there before it is taken out elsewhere.
+        self._packed: dict[ProjectName, bytes] = {}
+        self.at_rest = NameSet(catalogue.names if catalogue else NO_NAMES, self._packed.keys())
         # The names that are in both, the longest unpacked first.
         self._in_both: dict[ProjectName, None] = {}
         self.projects = self.files = self.size = 0
@@ -64,10 +65,12 @@ class SnapshotTable:
         snapshot = self.unpacked.get(name)
         if snapshot is not None:
             return snapshot
-        data = self._data(name)
-        if data is None:
-            return self._unread(name) if name in self._packed else default
-        return self._unpack(name, data)
+        number = self.at_rest.number(name)
+        if number < 0:
+            packed = self._packed.get(name)
+            return default if packed is None else self._unpack(name, packed)
+        data = self._stored(name, number)
+        return self._unread(name) if data is None else self._unpack(name, data)
 
     def __getitem__(self, name: ProjectName) -> ProjectSnapshot:
         snapshot = self.get(name, None)
@@ -84,11 +87,13 @@ class SnapshotTable:
         self._count(name, -1)
         data = packed_at_rest(snapshot)
         if data is None:
-            self._packed.pop(name, None)
-            self._in_both.pop(name, None)
             self.unpacked[name] = snapshot
+            self._packed.pop(name, None)
+            self.at_rest.remove_number_of(name)
+            self._in_both.pop(name, None)
         else:
             self._packed[name] = data
+            self.at_rest.remove_number_of(name)
             if name in self.unpacked:
                 self.unpacked[name] = snapshot
                 self._in_both[name] = None
@@ -96,29 +101,36 @@ class SnapshotTable:
 
     def add_stored(self, projects: Sequence[StoredProject]) -> None:
         """Add projects of the catalogue that are not in the table yet."""
-        self._packed.update((stored.name, stored.place) for stored in projects)
+        self.at_rest.add_numbers(stored.number for stored in projects)
         self.projects += len(projects)
-        self.files += sum(stored.number for stored in projects)
+        self.files += sum(stored.files for stored in projects)
         self.size += sum(stored.size for stored in projects)
+
+    def has_stored(self, project: StoredProject) -> bool:
+        """Return whether a project of the catalogue is in the table, as the catalogue has it or another way."""
+        name = project.name
+        return self.at_rest.has_number(project.number) or name in self.unpacked or name in self._packed
 
     def remove(self, name: ProjectName) -> None:
         """Remove a project, if it is there."""
         self._count(name, -1)
         self._packed.pop(name, None)
+        self.at_rest.remove_number_of(name)
         self._in_both.pop(name, None)
         self.unpacked.pop(name, None)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._packed or name in self.unpacked
+        return name in self.unpacked or name in self.at_rest
 
     def __len__(self) -> int:
-        return len(self._packed) + len(self.unpacked) - len(self._in_both)
+        return len(self.at_rest) + len(self.unpacked) - len(self._in_both)
 
     def __iter__(self) -> Iterator[ProjectName]:
         """Yield the names; usable from any thread."""
-        packed = self._packed
-        yield from list(packed)
-        yield from [name for name in list(self.unpacked) if name not in packed]
+        at_rest = self.at_rest.copy()
+        unpacked = list(self.unpacked)
+        yield from at_rest
+        yield from (name for name in unpacked if name not in at_rest)
 
     def items(self) -> Iterator[tuple[ProjectName, ProjectSnapshot]]:
         """Yield each project with its snapshot, without keeping any unpacked; usable from any thread."""
@@ -130,26 +142,25 @@ class SnapshotTable:
     def in_flux(self) -> list[tuple[ProjectName, ProjectSnapshot]]:
         """Return the projects that are not at rest, with their snapshots; usable from any thread."""
         return [
-            (name, snapshot) for name, snapshot in list(self.unpacked.items()) if name not in self._packed
+            (name, snapshot) for name, snapshot in list(self.unpacked.items()) if name not in self.at_rest
         ]
 
     def listed(self) -> list[ProjectName]:
         """Return the names of the projects that are listed; usable from any thread."""
-        return [*list(self._packed), *(name for name, snapshot in self.in_flux() if snapshot.project)]
+        return [*self.at_rest, *(name for name, snapshot in self.in_flux() if snapshot.project)]
 
     def directories_at_rest(self) -> Iterator[tuple[ProjectName, str, tuple[int, ...]]]:
         """Yield each project at rest with the raw name of its directory and its state; usable from any thread."""
         for name, data in list(self._packed.items()):
-            if isinstance(data, bytes):
-                values = resting(data)
-                yield name, values.directory, values.stamp
+            values = resting(data)
+            yield name, values.directory, values.stamp
         for stored in self._catalogue.projects() if self._catalogue else ():
-            if self._packed.get(stored.name) == stored.place:
+            if self.at_rest.has_number(stored.number):
                 yield stored.name, stored.paths[0], stored.states[0]
 
     def at_rest_in_order(self) -> Iterator[tuple[ProjectName, bytes]]:
         """Yield the projects at rest as they are packed, by name; usable from any thread."""
-        for name in sorted(self._packed):
+        for name in self.at_rest.in_order():
             data = self._data(name)
             if data is not None:
                 yield name, data
@@ -162,28 +173,28 @@ class SnapshotTable:
     @property
     def changed_since_catalogue(self) -> int:
         """How many projects are in the table and not in the catalogue, or the other way round; usable from any thread."""
-        places = list(self._packed.values())
-        in_memory = sum(type(place) is bytes for place in places)
-        stored = self._catalogue.number if self._catalogue else 0
-        return in_memory + stored - (len(places) - in_memory)
+        at_rest = self.at_rest
+        return len(at_rest.others) + len(at_rest.base) - at_rest.numbers
 
     def _data(self, name: ProjectName) -> bytes | None:
         """Return a packed snapshot; None if there is none, or if it cannot be read."""
-        data = self._packed.get(name)
-        if isinstance(data, int):
-            assert self._catalogue is not None  # places are of it
-            return self._catalogue.packed(data)
-        return data
+        number = self.at_rest.number(name)
+        return self._packed.get(name) if number < 0 else self._stored(name, number)
+
+    def _stored(self, name: ProjectName, number: int) -> bytes | None:
+        """Return a packed snapshot in the catalogue; None if it cannot be read."""
+        assert self._catalogue is not None  # numbers are of it
+        return self._catalogue.packed(name, number)
 
     def _unread(self, name: ProjectName) -> ProjectSnapshot:
         """Take a project out that is damaged in the catalogue, and have it read again; requests of it wait for that."""
         stored = self._catalogue and self._catalogue.project(name)
         if stored:
-            self.files -= stored.number
+            self.files -= stored.files
             self.size -= stored.size
         self.projects -= 1
-        del self._packed[name]
         self.unpacked[name] = DAMAGED
+        self.at_rest.remove_number_of(name)
         self._on_damage(name)
         return DAMAGED
 
@@ -196,7 +207,7 @@ class SnapshotTable:
         if data is not None:
             return _digest(resting(data).files)
         snapshot = self.unpacked.get(name)
-        if snapshot is None and name in self._packed:
+        if snapshot is None and name in self.at_rest:
             return None
         if snapshot is None or (snapshot.project is None and snapshot.trouble is None):
             return 0

@@ -4,13 +4,15 @@ A start compares the states of the files with those in the catalogue, and leaves
 from there when it is requested. The file may be deleted, damaged or older than the directory at any time: that costs speed only.
 
 It is a row of blocks, each with a digest of itself: the packed projects and after every 128 of them a page about these, then the
-index of the pages, and the place of the index. A place is the number of a byte, and that of the bytes from there.
+places of the projects, which have no digest, the index of the pages with all names, and the place of the index. A place is the
+number of a byte, and that of the bytes from there. The digest of a packed project is one of its name too, so that a damaged place
+leads to nothing. The names are in memory while the catalogue is open; all else is read when it is needed.
 """
 
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
+from array import array
 from contextlib import suppress
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -22,18 +24,19 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from simpleindex.core.serialization import deserialize, serialize
 from simpleindex.directory.scan.digest_cache import FORMAT
+from simpleindex.directory.scan.name_sets import SortedNames, names_as_text
 from simpleindex.directory.scan.resting import resting
 from simpleindex.directory.scan.scanned_files import packed_states
 from simpleindex.system.ownership import make_private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from simpleindex.core.names import ProjectName
 
-    _Row = tuple[tuple[str, ...], tuple[tuple[int, ...], ...], int, int, int]
+    _Row = tuple[int, tuple[str, ...], tuple[tuple[int, ...], ...], int, int]
 
-_FORMAT: Final = b"simpleindex catalogue 1 %d\n" % FORMAT
+_FORMAT: Final = b"simpleindex catalogue 2 %d\n" % FORMAT
 """To be changed with whatever is packed; it changes with the judgement of files. An older catalogue is then not used."""
 
 _PAGE: Final = 128
@@ -42,8 +45,8 @@ _PAGE: Final = 128
 _PAGES_KEPT: Final = 8
 
 _DIGEST_BYTES: Final = 16
-_PLACE_BYTES: Final = 16
-_LENGTH_BITS: Final = 32
+_PLACE_BYTES: Final = 8
+_LENGTH_BITS: Final = 28
 _MOST_BYTES: Final = (1 << _LENGTH_BITS) - 1
 
 
@@ -52,19 +55,35 @@ class StoredProject(NamedTuple):
 
     Attributes:
         name: Which.
+        number: Its number among the catalogue's names.
         paths: Its directory, and each of its files.
         states: The state of each of them, as plain values of a :class:`~simpleindex.system.stamp.Stamp`.
-        place: Where its packed snapshot is.
-        number: Of its listed files.
+        files: Number of its listed files.
         size: Bytes of these.
     """
 
     name: ProjectName
+    number: int
     paths: tuple[str, ...]
     states: tuple[tuple[int, ...], ...]
-    place: int
-    number: int
+    files: int
     size: int
+
+
+class _Index(NamedTuple):
+    """The index of a catalogue.
+
+    Attributes:
+        pages: The place of each page.
+        places: Where the places of the projects begin.
+        names: Of the projects, as a text.
+        written_ns: When the catalogue was written, nanoseconds since 1970.
+    """
+
+    pages: list[int]
+    places: int
+    names: str
+    written_ns: int
 
 
 class Catalogue:
@@ -72,20 +91,19 @@ class Catalogue:
 
     Args:
         descriptor: Of the file; it is closed with the catalogue.
-        firsts: The first name of each page.
-        pages: The place of each page.
+        index: Of the file.
+
+    Attributes:
+        names: Of its projects.
         written_ns: When it was written, nanoseconds since 1970.
-        number: Of projects.
     """
 
-    def __init__(
-        self, descriptor: int, firsts: Sequence[str], pages: Sequence[int], written_ns: int, number: int
-    ) -> None:
+    def __init__(self, descriptor: int, index: _Index) -> None:
         self._descriptor = descriptor
-        self._firsts = firsts
-        self._pages = pages
-        self.written_ns = written_ns
-        self.number = number
+        self._pages = array("Q", index.pages)
+        self._places = index.places
+        self.names = SortedNames(index.names)
+        self.written_ns = index.written_ns
         self._page = lru_cache(_PAGES_KEPT)(self._read_page)
 
     @classmethod
@@ -102,20 +120,18 @@ class Catalogue:
             return None
         with suppress(OSError, ValueError, TypeError, EOFError):
             end = os.fstat(descriptor).st_size - _PLACE_BYTES
-            place = int.from_bytes(os.pread(descriptor, _PLACE_BYTES, end), "big")
-            # A damaged place may be that of more bytes than there is memory.
-            index = _block(descriptor, place) if place >> _LENGTH_BITS < end > place & _MOST_BYTES else None
+            index = _block(descriptor, _place(descriptor, end))
             if index is not None:
                 written_with, *values = deserialize(index)
                 if written_with == (_FORMAT, key):
-                    return cls(descriptor, *values)
+                    return cls(descriptor, _Index(*values))
         os.close(descriptor)
         return None
 
     def project(self, name: ProjectName) -> StoredProject | None:
         """Return a project; None if it is not there, or cannot be read."""
-        number = bisect_right(self._firsts, name) - 1
-        row = self._page(number).get(name) if number >= 0 else None
+        number = self.names.number(name)
+        row = self._page(number // _PAGE).get(name) if number >= 0 else None
         return None if row is None else StoredProject(name, *row)
 
     def projects(self) -> Iterator[StoredProject]:
@@ -124,10 +140,16 @@ class Catalogue:
             for name, row in self._read_page(number).items():
                 yield StoredProject(name, *row)
 
-    def packed(self, place: int) -> bytes | None:
-        """Return the packed snapshot at a place; None if it cannot be read, or is damaged."""
+    def packed(self, name: ProjectName, number: int) -> bytes | None:
+        """Return the packed snapshot of a project; None if it cannot be read, or is damaged.
+
+        Args:
+            name: The project.
+            number: That of its name.
+        """
         try:
-            return _block(self._descriptor, place)
+            place = _place(self._descriptor, self._places + number * _PLACE_BYTES)
+            return _block(self._descriptor, place, name)
         except OSError:
             return None
 
@@ -137,7 +159,10 @@ class Catalogue:
         os.close(descriptor)
 
     def _read_page(self, number: int) -> dict[ProjectName, _Row]:
-        data = self.packed(self._pages[number])
+        try:
+            data = _block(self._descriptor, self._pages[number])
+        except OSError:
+            data = None
         page: dict[ProjectName, _Row] = {} if data is None else deserialize(data)
         return page
 
@@ -202,42 +227,62 @@ class _Writer:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._position = 0
+        self._places = array("Q")
 
     def write_all(
         self, projects: Iterable[tuple[ProjectName, bytes]], key: tuple[bytes, bytes], now_ns: int
     ) -> None:
         """Write projects, and the index."""
-        firsts: list[str] = []
+        names: list[ProjectName] = []
         pages: list[int] = []
         left = iter(projects)
-        number = 0
-        while page := {name: self._row(data) for name, data in islice(left, _PAGE)}:
-            firsts.append(next(iter(page)))
+        while page := {name: self._row(name, data) for name, data in islice(left, _PAGE)}:
+            names += page
             pages.append(self._write(serialize(page)))
-            number += len(page)
-        index = self._write(serialize((key, firsts, pages, now_ns, number)))
+        places = self._position
+        for place in self._places:
+            self._position += self._file.write(place.to_bytes(_PLACE_BYTES, "big"))
+        index = self._write(serialize((key, *_Index(pages, places, names_as_text(names), now_ns))))
         self._file.write(index.to_bytes(_PLACE_BYTES, "big"))
 
-    def _row(self, data: bytes) -> _Row:
+    def _row(self, name: ProjectName, data: bytes) -> _Row:
         """Write a packed snapshot; return the rest of the values of its :class:`StoredProject`."""
         values = resting(data)
         states = {values.directory: values.stamp, **packed_states(values.known, values.files)}
-        return tuple(states), tuple(states.values()), self._write(data), values.number, values.size
+        number = len(self._places)
+        self._places.append(self._write(data, name))
+        return number, tuple(states), tuple(states.values()), values.number, values.size
 
-    def _write(self, data: bytes) -> int:
+    def _write(self, data: bytes, name: str = "") -> int:
         """Write a block; return its place."""
         start = self._position
-        self._position += self._file.write(_digest(data)) + self._file.write(data)
+        self._position += self._file.write(_digest(data, name)) + self._file.write(data)
         return start << _LENGTH_BITS | len(data)
 
 
-def _block(descriptor: int, place: int) -> bytes | None:
-    """Return the block at a place; None if it is damaged."""
+def _place(descriptor: int, start: int) -> int:
+    """Read a place, which may be damaged."""
+    return int.from_bytes(os.pread(descriptor, _PLACE_BYTES, start), "big")
+
+
+def _block(descriptor: int, place: int, name: str = "") -> bytes | None:
+    """Return the block at a place; None if it is damaged.
+
+    Args:
+        descriptor: Of the file.
+        place: Where it is.
+        name: Of the project that is packed there.
+    """
     start, length = place >> _LENGTH_BITS, place & _MOST_BYTES
+    if start + length > os.fstat(descriptor).st_size:
+        # A damaged place may be that of more bytes than there is memory.
+        return None
     block = os.pread(descriptor, _DIGEST_BYTES + length, start)
     data = block[_DIGEST_BYTES:]
-    return data if len(data) == length and block[:_DIGEST_BYTES] == _digest(data) else None
+    return data if len(data) == length and block[:_DIGEST_BYTES] == _digest(data, name) else None
 
 
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=_DIGEST_BYTES).digest()
+def _digest(data: bytes, name: str) -> bytes:
+    digest = blake2b(data, digest_size=_DIGEST_BYTES)
+    digest.update(name.encode())
+    return digest.digest()

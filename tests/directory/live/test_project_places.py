@@ -5,7 +5,9 @@ from __future__ import annotations
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.layout.directory_listings import RootListing
 from simpleindex.directory.live.project_places import Places, ProjectPlaces
+from simpleindex.directory.scan.name_sets import NO_NAMES, NameSet, SortedNames
 from simpleindex.system.stamp import Stamp
+from tests.fixtures.tables import for_each
 
 PLAIN, NAMED, LOOSE, BOTH = map(ProjectName, ("plain", "named", "loose", "both"))
 
@@ -16,9 +18,8 @@ def _survey(**directories: tuple[str, ...]) -> RootListing:
     return RootListing((1, 2), Stamp(1, 2, 3, 4, 5), named, loose, {})
 
 
-FIRST = ProjectPlaces.listed(
-    _survey(plain=("plain",), named=("named", "Named"), both=("both",)), ProjectPlaces()
-)
+CATALOGUED = SortedNames.of([NAMED, PLAIN])
+FIRST = ProjectPlaces.listed(_survey(plain=("plain",), named=("named", "Named"), both=("both",)), CATALOGUED)
 
 
 def test_places() -> None:
@@ -35,21 +36,17 @@ def test_places() -> None:
     assert "nobody" not in FIRST
 
 
-def test_changes() -> None:
+@for_each("catalogued", (CATALOGUED, NO_NAMES, SortedNames.of([PLAIN])))
+def test_changes(catalogued: SortedNames) -> None:
     """What lies elsewhere, and what lies in the root, where it may have been overwritten under its name."""
-    same = ProjectPlaces.listed(_survey(plain=("plain",), named=("named", "Named"), both=("both",)), FIRST)
+    same = ProjectPlaces.listed(
+        _survey(plain=("plain",), named=("named", "Named"), both=("both",)), catalogued
+    )
     assert same.has_names_of(FIRST)
     assert same.changed(FIRST) == {LOOSE, BOTH}
     moved = ProjectPlaces.listed(
-        _survey(plain=("Plain",), named=("named",), new=("new",), both=("both",)), FIRST
+        _survey(plain=("Plain",), named=("named",), new=("new",), both=("both",)), catalogued
     )
     assert not moved.has_names_of(FIRST)
     assert moved.changed(FIRST) == {PLAIN, NAMED, "new", LOOSE, BOTH}
-
-
-def test_the_text_of_a_name_is_kept() -> None:
-    """Each survey makes the texts anew; the table of snapshots has the first ones."""
-    again = str(b"plain", "ascii")
-    second = ProjectPlaces.listed(_survey(**{again: (again,)}), FIRST)
-    first = next(name for name in FIRST if name == PLAIN)
-    assert next(name for name in second if name == PLAIN) is first
+    assert moved.missing_in(NameSet(catalogued, {NAMED, LOOSE})) == {PLAIN, "new", BOTH}

@@ -202,10 +202,10 @@ def _damage(starts: Starts) -> None:
     """Damage acme in the catalogue."""
     catalogue = starts.file.open()
     assert catalogue is not None
-    stored = catalogue.project(ACME)
-    assert stored is not None
+    data = catalogue.packed(ACME, catalogue.names.number(ACME))
+    assert data is not None
     with open(starts.file.path, "r+b") as file:
-        file.seek((stored.place >> 32) + 40)
+        file.seek(file.read().index(data) + 24)
         file.write(b"damage")
 
 

@@ -46,7 +46,7 @@ def _opened(file: CatalogueFile) -> Catalogue:
 def test_all_that_was_written_is_read(file: CatalogueFile) -> None:
     """The states of the directory and of its files, what is counted, and the snapshot itself."""
     catalogue = _opened(file)
-    assert (catalogue.number, catalogue.written_ns) == (300, 7)
+    assert ([*catalogue.names], catalogue.written_ns) == (NAMES, 7)
     for number, name in enumerate(NAMES):
         snapshot = snapshot_at_rest(name, number)
         project = catalogue.project(name)
@@ -57,11 +57,13 @@ def test_all_that_was_written_is_read(file: CatalogueFile) -> None:
             **{path: item.stamp for path, item in known.items()},
         }
         assert project.paths[0] == name
-        assert (project.number, project.size) == (2, 3_001)
-        data = catalogue.packed(project.place)
+        assert (project.number, project.files, project.size) == (number, 2, 3_001)
+        data = catalogue.packed(name, number)
         assert data is not None
         assert unpacked_snapshot(name, data) == snapshot
     assert [project.name for project in catalogue.projects()] == NAMES
+    # As where a damaged place leads to another project's.
+    assert catalogue.packed(NAMES[1], 0) is None
     for absent in ("aaa", "project0005", "zzz"):
         assert catalogue.project(ProjectName(absent)) is None
     catalogue.close()
@@ -71,7 +73,7 @@ def test_an_empty_catalogue(file: CatalogueFile) -> None:
     """It has no pages."""
     file.write((), now_ns=1)
     catalogue = _opened(file)
-    assert (catalogue.number, [*catalogue.projects()], catalogue.project(NAMES[0])) == (0, [], None)
+    assert (len(catalogue.names), [*catalogue.projects()], catalogue.project(NAMES[0])) == (0, [], None)
     catalogue.close()
 
 
@@ -79,10 +81,9 @@ def test_a_newer_one_takes_the_name_and_the_older_one_stays_readable(file: Catal
     """As where two processes use one cache directory."""
     before = _opened(file)
     file.write(list(_projects())[:5], now_ns=8)
-    assert _opened(file).number == 5
-    project = before.project(NAMES[200])
-    assert project is not None
-    assert before.packed(project.place) is not None
+    assert len(_opened(file).names) == 5
+    assert before.project(NAMES[200]) is not None
+    assert before.packed(NAMES[200], 200) is not None
     assert os.listdir(os.path.dirname(file.path)) == [os.path.basename(file.path)]
     assert os.stat(file.path).st_mode & 0o777 == 0o600
 
@@ -167,7 +168,7 @@ def test_no_byte_changes_unseen(file: CatalogueFile) -> None:
         if (catalogue := file.open()) is None:
             continue
         projects = [*catalogue.projects()]
-        read = {project.name: catalogue.packed(project.place) for project in projects}
+        read = {project.name: catalogue.packed(project.name, project.number) for project in projects}
         assert [project for project in expected if project.name in read] == projects
         intact = {name for name, data in read.items() if data == packed[name]}
         assert {data for name, data in read.items() if name not in intact} <= {None}
@@ -181,5 +182,5 @@ def test_a_closed_or_failing_disk_gives_nothing(file: CatalogueFile) -> None:
     project = catalogue.project(NAMES[0])
     assert project is not None
     catalogue.close()
-    assert catalogue.packed(project.place) is None
+    assert catalogue.packed(NAMES[0], 0) is None
     assert catalogue.project(NAMES[299]) is None
