@@ -164,7 +164,7 @@ def _rule(table: Mapping[str, object], number: int, groups: Mapping[str, tuple[s
 def _who(value: object, action: Action, where: str, groups: Mapping[str, tuple[str, ...]]) -> Principals:
     words = tuple(dict.fromkeys(_word(word, where, groups) for word in _texts(value, where)))
     if ANYONE_WORD in words and action is not Action.READ:
-        raise InvalidAccess(f"lists 'anyone' in {where}, but only reading can be had without a login")
+        raise InvalidAccess(f"lists 'anyone' in {where}, but only reading is possible without a login")
     named = (word.removeprefix(GROUP_PREFIX) for word in words if word.startswith(GROUP_PREFIX))
     return Principals(words, {GROUP_PREFIX + name: groups[name] for name in named})
 

@@ -227,7 +227,7 @@ def _can_read_more(identity: Identity) -> bool:
 
 
 def _counts_as_owner(identity: Identity, action: Action, owner: str | None) -> bool:
-    """Tell whether ``owner`` means this identity; a name that nobody owns yet can be had by a user's first upload."""
+    """Tell whether ``owner`` means this identity; a name that nobody owns yet belongs to the user who uploads first."""
     if identity.user is None:
         return False
     return owner == identity.user or (owner is None and action is Action.UPLOAD)

@@ -1,4 +1,4 @@
-"""The outside of a zip file: whether it is whole, what is in it, where one member's bytes lie (APPNOTE.TXT 6.3).
+"""Read the structure of a zip file: whether it is whole, what is in it, where one member's bytes lie (APPNOTE.TXT 6.3).
 
 Not :mod:`zipfile`: it makes an object of every member before it gives a first answer, so that a directory of
 32 MiB costs more than 300 MiB; and it is lenient where installers differ (data before the archive, a comment that does not

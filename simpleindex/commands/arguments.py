@@ -143,7 +143,7 @@ def require_records(where: CommandPaths) -> None:
     """Refuse to read records that cannot be read, or are not there: they would look like empty ones.
 
     Raises:
-        RefusedStart: It is so.
+        RefusedStart: No server has used the state directory, or it cannot be read.
     """
     if where.records is not None:
         return  # A database that cannot be used is refused by itself.
@@ -159,7 +159,7 @@ def require_readable_state(state: Path, *, may_be_missing: bool = False) -> None
     """Refuse to read a state directory that cannot be read, or is not there: it would look like an empty one.
 
     Raises:
-        RefusedStart: It is so.
+        RefusedStart: It cannot be read, or is not there and has to be.
     """
     try:
         os.scandir(state).close()

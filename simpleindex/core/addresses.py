@@ -1,4 +1,4 @@
-"""Addresses of clients, as text: one form per address, who counts as whom, and who is behind a proxy."""
+"""Addresses of clients, as text: one form per address, which of them count as one client, and the client behind a proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frozen values that travel from a source to a page."""
+"""Projects, lists of projects and what is withheld, as frozen values: sources give them, pages show them."""
 
 from __future__ import annotations
 

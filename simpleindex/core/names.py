@@ -1,4 +1,4 @@
-"""Names of projects and of distribution files, parsed once at the door.
+"""Names of projects and of distribution files, parsed once, where they come in.
 
 Inner code takes :data:`ProjectName` and :class:`DistributionName`, never raw text.
 """

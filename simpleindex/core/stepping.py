@@ -1,4 +1,4 @@
-"""Drive a coroutine one step: have at once what it can tell at once, and continue the rest where one can wait."""
+"""Run the first step of a coroutine at once: its result if that is all of it, or else the rest to be continued where waiting is possible."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 OTHER: Final = "other"
-"""The name of every program that is not in the table; clients choose what they send, so it is none of theirs."""
+"""The name of every program that is not in the table; clients choose what they send, so their words are not used."""
 
 UNNAMED: Final = "unnamed"
 """The name of clients that send no User-Agent."""

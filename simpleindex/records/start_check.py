@@ -44,7 +44,7 @@ def begin_shared_records(records: Records) -> None:
     try:
         records.prepare()
     except OSError as error:
-        # What needs them is answered with 503 until they can be had.
+        # Requests that need them are answered with 503 until they can be opened.
         records.unavailable(error)
     records.follow()
 

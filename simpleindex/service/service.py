@@ -69,7 +69,7 @@ class IndexService(Service):
 
     Args:
         settings: The settings at the start.
-        resolve_again: Decides the settings anew, for SIGHUP.
+        resolve_again: Decides the settings again, for SIGHUP.
         reactor: The event loop.
         owner: The user and group that twistd becomes, if it changes them.
         process: How the process refuses and ends, and who supervises it.

@@ -49,7 +49,7 @@ def begin_state(index: ComposedIndex, settings: Settings, lock: StateLock) -> No
     try:
         initialize_records(state, anew=settings.new_records)
     except (OSError, sqlite3.Error) as error:
-        # What needs them is answered with 503 until they can be had.
+        # Requests that need them are answered with 503 until they can be opened.
         _log.error("{trouble}", trouble=trouble_of(error, state).for_operator())
 
 

@@ -1,4 +1,4 @@
-"""Word to systemd of how the service is doing (sd_notify(3)), and the watchdog's beat (sd_watchdog_enabled(3))."""
+"""Notify systemd of the state of the service (sd_notify(3)), and beat for its watchdog (sd_watchdog_enabled(3))."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class BytesBody:
 
 
 def read_if_in_memory(descriptor: int, offset: int, length: int) -> bytes:
-    """Read as much of this as can be had without waiting for a disk; perhaps nothing. For the reactor's thread only."""
+    """Read as much of this as is in memory, without waiting for a disk; perhaps nothing. For the reactor's thread only."""
     if _NOWAIT is None:
         return b""
     view = memoryview(_desk)[:length] if length <= len(_desk) else memoryview(bytearray(length))

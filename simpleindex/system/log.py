@@ -75,7 +75,7 @@ class TroubleFilter:
         self._observer(event)
 
     def forget(self) -> None:
-        """Log every trouble anew, as if none had been logged."""
+        """Log every trouble again, as if none had been logged."""
         self._logged.clear()
 
     def _is_due(self, sentence: str) -> bool:

@@ -1,4 +1,4 @@
-"""The state of a file as the file system tells it, by which a change is noticed."""
+"""The state of a file as the file system states it, by which a change is noticed."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""HTTPS of its own: certificates chosen by name and taken up anew, and a private CA where there are none."""
+"""HTTPS: certificates that are chosen by name and reloaded, and a private CA where there are none."""

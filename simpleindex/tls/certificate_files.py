@@ -147,7 +147,7 @@ def _places_directly_in(directory: Path) -> Iterator[CertificatePlace]:
     names = _certificate_files(directory)
     pair = [name for name in (CHAIN, KEY) if name in names]
     if pair:
-        # Named by the chain even while that is missing: certbot unlinks each of the two links before it makes it anew.
+        # Named by the chain even while that is missing: certbot unlinks each of the two links before it makes it again.
         yield CertificatePlace(str(directory / CHAIN), tuple(directory / name for name in pair))
     keys = _keys_beside(names)
     for name in names:

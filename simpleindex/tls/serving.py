@@ -1,4 +1,4 @@
-"""The certificates of a TLS server: strict at the start, taken up anew while it runs."""
+"""The certificates of a TLS server: strict at the start, reloaded while it runs."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Stream(Protocol):
 
 
 class Upstream(Protocol):
-    """Another index, requested anew each time."""
+    """Another index, requested again each time."""
 
     @property
     def name(self) -> str:

@@ -102,7 +102,7 @@ class Listings:
         self._started: tuple[Page, ListingForm, Suspended[RenderedListing]] | None = None
 
     def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
-        """Take new settings; every page is rendered anew.
+        """Take new settings; every page is rendered again.
 
         Args:
             base_url: As for the constructor.
@@ -115,7 +115,7 @@ class Listings:
         self._prepared.forget()
 
     def describe(self, description: IndexDescription) -> None:
-        """Take the facts about the index that pages show; a new description renders them anew."""
+        """Take the facts about the index that pages show; a new description renders them again."""
         if description != self.description:
             self.description = description
             self._cache = _page_cache(self._cache.limit)

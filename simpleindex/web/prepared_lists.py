@@ -52,7 +52,7 @@ class PreparedLists:
         self._without_file: ProjectList | None = None
 
     def forget(self) -> None:
-        """Make every list anew, as the facts that they show have changed."""
+        """Make every list again, as the facts that they show have changed."""
         self._kept.clear()
         self._generation += 1
 

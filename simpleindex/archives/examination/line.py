@@ -124,7 +124,7 @@ class Pipeline(Generic[Value]):
                 self._pool.give_back(process)
 
     def _lose(self) -> None:
-        """Let go of a process that is gone: what it was sent has to be examined anew."""
+        """Let go of a process that is gone: what it was sent has to be examined again."""
         self.close()
         self._unsent.extendleft(reversed(self._sent))
         self._sent.clear()

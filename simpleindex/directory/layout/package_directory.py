@@ -63,7 +63,7 @@ class PackageDirectory(ServedRoot):
     """A root with the manual layout.
 
     Args:
-        root: Absolute path; if it is a link, it is followed anew at each survey.
+        root: Absolute path; if it is a link, it is followed again at each survey.
         excluded: Paths that are never projects wherever they lie: certificates, state, cache, configuration.
     """
 

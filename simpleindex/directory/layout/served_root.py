@@ -29,7 +29,7 @@ class ServedRoot:
     """A directory out of which no link leads.
 
     Args:
-        root: Absolute path; if it is a link, it is followed anew at each survey.
+        root: Absolute path; if it is a link, it is followed again at each survey.
         excluded: Paths that are never projects wherever they lie: certificates, state, cache, configuration.
 
     Attributes:

@@ -19,7 +19,7 @@ class OfferedNames:
         self._names: list[ProjectName] | None = None
 
     def forget(self) -> None:
-        """Make them anew when they are needed next."""
+        """Make them again when they are needed next."""
         self._names = None
 
     def note(self, name: ProjectName, *, is_offered: bool) -> None:

@@ -76,7 +76,7 @@ class SnapshotUpdates(ABC):
         polling: Whether changes are found by sweeping, so that a request looks before it answers.
         complete: Whether every project has been read once.
         generation: Rises with every change.
-        changed_ns: When a project was last listed anew, nanoseconds since 1970; 0 before.
+        changed_ns: When a project was last listed again, nanoseconds since 1970; 0 before.
         snapshots: What is known of each project.
         strays: Files directly in the root that are withheld, with the reason.
         follows_root: Whether another directory in the root's place is served at once, if it is on the same file system and has most

@@ -1,4 +1,4 @@
-"""Finding changes where nothing tells of them (docs/measurements.md): compare what is there with what was there.
+"""Find changes without events (docs/measurements.md): compare what is there with what was there.
 
 Two cadences, because an in-place write leaves its directory's mtime alone: the directories every time, every known file
 every tenth time. What is withheld or changed in the last 2 s is looked at every time. Blocking; runs in a thread.

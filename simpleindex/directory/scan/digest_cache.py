@@ -32,7 +32,7 @@ _log = logger(__name__)
 _FILENAME: Final = "digests.sqlite3"
 
 FORMAT: Final = 9
-"""Raised whenever what is remembered, or the judgement behind it, changes: old rows, and projects of catalogues, are then read anew."""
+"""Raised whenever what is remembered, or the judgement behind it, changes: old rows, and projects of catalogues, are then read again."""
 
 # SQLite's numbers have 63 bits and a sign: less than an inode, and than the nanoseconds until after 2262, which any file
 # can be stamped with. A root is bytes and need not be text.
@@ -73,7 +73,7 @@ class DigestCache:
         self._gathered = threading.local()
 
     def open(self) -> None:
-        """Open or make the database; a corrupt one is replaced, and where none can be had the memory stays off."""
+        """Open or make the database; a corrupt one is replaced, and where none can be opened nothing is remembered."""
         try:
             make_directories(os.path.dirname(self._path), 0o700)
             self._make()

@@ -1,4 +1,4 @@
-"""Notice that the directory changed, and report where to look again; never what changed, for events lie and looking does not.
+"""Report by inotify which directories changed; what changed in them is found by looking, because events may be lost.
 
 Twisted's own inotify closes itself when a watched directory is deleted and swallows an overflow of the queue, so this uses
 inotify-simple with its descriptor in the reactor.
@@ -257,7 +257,7 @@ def _open(root: str, owner: InotifyWatch, names: Iterable[str]) -> _Instance:
 
 
 def _why(error: OSError, what: str) -> str:
-    """Why no watch can be had, and how to change that: inotify(7), "/proc interfaces"."""
+    """Why no watch can be added, and how to change that: inotify(7), "/proc interfaces"."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return (
             "The limit of open files or of inotify instances is reached (fs.inotify.max_user_instances): raise it with"

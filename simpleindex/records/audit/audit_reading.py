@@ -43,7 +43,7 @@ def uploads_of(path: str, name: ProjectName, shared: SharedLines | None = None) 
     Args:
         path: The audit; one that is missing or cannot be read has nothing.
         name: The project.
-        shared: Returns lines of all nodes; used in place of the file where they can be had.
+        shared: Returns lines of all nodes; used in place of the file where they are available.
     """
     question = AuditQuestion(project=name, events=_UPLOADS)
     if shared is not None:
@@ -70,7 +70,7 @@ def recent_entries(
         path: The audit; one that is missing or cannot be read has nothing.
         name: The project.
         since: The time, seconds since 1970.
-        shared: Returns lines of all nodes, as far as they can be had.
+        shared: Returns lines of all nodes, as far as they are available.
     """
     question = AuditQuestion(since=since, project=name)
     if shared is not None:

@@ -45,7 +45,7 @@ class SharedHookPositions:
             self._audit.save_hook_position(name, position)
 
     def keep_only(self, names: frozenset[str]) -> None:
-        """Do nothing: other nodes may have hooks that this one has not."""
+        """Do nothing: other nodes may have hooks that this one does not have."""
 
     def hold(self, name: str) -> int | None:
         """Begin to notify a hook, or go on; return the number of the connection, with which the lock ends.

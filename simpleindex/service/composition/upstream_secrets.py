@@ -1,6 +1,6 @@
 """Credentials and CA certificates for upstreams, read from files and read again when these change.
 
-Tokens of some services live for an hour; whatever renews them writes the file anew.
+Tokens of some services live for an hour; whatever renews them writes the file again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class FileLogin:
         return self._file.value
 
     async def read_again(self) -> None:
-        """Read them anew if the file has changed."""
+        """Read them again if the file has changed."""
         await self._threads.run(self.look)
 
     def look(self) -> None:
@@ -78,7 +78,7 @@ class FollowedTrust:
         self._agent = agent
 
     def look(self) -> None:
-        """Read the file anew if it has changed; blocking."""
+        """Read the file again if it has changed; blocking."""
         self._file.look()
 
 

@@ -1,4 +1,4 @@
-"""The URL of the index and its certificates: both are taken anew when a certificate or the settings change."""
+"""The URL of the index and its certificates: both change with a certificate or the settings."""
 
 from __future__ import annotations
 

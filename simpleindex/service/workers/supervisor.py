@@ -63,7 +63,7 @@ class WorkerSupervisor(Service):
     Args:
         settings: The settings at the start.
         given: The options of the command line, and the working directory, from which each worker decides its settings.
-        resolve_again: Decides the settings anew, for SIGHUP.
+        resolve_again: Decides the settings again, for SIGHUP.
         reactor: The event loop.
         owner: The user and group that twistd becomes, if it changes them.
         process: How this process refuses and ends.

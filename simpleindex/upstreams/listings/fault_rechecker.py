@@ -77,7 +77,7 @@ class FaultRechecker:
                 except (NotHere, WrongFile, FileRefused) as wrong:
                     error = wrong
                 except SimpleIndexError:
-                    # The upstream is in trouble; the next listing begins anew.
+                    # The upstream is in trouble; the next listing begins again.
                     continue
                 await self._report(name, file, key, error)
         finally:

@@ -95,7 +95,7 @@ class ModificationTimes:
                 except (NotHere, FileRefused):
                     job.times[file.filename] = UNKNOWN
         except SimpleIndexError:
-            # The upstream is in trouble; the next listing begins anew.
+            # The upstream is in trouble; the next listing begins again.
             job.waiting.clear()
         finally:
             job.workers -= 1

@@ -1,4 +1,4 @@
-"""The one place that knows how Twisted's TCP transport buffers, to spare answers a turn of the reactor.
+"""Answers without a turn of the reactor: the only file that knows how Twisted's TCP transport buffers.
 
 ``transport.write`` only takes note: the bytes leave in the reactor's next turn, which costs three system calls besides the
 sending itself (epoll_ctl twice, epoll_wait once), and they are copied until then. Where nothing waits to be sent, they can

@@ -1,4 +1,4 @@
-"""TLS with fewer questions: the one place that knows how Twisted's TLS works inside.
+"""TLS with fewer calls: the only file that knows how Twisted's TLS works inside.
 
 Twisted asks OpenSSL after every request for more, and is answered with an exception; it takes records singly off OpenSSL,
 and lets small answers wait for the reactor's next turn. Here a request that is one whole record is one question, and what

@@ -166,7 +166,7 @@ class IndexSite(server.Site):
             max_connections_per_address: 0 for any number; loopback and Unix sockets are never counted.
             exempt: Tells of an address whether it is not counted either (a trusted proxy).
         """
-        # Without Twisted's timeout: it starts anew with every byte, and stops while an answer is written.
+        # Without Twisted's timeout: it starts again with every byte, and stops while an answer is written.
         super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
         self.request_over = request_over
         self.request_counts: RequestCounts | None = None

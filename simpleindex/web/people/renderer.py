@@ -181,7 +181,7 @@ class PageRenderer:
         self.site = replace(self.site, title=title)
 
     def forget(self) -> None:
-        """Render every page anew, after a change of settings."""
+        """Render every page again, after a change of settings."""
         self._pages.clear()
 
     async def _rendered(self, request: PageRequest, content: PageContent, encoding: Encoding) -> RenderedPage:
