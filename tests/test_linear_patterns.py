@@ -1,4 +1,4 @@
-"""Every pattern of the project takes time that is linear in its text: counted in steps, not timed."""
+"""Every pattern of the project takes time that is linear in its text (counted in steps, not timed), and matches alike on every Python 3.11."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import re
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from re import _constants as sre  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -18,6 +20,9 @@ from simpleindex.core.names import ProjectName, spelling_pattern
 from simpleindex.core.patterns import FirstMatch
 from tests.fixtures.depth import THOROUGH
 from tests.fixtures.regex_steps import SteppedPattern, pumps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _METHODS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
 _SHORT = 40 if THOROUGH else 14
@@ -183,3 +188,61 @@ def test_the_counted_match_is_that_of_the_library() -> None:
                 subject = text if is_text else text.encode("latin-1", "replace")
                 match = pattern.match(subject)
                 assert stepped.match(text) == (match.end() if match else None), (place, text)
+
+
+def breaks_on_old_pythons(pattern: re.Pattern[Any]) -> bool:
+    """Whether a possessive group repeats what can fail after it has moved on.
+
+    Python 3.11.0 to 3.11.4, of which Debian 12 has 3.11.2, then go on from where the last, failed repetition came to
+    (python/cpython#106052). An atomic group does the same, ``(?>(?:...)*)``, but remembers each repetition meanwhile.
+    """
+    return any(
+        operator is sre.POSSESSIVE_REPEAT and len(value[2]) > 0 and _fails_after_moving(value[2])
+        for operator, value in _items(_parser.parse(pattern.pattern, pattern.flags))
+    )
+
+
+def _items(tree: Any) -> Iterator[tuple[Any, Any]]:
+    for operator, value in tree:
+        yield operator, value
+        for each in value if isinstance(value, list | tuple) else (value,):
+            for part in each if isinstance(each, list) else (each,):
+                if isinstance(part, _parser.SubPattern):
+                    yield from _items(part)
+
+
+def _fails_after_moving(tree: Any) -> bool:
+    """Whether a part that keeps its place (all but single characters) comes after the first, and may fail there."""
+    single = {sre.LITERAL, sre.NOT_LITERAL, sre.IN, sre.ANY}
+    for number, (operator, value) in enumerate(tree):
+        if operator is sre.BRANCH:
+            if number or any(_fails_after_moving(part) for part in value[1]):
+                return True
+        elif operator not in single:
+            can_fail = operator not in (sre.MAX_REPEAT, sre.POSSESSIVE_REPEAT) or value[0] > 0
+            later = [item for item, _ in list(tree)[number + 1 :] if item in single]
+            if number and (can_fail or later):
+                return True
+    return False
+
+
+def test_no_pattern_breaks_on_old_pythons() -> None:
+    """The server could not read its own certificate on Debian 12."""
+    assert not {use.place for use in uses() if breaks_on_old_pythons(use.pattern)}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "breaks"),
+    [
+        (r"(?:,b++)*+x", True),
+        (r"(?:a|b(?!b))*+x", True),
+        (r"(?:[^<]++|\"[^\"]*+\")*+>", True),
+        (r"(?:[^<]++|\"[^\"]*+\"?+)*+>", False),
+        (r"(?:(?:\r\n|\r|\n)[ \t][^\r\n]*+)*+", False),
+        (r"(?>(?:,b++)*)x", False),
+        (r"[a-z]*+x", False),
+    ],
+)
+def test_a_pattern_that_breaks_is_seen(pattern: str, breaks: bool) -> None:
+    """Found with Python 3.11.2: those that break match what they must not."""
+    assert breaks_on_old_pythons(re.compile(pattern)) is breaks

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # In what nh3 writes, a value is in double quotes and may hold a bare ">".
-_IMAGE: Final = re.compile(r"<img\b((?:[^<>\"]|\"[^\"]*\")*+)>")
+_IMAGE: Final = re.compile(r"<img\b((?:[^<>\"]|\"[^\"]*+\"?+)*+)>")
 _ALT: Final = re.compile(r"\balt=\"([^\"]*)\"")
 
 _TAGS: Final = frozenset(

@@ -22,7 +22,7 @@ _DEFAULT: Final = "DEFAULT"
 """A section of :mod:`configparser` whose entries count in every other; some installers know it."""
 
 # What distlib, hence pip, and uv take for a function: no blanks around the colon.
-_REFERENCE: Final = re.compile(r"[\w.]++:[\w.]++(?:\s*+\[\s*+[\w-]++(?:,\s*+\w++)*+\s*+\])?+")
+_REFERENCE: Final = re.compile(r"[\w.]++:[\w.]++(?>(?:\s*+\[\s*+[\w-]++(?>(?:,\s*+\w++)*)\s*+\])?)")
 _SEPARATOR: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 """What :meth:`str.splitlines` takes for the end of a line, and nobody else."""
 _SCRIPT: Final = re.compile(r"[^\s/\\\[\]]++")

@@ -19,7 +19,9 @@ ServerKey: TypeAlias = (
 
 # Up to the next five hyphens, which no block has in it: many beginnings without an end are read once.
 # A label is of any printable characters, and hyphens between them (RFC 7468 section 3): "X9.42 DH PARAMETERS".
-_BLOCK: Final = re.compile(rb"-----BEGIN ((?:[ -,.-~]|-(?!----))*+)-----(?:[^-]|-(?!----))++-----END \1-----")
+_BLOCK: Final = re.compile(
+    rb"-----BEGIN ((?>(?:[ -,.-~]++|-(?!----))*))-----(?>(?:[^-]++|-(?!----))+)-----END \1-----"
+)
 
 _CERTIFICATES: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "X.509 CERTIFICATE"})
 """The last two are what older programs write (RFC 7468 section 5.1)."""

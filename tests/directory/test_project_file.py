@@ -104,7 +104,7 @@ def test_a_file_s_own_reason_comes_before_its_version_s() -> None:
         (b"status = 1", "status that is not a string"),
         (b"status = 0x" + b"f" * 60_000, "status that is not a string"),
         (b"status = {" + b"a." * 60 + b"a = 1}", "status that is not a string"),
-        (b"status = {" + b"a." * 30_000 + b"a = 1}", "a dotted key has 30,000 dots, and at most 64 are read"),
+        (b"status = {" + b"a." * 30_000 + b"a = 1}", "a dotted key has 65 dots, and at most 64 are read"),
         (b"yanked = ['1.0']", "'yanked' that is not a table"),
         (b"[yanked]\n'one' = true", "yanks 'one', which is neither a version nor"),
         (b"[yanked]\n'" + b"1" * 5000 + b"' = true", "which is neither a version nor"),

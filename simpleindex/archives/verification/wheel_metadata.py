@@ -35,7 +35,7 @@ MAXIMUM_TEXT: Final = 1024 * 1024
 
 _VERSION_KEY: Final = b"Wheel-Version"
 """Exactly so: uv reads no other spelling."""
-_VERSION: Final = re.compile(r"([0-9]++)(?:\.[0-9]++)++", re.ASCII)
+_VERSION: Final = re.compile(r"([0-9]++)(?>(?:\.[0-9]++)+)", re.ASCII)
 
 
 def judge_wheel_file(data: bytes, name: DistributionName, *, tags_must_match: bool) -> None:

@@ -135,8 +135,10 @@ def check_keys(table: Mapping[str, object], allowed: tuple[str, ...], where: str
 
 
 # Parts with a dot after each; a key has one part more. The same characters within a string cannot be told from a key here.
+# One more than are read is enough to tell: the group remembers each part while it matches.
 _DOTTED: Final = re.compile(
-    r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)++"""
+    r"""(?<![A-Za-z0-9_-])(?>(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
+    f"{{1,{bounds.TOML_KEY.most + 1}}})"
 )
 
 

@@ -15,9 +15,10 @@ from simpleindex.core import bounds
 from simpleindex.upstreams.errors import InvalidUpstreamPage
 
 # A "<" outside of quotes ends the attempt. Of any three attempts that reach one, at most two are within quotes there.
-_TAG: Final = re.compile(r"""<(/?)([A-Za-z][A-Za-z0-9]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""")
+# A quote that never closes reaches to the end of the page, where no ">" is.
+_TAG: Final = re.compile(r"""<(/?)([A-Za-z][A-Za-z0-9]*+)((?:[^<>"']++|"[^"]*+"?+|'[^']*+'?+)*+)>""")
 _ATTRIBUTE: Final = re.compile(
-    r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++)))?+""", re.ASCII
+    r"""([^\s"'<>/=]++)(?>(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++)))?)""", re.ASCII
 )
 _LONG_REFERENCE: Final = re.compile(f"&#[xX]?+[0-9a-fA-F]{{{bounds.CHARACTER_REFERENCE.most + 1},}}+;?+")
 # What is in these is no markup.

@@ -86,9 +86,9 @@ _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 # A separator inside quotes separates nothing, and a quote that never closes reaches to the end. Every quantifier is
 # possessive and every character is taken by some branch, so no text makes these try anything twice.
-_QUOTED: Final = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
-_MEMBER: Final = re.compile(f'(?:[^",]|{_QUOTED})++', re.DOTALL)
-_PARAMETER: Final = re.compile(f'(?:[^";]|{_QUOTED})++', re.DOTALL)
+_QUOTED: Final = r'"(?>(?:[^"\\]|\\.)*)(?:"|\\?\Z)'
+_MEMBER: Final = re.compile(f'(?>(?:[^",]|{_QUOTED})+)', re.DOTALL)
+_PARAMETER: Final = re.compile(f'(?>(?:[^";]|{_QUOTED})+)', re.DOTALL)
 
 
 def choose_representation(accept: str | None, query_format: str | None) -> Representation:
