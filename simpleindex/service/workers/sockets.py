@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import CannotListenError
@@ -46,9 +45,10 @@ class SharedSocket:
 
     def leave_out(self, worker: int) -> None:
         """Have the kernel give connections to the other workers alone, for this one has ended; those that it had are reset."""
-        if self._port is None:
-            with suppress(OSError):  # It does not listen yet.
-                self.of(worker, listens=False).shutdown(socket.SHUT_RDWR)
+        mine = self.of(worker, listens=False)
+        # Linux ends all later connections of a socket on which this is called while it does not listen.
+        if self._port is None and _listens(mine):
+            mine.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the sockets; those that workers inherited stay open in the workers."""
