@@ -41,6 +41,10 @@ class SharedFacts(Protocol):
         """Delete those of objects that are gone."""
         ...
 
+    def save(self) -> None:
+        """Keep for good what was remembered since, where that is not done at once."""
+        ...
+
     def close(self) -> None:
         """Close the connection."""
         ...
@@ -113,8 +117,11 @@ class BucketDigests(DigestCache):
         """Share what was found, and forget what was loaded for the first reading of the bucket; blocking."""
         with self._loading:
             self._is_starting, self._every = False, None
-        if self._shared is not None and (rows := self._due([])):
+        if self._shared is None:
+            return
+        if rows := self._due([]):
             self._shared.remember(rows)
+        self._shared.save()
 
     def remembers_anything(self) -> bool:
         # Requested to tell an emptied disk from a new one; a bucket that is listed is there.

@@ -82,6 +82,9 @@ class ObjectFacts:
             )
         )
 
+    def save(self) -> None:
+        """Do nothing: rows are written at once."""
+
     def forget(self, paths: Iterable[str]) -> None:
         """Delete the facts about objects that are gone."""
         values = (self._place, [*paths])

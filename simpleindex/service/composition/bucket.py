@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 
 from simpleindex.bucket.digests import BucketDigests
+from simpleindex.bucket.facts_index import FactsIndex
 from simpleindex.bucket.file_cache import BucketFileCache
 from simpleindex.bucket.live_bucket import LiveBucket
 from simpleindex.bucket.locks import LockFiles
@@ -105,7 +106,9 @@ class ServedBucket(ServedDirectory):
         interval = duration(settings.poll_interval)
         self.choice = WatchMethod("bucket", f"Listing {self.directory.root} every {interval}.")
         facts = _shared_facts(settings, location)
-        self.digests = BucketDigests(str(settings.cache), self.directory, facts)
+        self.digests = BucketDigests(
+            str(settings.cache), self.directory, facts or FactsIndex(self.directory, self._may_write_facts)
+        )
         self._is_remote = True
         self.catalogue_file = CatalogueFile.of(str(settings.cache), self.directory.root, LOCAL)
         self.live = self._live(LiveBucket, lambda: time.time_ns() + _AHEAD_NS, used_names)
@@ -262,6 +265,10 @@ class ServedBucket(ServedDirectory):
         publishing.require_writable = self.require_writable
         publishing.file_cache = self._file_cache
         return publishing
+
+    def _may_write_facts(self) -> bool:
+        """Return whether facts may be written into the bucket: into one that this index only reads nothing is."""
+        return self._runtime.settings.has_logins and self._is_probed and self.read_only is None
 
     def require_writable(self) -> None:
         """Refuse changes of a store that breaks a promise.
