@@ -73,15 +73,7 @@ def granted(rule: AccessRule, word: str, action: Action, name: ProjectName, *, f
 def refused(
     rule: AccessRule, identity: Identity, action: Action, name: ProjectName, *, from_file: bool
 ) -> str:
-    """Say which rule refuses something.
-
-    Args:
-        rule: The one that decided.
-        identity: The authenticated identity.
-        action: The action.
-        name: The project.
-        from_file: Whether there is an access file.
-    """
+    """Say which rule refuses something."""
     doing = f"{_DOING[action.value]} {name}"
     if not from_file:
         return f"Without an access file, nobody may {doing}."

@@ -90,10 +90,6 @@ class DistributionReader:
     async def description(self, text: str, content_type: str) -> tuple[str, bool]:
         """Return a description as HTML that is safe to show, and whether it had images.
 
-        Args:
-            text: The description.
-            content_type: As the metadata state it.
-
         Raises:
             BrokenArchive: Rendering it takes too long, or fails.
             Unavailable: It cannot be rendered now.

@@ -39,10 +39,6 @@ class SharedSerials(Protocol):
 
         Return project, listing and serial of all projects with a larger serial than a given one.
 
-        Args:
-            listings: Digests of listings, by project.
-            after: The largest serial that is known.
-
         Raises:
             OSError: The server is away, or refuses; nothing was noted.
         """

@@ -57,11 +57,7 @@ def identify(name: DistributionName) -> DistributionIdentity:
 
 
 def wheel_tags(filename: str) -> tuple[tuple[int, str] | None, tuple[frozenset[str], ...]]:
-    """Return a wheel's build tag and its sets of tags, as :class:`DistributionIdentity` has them.
-
-    Args:
-        filename: A valid name of a wheel.
-    """
+    """Return a wheel's build tag and its sets of tags, as :class:`DistributionIdentity` has them."""
     _, _, *builds, python, abi, platform = filename.removesuffix(WHEEL_SUFFIX).split("-")
     match = _BUILD.fullmatch(builds[0]) if builds else None
     return (int(match[1]), match[2]) if match and match[1] else None, _tag_sets(python, abi, platform)

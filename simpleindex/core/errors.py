@@ -152,11 +152,7 @@ class InvalidSetting(SimpleIndexError):
 
 
 class InvalidQuestion(SimpleIndexError):
-    """A question about downloads that is not valid.
-
-    Attributes:
-        sentence: What is wrong.
-    """
+    """A question about downloads that is not valid."""
 
     template = "{sentence}"
     sentence: str

@@ -130,11 +130,7 @@ def judge_watches(limits: WatchLimits) -> Iterator[Finding]:
 
 
 def judge_open_files(limit: int) -> Iterator[Finding]:
-    """Yield a finding if a process may open too few files.
-
-    Args:
-        limit: The hard limit of open files.
-    """
+    """Yield a finding if a process may open too few files."""
     if limit < LEAST_FILES:
         sentence = f"A process may open only {limit:,} files here, so that a crowd of clients has to wait."
         yield Finding(

@@ -81,11 +81,7 @@ def judge_clients(trials: Sequence[ClientTrial]) -> Iterator[Finding]:
 
 
 def judge_unread(has_token: bool) -> Iterator[Finding]:
-    """Yield a finding for a server that gives no page of a project that could be installed.
-
-    Args:
-        has_token: Whether the requests had a token.
-    """
+    """Yield a finding for a server that gives no page of a project that could be installed."""
     if has_token:
         sentence = "The token of SIMPLEINDEX_TOKEN reads no project that pip and uv could install, so that they were not tried."
         yield Finding(Severity.WARNING, sentence, "simpleindex access NAME")

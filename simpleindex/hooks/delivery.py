@@ -82,13 +82,7 @@ class HookContext:
 
 
 class HookDelivery:
-    """Reads the audit at the speed of one hook; a slow one delays neither answers nor other hooks, and needs no memory.
-
-    Args:
-        hook: Its settings.
-        target: What is notified.
-        context: What hooks share.
-    """
+    """Reads the audit at the speed of one hook; a slow one delays neither answers nor other hooks, and needs no memory."""
 
     def __init__(self, hook: HookSettings, target: HookTarget, context: HookContext) -> None:
         self.hook = hook

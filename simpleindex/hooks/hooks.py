@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 
 class Hooks:
-    """The hooks.
-
-    Args:
-        file: The hooks file.
-        target_of: Makes what a hook notifies.
-        context: What hooks share.
-    """
+    """The hooks."""
 
     def __init__(
         self,

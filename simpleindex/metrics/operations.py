@@ -42,11 +42,7 @@ def store_families(times: OperationTimes) -> Iterator[MetricFamily]:
 
 
 def upstream_families(upstreams: Mapping[str, OperationTimes]) -> Iterator[MetricFamily]:
-    """Return durations and failures of requests, and when each upstream last answered.
-
-    Args:
-        upstreams: By their names in the sources file.
-    """
+    """Return durations and failures of requests, and when each upstream last answered."""
     times: dict[tuple[str, ...], OperationTimes] = {(name,): each for name, each in upstreams.items()}
     yield _durations(
         "simpleindex_upstream_duration_seconds",

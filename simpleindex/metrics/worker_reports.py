@@ -40,11 +40,7 @@ def decode_families(text: str) -> list[MetricFamily]:
 
 
 def merge_reports(reports: Mapping[int, Sequence[MetricFamily]]) -> list[MetricFamily]:
-    """Return the families of all workers, each sample with its worker as a label.
-
-    Args:
-        reports: By the number of the worker.
-    """
+    """Return the families of all workers, each sample with its worker as a label."""
     merged: dict[str, MetricFamily] = {}
     for number, families in sorted(reports.items()):
         for family in families:

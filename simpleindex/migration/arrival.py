@@ -58,11 +58,6 @@ class ArrivedFile:
 class Arrival:
     """What has arrived of a file, and whether it is what the source states.
 
-    Args:
-        file: The file, as the source lists it.
-        rules: The checks of uploads.
-        stopping: Set when the import is to end.
-
     Attributes:
         size: Bytes that have arrived.
     """

@@ -145,11 +145,6 @@ class SimpleIndexSource(ImportSource):
 class HttpContent(FileContent):
     """A file that is being fetched; where the connection breaks off, the rest is requested.
 
-    Args:
-        upstream: Has the file.
-        run: Runs the requests.
-        file: The file.
-
     Raises:
         NotImported: It cannot be fetched.
     """

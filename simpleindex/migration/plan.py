@@ -72,13 +72,7 @@ class ProjectPlan:
 
 
 def plan_project(project: Project, here: FilesHere, rules: UploadRules) -> ProjectPlan:
-    """Decide what is done about each file of a project.
-
-    Args:
-        project: As the source has it.
-        here: What the directory has of it.
-        rules: For uploads to this project.
-    """
+    """Decide what is done about each file of a project."""
     refused = [RefusedFile(project.name, each.filename, _clause(each.reason)) for each in project.withheld]
     fetched: list[File] = []
     present: list[File] = []

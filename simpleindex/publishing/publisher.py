@@ -88,10 +88,6 @@ class Publisher(ABC):
 
     Attributes:
         IS_LISTING_EXACT: Whether a file that is listed is stored; False where other servers delete files.
-
-    Args:
-        deletions: Deletes and undeletes files.
-        context: What publishing needs beside the storage.
     """
 
     IS_LISTING_EXACT: ClassVar[bool]
@@ -215,13 +211,7 @@ class Publisher(ABC):
 
 
 class LocalPublishing(Publisher):
-    """Publishes into a local directory.
-
-    Args:
-        writer: Stores files.
-        project_files: Changes yanks and status.
-        context: What publishing needs beside the storage.
-    """
+    """Publishes into a local directory."""
 
     IS_LISTING_EXACT = True
 

@@ -48,13 +48,7 @@ class OwnerTable:
         return self._database.write(claim)
 
     def release(self, name: ProjectName, user: str, now: float) -> None:
-        """Take back a user's claim, unless another upload relies on it too.
-
-        Args:
-            name: The project.
-            user: Who made the claim.
-            now: As the claim was made with.
-        """
+        """Take back a user's claim, unless another upload relies on it too."""
         statement = 'DELETE FROM owners WHERE project = ? AND "user" = ? AND since = ?'
         self._database.write(lambda transaction: transaction.execute(statement, (name, user, int(now))))
 

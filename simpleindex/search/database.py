@@ -70,12 +70,7 @@ class IndexedFile(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A document to be written.
-
-    Attributes:
-        file: Where it comes from.
-        document: What is indexed.
-    """
+    """A document to be written."""
 
     file: IndexedFile
     document: Document

@@ -39,12 +39,7 @@ class Candidate:
 
 
 class DependentRow(NamedTuple):
-    """An indexed project that requires another one.
-
-    Attributes:
-        candidate: The project.
-        requirement: As its metadata write it.
-    """
+    """An indexed project that requires another one."""
 
     candidate: Candidate
     requirement: str

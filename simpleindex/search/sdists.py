@@ -27,10 +27,6 @@ _CHUNK: Final = 1024 * 1024
 class SdistMetadata:
     """Reads the PKG-INFO of sdists.
 
-    Args:
-        examiner: Reads archives of strangers.
-        threads: For waiting until it has.
-
     Attributes:
         seconds: The time that examinations have taken so far.
     """

@@ -131,12 +131,7 @@ class Search:
         return newest_events(events, limit)
 
     async def events_of(self, project: Project, limit: int) -> tuple[Event, ...]:
-        """Return the newest releases and yanks of a project.
-
-        Args:
-            project: As its reader is offered it.
-            limit: The most events.
-        """
+        """Return the newest releases and yanks of a project."""
         yanks = await self._threads.run(yanks_of, self._database, project.name)
         events = [yank_event(yank, project) for yank in yanks]
         return newest_events((*release_events(project), *(event for event in events if event)), limit)

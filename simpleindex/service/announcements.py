@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 def listening_lines(
     index: ComposedIndex, settings: Settings, ports: Iterable[tuple[str, IListeningPort]]
 ) -> Iterator[str]:
-    """Return lines about ports, upstreams, hooks and certificates.
-
-    Args:
-        index: The index.
-        settings: The settings in force.
-        ports: The open ports, each with its option.
-    """
+    """Return lines about ports, upstreams, hooks and certificates."""
     if settings.defaulted_http:
         yield "Neither --https nor --http is given: listening on this machine only, without TLS."
     for option, port in ports:

@@ -129,12 +129,7 @@ def log_to(report: Callable[[str], None], warn: Callable[[str], None] | None = N
 
 
 class _PrefixedLogger(Logger):
-    """Puts a name before every sentence.
-
-    Args:
-        namespace: As for Twisted's class.
-        prefix: The name.
-    """
+    """Puts a name before every sentence."""
 
     def __init__(self, namespace: str, prefix: str) -> None:
         super().__init__(namespace, observer=PUBLISHER)

@@ -61,10 +61,6 @@ class Served:
 def select_http(connection: SSL.Connection, offered: list[bytes]) -> bytes:  # noqa: ARG001 (pyOpenSSL passes it)
     """Select the protocol of a connection whose client offers some by ALPN (RFC 7301).
 
-    Args:
-        connection: The connection.
-        offered: What the client offers; anything.
-
     Raises:
         SSL.Error: HTTP/1.1 is not among them.
     """

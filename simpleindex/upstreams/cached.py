@@ -185,12 +185,7 @@ class CachedSource:
         return metadata_url(file.url)
 
     async def _find(self, name: ProjectName, filename: str) -> tuple[File, File]:
-        """Return a distribution, as the upstream lists it and as it is offered.
-
-        Args:
-            name: Its project.
-            filename: Its name, or that of its metadata.
-        """
+        """Return a distribution, as the upstream lists it and as it is offered."""
         entry, _ = await self._listings.current(name)
         listing = entry.listing
         if listing.project.status is Status.QUARANTINED:

@@ -36,13 +36,6 @@ class PinnedSource(ForwardingSource):
 
     The upstream counts first: a pinned file is added only if it is no longer listed, and nothing of a project that is quarantined
     there is offered.
-
-    Args:
-        source: The upstream.
-        index: What identifies it.
-        pins: The pinned files.
-        clock: The reactor.
-        threads: For calls that block.
     """
 
     def __init__(self, source: Source, index: str, pins: Pins, clock: Any, threads: Threads) -> None:

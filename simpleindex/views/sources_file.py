@@ -218,10 +218,6 @@ def effective_at_once(file: Sources, running: Sources) -> Sources:
 
     A file that is being written looks complete at any moment. So a change that lets more names out waits for SIGHUP, and
     one that would make other objects (an upstream, a view) waits for a restart.
-
-    Args:
-        file: The file's content.
-        running: What is in force.
     """
     upstreams = tuple(
         each

@@ -27,11 +27,7 @@ def in_order_of_metadata(files: Iterable[File]) -> list[File]:
 
 @dataclass(frozen=True)
 class MetadataReader:
-    """Reads the metadata of files.
-
-    Attributes:
-        reader: Reads what is inside distributions.
-    """
+    """Reads the metadata of files."""
 
     reader: DistributionReader
 

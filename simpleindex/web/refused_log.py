@@ -106,11 +106,7 @@ class RefusedDownloads:
 
 
 class RefusedChanges:
-    """Records refused uploads and other changes in the audit.
-
-    Args:
-        audit: Writes a line of the audit.
-    """
+    """Records refused uploads and other changes in the audit."""
 
     def __init__(self, audit: Callable[[AuditEntry], object]) -> None:
         self._audit = audit

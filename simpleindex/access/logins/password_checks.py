@@ -75,12 +75,7 @@ class PasswordVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _RightPassword:
-    """A pair of user and password that was right.
-
-    Attributes:
-        hash: The user's hash at that time.
-        since: The time.
-    """
+    """A pair of user and password that was right."""
 
     hash: str
     since: float

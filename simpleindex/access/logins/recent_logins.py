@@ -35,12 +35,7 @@ class RecentLogins:
         )
 
     def note(self, identity: Identity, address: str) -> None:
-        """Record a login, if it is the first one within a day; networks of IPv6 count as one address.
-
-        Args:
-            identity: The user or token that logged in.
-            address: The client's address.
-        """
+        """Record a login, if it is the first one within a day; networks of IPv6 count as one address."""
         key = identity.user, identity.token_id, counted_as(address)
         if key not in self._recorded:
             self._recorded[key] = None

@@ -71,9 +71,6 @@ class Pipeline(Generic[Value]):
     """One process, and the batches that are to be examined in their order, of which some were sent to it.
 
     While the process has something to do, nothing else is requested from the pool: there may be only the one process.
-
-    Args:
-        pool: Has the processes.
     """
 
     def __init__(self, pool: ProcessPool) -> None:

@@ -329,9 +329,5 @@ class ExaminationPool:
 
 
 def open_examination(limits: ExaminationLimits | None = None) -> ExaminationPool:
-    """Make the pool of this process; nothing is run before a file is to be examined.
-
-    Args:
-        limits: What its processes may use.
-    """
+    """Make the pool of this process; nothing is run before a file is to be examined."""
     return ExaminationPool(default_program(), limits or ExaminationLimits(), core_count())

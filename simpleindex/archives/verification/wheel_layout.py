@@ -22,9 +22,6 @@ class WheelLayout:
     def judge(self, path: bytes) -> None:
         """Judge a member.
 
-        Args:
-            path: As the archive has it.
-
         Raises:
             BrokenArchive: It would be installed nowhere, or in one place by pip and in another by uv.
         """
@@ -51,9 +48,6 @@ class WheelLayout:
 
     def finish(self, dist_info: str) -> None:
         """Judge the name of the ``.data`` directory, once all members are known.
-
-        Args:
-            dist_info: The name of the other directory.
 
         Raises:
             BrokenArchive: It is not that of the same distribution, in the same spelling.

@@ -87,9 +87,6 @@ class Questioner:
     def ask(self, local: LocalAnswer) -> dict[str, Any]:
         """Return the answer.
 
-        Args:
-            local: Answers from the records on this machine.
-
         Raises:
             RefusedStart: The question is not valid, or there is no answer.
         """

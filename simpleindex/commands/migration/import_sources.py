@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 def open_source(given: argparse.Namespace, stopping: Event) -> ImportSource:
     """Return what is imported from.
 
-    Args:
-        given: The options of the command.
-        stopping: Set when the import is to end.
-
     Raises:
         RefusedStart: It is of no kind that is understood.
         InvalidImportSource: It cannot be read.

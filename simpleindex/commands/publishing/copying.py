@@ -95,14 +95,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """The sources of a server.
-
-    Attributes:
-        settings: The server's.
-        file: The sources file.
-        directories: Paths of local directories, by name.
-        upstreams: Upstreams, by name.
-    """
+    """The sources of a server."""
 
     settings: Settings
     file: Sources

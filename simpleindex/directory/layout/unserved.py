@@ -54,13 +54,7 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Unserved:
-    """Things that are passed over for one cause.
-
-    Attributes:
-        cause: Why.
-        count: How many.
-        example: One of them, fit for a log.
-    """
+    """Things that are passed over for one cause."""
 
     cause: UnservedCause
     count: int

@@ -50,9 +50,6 @@ class NoRecord:
 class PrivateNames:
     """The names that a root takes, beyond the projects that it serves.
 
-    Args:
-        record: Remembers names for good.
-
     Attributes:
         reserved: Raw names of entries by the project whose name they take; from the last survey.
         uploads: Numbers of uploads on their way, by project.

@@ -42,12 +42,7 @@ class ProjectPlaces:
 
     @classmethod
     def listed(cls, survey: RootListing, catalogued: SortedNames) -> ProjectPlaces:
-        """Return the places that a survey found.
-
-        Args:
-            survey: What lies in the root.
-            catalogued: The names in the catalogue.
-        """
+        """Return the places that a survey found."""
         directories, loose = survey.directories, survey.loose
         plain = {name for name, raw in directories.items() if raw == (name,) and name not in loose}
         others = {

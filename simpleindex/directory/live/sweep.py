@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 def sweep(
     directory: PackageDirectory, snapshots: Iterable[tuple[ProjectName, ProjectSnapshot]], *, thorough: bool
 ) -> list[ProjectName]:
-    """Name the projects that must be looked at again.
-
-    Args:
-        directory: Where they lie.
-        snapshots: What is known of each.
-        thorough: Whether to compare every known file.
-    """
+    """Name the projects that must be looked at again."""
     return [name for name, snapshot in snapshots if is_outdated(directory, snapshot, thorough=thorough)]
 
 

@@ -141,12 +141,7 @@ class Catalogue:
                 yield StoredProject(name, *row)
 
     def packed(self, name: ProjectName, number: int) -> bytes | None:
-        """Return the packed snapshot of a project; None if it cannot be read, or is damaged.
-
-        Args:
-            name: The project.
-            number: That of its name.
-        """
+        """Return the packed snapshot of a project; None if it cannot be read, or is damaged."""
         try:
             place = _place(self._descriptor, self._places + number * _PLACE_BYTES)
             return _block(self._descriptor, place, name)
@@ -266,13 +261,7 @@ def _place(descriptor: int, start: int) -> int:
 
 
 def _block(descriptor: int, place: int, name: str = "") -> bytes | None:
-    """Return the block at a place; None if it is damaged.
-
-    Args:
-        descriptor: Of the file.
-        place: Where it is.
-        name: Of the project that is packed there.
-    """
+    """Return the block at a place; None if it is damaged."""
     start, length = place >> _LENGTH_BITS, place & _MOST_BYTES
     if start + length > os.fstat(descriptor).st_size:
         # A damaged place may be that of more bytes than there is memory.

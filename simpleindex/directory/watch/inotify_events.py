@@ -90,9 +90,6 @@ class _Batch:
 class WatchedNames:
     """Which first-level directories are watched, by the numbers of their watches.
 
-    Args:
-        root_wd: The number of the root's watch.
-
     Attributes:
         root_wd: That number.
         wds: The number of each watched directory, by its raw name.

@@ -51,16 +51,7 @@ class CopiedFile:
 
 
 class Copier:
-    """Copies into a directory.
-
-    Args:
-        origin: The source of the files.
-        source: Its name.
-        writer: Writes into the directory.
-        project_files: Writes the directory's project files.
-        who: The user, for the note of copies.
-        examiner: Examines files.
-    """
+    """Copies into a directory."""
 
     def __init__(
         self,

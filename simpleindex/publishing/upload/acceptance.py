@@ -88,12 +88,7 @@ class Uploader:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedUpload:
-    """An upload whose file is listed.
-
-    Attributes:
-        name: The file's parsed name.
-        published: What became of the file.
-    """
+    """An upload whose file is listed."""
 
     name: DistributionName
     published: Published

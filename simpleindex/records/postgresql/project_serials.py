@@ -13,12 +13,7 @@ if TYPE_CHECKING:
 
 
 class ProjectSerialTable:
-    """The serials of one bucket; usable from any thread.
-
-    Args:
-        server: The server, with the schema of objects.
-        place: The bucket.
-    """
+    """The serials of one bucket; usable from any thread."""
 
     def __init__(self, server: PostgreSQLServer, place: str) -> None:
         self._server = server
@@ -29,10 +24,6 @@ class ProjectSerialTable:
 
         It is the time in microseconds, as that of a directory, and larger than all before. Changes wait for each other, so no
         smaller one can become visible later.
-
-        Args:
-            listings: Digests of listings, by project.
-            after: The largest serial that is known.
 
         Returns:
             Project, listing and serial of all projects with a larger serial.

@@ -56,10 +56,6 @@ class PostgreSQLRecords(Records):
         url: The server and database.
         memory: Seconds for which tokens count without the server.
         monotonic: A clock that is never set back.
-
-    Attributes:
-        path: Where they are, for messages.
-        replica: The copy.
     """
 
     def __init__(self, url: str, memory: float, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -75,14 +75,7 @@ class UpstreamChanges:
         return changed
 
     def record(self, upstream: str, index: str, listing: CachedListing, change: ListingChange) -> None:
-        """Record what is here of a change.
-
-        Args:
-            upstream: The upstream's name.
-            index: What identifies it in the cache.
-            listing: The listing before.
-            change: What it has taken away.
-        """
+        """Record what is here of a change."""
         for event, files in (("upstream-removed", change.removed), ("upstream-yanked", change.yanked)):
             for release, present in self._present(index, listing.project.name, files):
                 if not self._is_recorded(event, release):

@@ -64,9 +64,6 @@ class AcmeParts:
 def compose_acme(runtime: Runtime) -> AcmeParts:
     """Create what ``--acme`` needs; nothing is requested yet.
 
-    Args:
-        runtime: What all parts share.
-
     Raises:
         RefusedStart: There is nothing to request a certificate for, or a file of the options cannot be used.
     """

@@ -64,9 +64,6 @@ class MeasuredParts:
 class IndexMetrics:
     """The metrics of one index.
 
-    Args:
-        parts: What is counted and measured.
-
     Attributes:
         requests: Counts requests and downloads.
         upstreams: Durations of requests to each upstream, by its name.

@@ -51,12 +51,7 @@ class ComposedPages:
 
 
 def compose_pages(parts: PeopleParts, renderer: PageRenderer) -> ComposedPages:
-    """Create the pages.
-
-    Args:
-        parts: What they are made of.
-        renderer: Renders their templates.
-    """
+    """Create the pages."""
     return _Composition(parts, renderer).pages()
 
 

@@ -28,16 +28,7 @@ CLOSED_AT_ONCE: Final = 16
 
 
 class AcceptGate:
-    """Stops the accepting of connections while descriptors are short, and begins it again.
-
-    Args:
-        reactor: Has the time.
-        free: Gives the lowest free descriptor.
-
-    Attributes:
-        ports: What is listened on.
-        close_idle: Closes so many idle connections.
-    """
+    """Stops the accepting of connections while descriptors are short, and begins it again."""
 
     def __init__(
         self,

@@ -13,13 +13,7 @@ class AnnouncedChanges:
     _waiting: dict[int, tuple[tuple[int, int], set[int]]] = field(default_factory=dict)
 
     def begin(self, origin: int, number: int, others: set[int]) -> int | None:
-        """Count a change, and return its number for the others; None if there are no others that serve.
-
-        Args:
-            origin: The worker that made it.
-            number: Its number there.
-            others: The workers that must list it.
-        """
+        """Count a change, and return its number for the others; None if there are no others that serve."""
         if not others:
             return None
         self._next += 1

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 
 class WorkerExchange:
-    """Passes changes and reports from each worker to the others.
-
-    Args:
-        workers: The workers' processes, by their numbers.
-    """
+    """Passes changes and reports from each worker to the others."""
 
     def __init__(self, workers: Mapping[int, WorkerProcess]) -> None:
         self._workers = workers

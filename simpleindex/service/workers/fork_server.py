@@ -28,12 +28,7 @@ _IGNORED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class ForkServer:
-    """The fork server: it forks workers, and reports how they end.
-
-    Args:
-        requests: The connection from the supervisor.
-        reports: The descriptor of the pipe to it.
-    """
+    """The fork server: it forks workers, and reports how they end."""
 
     def __init__(self, requests: socket.socket, reports: int) -> None:
         self._requests = requests

@@ -56,9 +56,6 @@ class ForkServerProcess(ProcessProtocol):
         worker_ended: Called with the number of a worker that has ended, and how.
         ended: Called with this object when it has ended itself, and how.
         kill: Sends a signal to a process.
-
-    Attributes:
-        has_ended: Whether the process has ended.
     """
 
     def __init__(

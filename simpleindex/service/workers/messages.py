@@ -58,12 +58,7 @@ def encode_description(description: WorkerDescription) -> bytes:
 
 
 def decode_description(line: bytes, descriptors: Sequence[int]) -> WorkerDescription:
-    """Return the description in a line of :func:`encode_description`.
-
-    Args:
-        line: The line.
-        descriptors: The worker's descriptors of listening sockets.
-    """
+    """Return the description in a line of :func:`encode_description`."""
     content = json.loads(line)
     # JSON has no tuples; repeatable options are compared as tuples.
     given = {

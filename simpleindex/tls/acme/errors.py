@@ -26,12 +26,7 @@ class AcmeFailed(SimpleIndexError):
 
 
 class ChallengeFailed(AcmeFailed, init=False):
-    """The authority could not validate a name or an address.
-
-    Attributes:
-        name: The name or address.
-        kind: The challenge.
-    """
+    """The authority could not validate a name or an address."""
 
     def __init__(self, name: str, kind: str, detail: str) -> None:
         port = 80 if kind == "http-01" else 443  # RFC 8555 section 8.3, RFC 8737 section 3

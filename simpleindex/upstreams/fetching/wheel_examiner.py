@@ -26,12 +26,7 @@ _LEAST: Final = 4096
 
 
 class WheelExaminer:
-    """Examines wheels in other processes.
-
-    Args:
-        examiner: Runs examinations.
-        threads: For examinations, which may take long.
-    """
+    """Examines wheels in other processes."""
 
     def __init__(self, examiner: Examiner, threads: Threads) -> None:
         self._examiner = examiner

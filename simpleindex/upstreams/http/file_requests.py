@@ -38,13 +38,7 @@ _LEAST_RATE: Final = 1024.0
 
 
 class FileRequests:
-    """Requests files of one upstream.
-
-    Args:
-        requests: Makes the requests.
-        clock: For timeouts.
-        options: The upstream's name and timeouts.
-    """
+    """Requests files of one upstream."""
 
     def __init__(self, requests: UpstreamRequests, clock: IReactorTime, options: ClientOptions) -> None:
         self._requests = requests

@@ -26,11 +26,7 @@ _NEVER: Final = {
 
 
 def refuses_missing(status: object) -> str | None:
-    """Return why a status cannot mean that a project does not exist; None if it can.
-
-    Args:
-        status: The value in the sources file.
-    """
+    """Return why a status cannot mean that a project does not exist; None if it can."""
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
         return "is no HTTP status"
     if status < 300:

@@ -40,13 +40,7 @@ class UpstreamPage:
 
 
 class PageRequests:
-    """Requests pages of one upstream.
-
-    Args:
-        requests: Makes the requests.
-        clock: For timeouts.
-        options: The upstream's timeouts.
-    """
+    """Requests pages of one upstream."""
 
     def __init__(self, requests: UpstreamRequests, clock: IReactorTime, options: ClientOptions) -> None:
         self._requests = requests

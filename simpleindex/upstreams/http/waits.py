@@ -75,11 +75,7 @@ class Waits:
         self._put(("page" if is_page else "file", url), wait)
 
     def note_answer(self, url: str) -> None:
-        """Remember that a page was answered, so that its server is not down.
-
-        Args:
-            url: What was requested.
-        """
+        """Remember that a page was answered, so that its server is not down."""
         self._evidence.pop(origin(url), None)
 
     def find(self, url: str, now: float) -> Wait | None:

@@ -62,12 +62,7 @@ class ModificationTimes:
         self._jobs: dict[ProjectName, _Job] = {}
 
     async def read(self, name: ProjectName, files: Sequence[File]) -> None:
-        """Request the times of files, and wait some seconds; later answers count for the next client.
-
-        Args:
-            name: Their project.
-            files: In the order of the requests.
-        """
+        """Request the times of files, and wait some seconds; later answers count for the next client."""
         job = self._jobs.get(name)
         if job is None:
             job = self._jobs[name] = _Job(files[:_MOST])

@@ -32,11 +32,7 @@ FAILURE_SECONDS: Final = 60.0
 
 
 class DownloadHistory:
-    """Reads the counts.
-
-    Args:
-        downloads: The counts, and who may see them.
-    """
+    """Reads the counts."""
 
     def __init__(self, downloads: ReadableDownloads) -> None:
         self._rights, self._database = downloads.rights, downloads.database

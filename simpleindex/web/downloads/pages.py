@@ -36,11 +36,7 @@ _MOST_FIELDS: Final = 10
 
 
 class DownloadPages:
-    """The pages.
-
-    Args:
-        downloads: The counts, and who may see them.
-    """
+    """The pages."""
 
     def __init__(self, downloads: ReadableDownloads) -> None:
         self._rights, self._database = downloads.rights, downloads.database

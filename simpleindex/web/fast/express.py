@@ -96,12 +96,7 @@ class Fields(dict[bytes, bytes]):
 
 
 class Judged(NamedTuple):
-    """A header block, judged once and remembered by its exact bytes.
-
-    Attributes:
-        form: What it asks for.
-        fields: For the access log.
-    """
+    """A header block, judged once and remembered by its exact bytes."""
 
     form: ListingForm
     fields: Fields

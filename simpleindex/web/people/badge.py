@@ -23,12 +23,7 @@ _BADGE: Final = (
 
 
 def draw_badge(label: str, text: str) -> bytes:
-    """Return a badge as an SVG image; a client that has other fonts stretches the texts to fit.
-
-    Args:
-        label: What stands left.
-        text: What stands right.
-    """
+    """Return a badge as an SVG image; a client that has other fonts stretches the texts to fit."""
     label_width, text_width = _width(label), _width(text)
     left = label_width + 2 * _PADDING
     right = text_width + 2 * _PADDING

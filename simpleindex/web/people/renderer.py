@@ -161,13 +161,7 @@ class PageRenderer:
         )
 
     def problem(self, response: Response, problem: Problem, info: RequestInfo) -> Response:
-        """Return a refusal as a page; the status and the other headers stay.
-
-        Args:
-            response: The refusal.
-            problem: What is refused and why.
-            info: The request.
-        """
+        """Return a refusal as a page; the status and the other headers stay."""
         root = way_to_root(info.target)
         home = root if problem.view == MAIN_VIEW else f"{root}{problem.view}/"
         values = {"root": root, "home": home, "view": problem.view, "reader": ANYONE, "problem": problem}

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 class SetupPage:
-    """Answers ``/-/setup/``.
-
-    Args:
-        services: What pages are made with.
-    """
+    """Answers ``/-/setup/``."""
 
     def __init__(self, services: PageServices) -> None:
         self._services = services

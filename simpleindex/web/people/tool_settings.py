@@ -47,12 +47,7 @@ class IndexAddress:
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Text to copy.
-
-    Attributes:
-        place: Where it goes: a file, or "shell".
-        text: The text.
-    """
+    """Text to copy."""
 
     place: str
     text: str

@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 
 class WhyPage:
-    """Answers ``/-/why/``.
-
-    Args:
-        services: What pages are made with.
-        why: The explanations.
-    """
+    """Answers ``/-/why/``."""
 
     def __init__(self, services: PageServices, why: WhyPages) -> None:
         self._services = services

@@ -26,11 +26,7 @@ class _State(Enum):
 
 
 class LineFeedForm:
-    """Rewrites a form whose first delimiter ends in LF into one with CR LF; every other form passes unchanged.
-
-    Args:
-        boundary: What divides the parts.
-    """
+    """Rewrites a form whose first delimiter ends in LF into one with CR LF; every other form passes unchanged."""
 
     def __init__(self, boundary: bytes) -> None:
         self._boundary = _CLOSING + boundary

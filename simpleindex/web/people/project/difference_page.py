@@ -61,11 +61,7 @@ class ReleaseDifference:
 
 
 class DifferencePage:
-    """Answers ``/-/diff/``.
-
-    Args:
-        services: What pages are made with.
-    """
+    """Answers ``/-/diff/``."""
 
     def __init__(self, services: PageServices) -> None:
         self._services = services

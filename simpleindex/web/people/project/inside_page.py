@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 
 class InsidePage:
-    """Answers ``/-/inside/``.
-
-    Args:
-        services: What pages are made with.
-    """
+    """Answers ``/-/inside/``."""
 
     def __init__(self, services: PageServices) -> None:
         self._services = services

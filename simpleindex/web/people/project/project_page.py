@@ -118,11 +118,7 @@ class Release:
 
 
 class ProjectPage:
-    """Answers ``/<project>/`` and ``/<project>/<version>/`` for people.
-
-    Args:
-        services: What pages are made with.
-    """
+    """Answers ``/<project>/`` and ``/<project>/<version>/`` for people."""
 
     def __init__(self, services: PageServices) -> None:
         self._services = services
@@ -271,12 +267,7 @@ class PageFacts:
 
 
 def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
-    """Return the variables of the template.
-
-    Args:
-        facts: What the page shows.
-        address: Where the index is.
-    """
+    """Return the variables of the template."""
     project, version, metadata = facts.project, facts.version, facts.description.metadata
     files = [file for file in project.files if file.version == version]
     releases = releases_of(project)
