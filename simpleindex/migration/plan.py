@@ -73,7 +73,7 @@ class ProjectPlan:
 
 def plan_project(project: Project, here: FilesHere, rules: UploadRules) -> ProjectPlan:
     """Decide what is done about each file of a project."""
-    refused = [RefusedFile(project.name, each.filename, _clause(each.reason)) for each in project.withheld]
+    refused = [RefusedFile(project.name, each.filename, each.reason.rstrip(".")) for each in project.withheld]
     fetched: list[File] = []
     present: list[File] = []
     first: dict[Hashable, str] = {}
@@ -119,7 +119,3 @@ def size_refusal(size: int, rules: UploadRules) -> str | None:
         f"it has {human_size(size)} or more, and max-file-size allows {human_size(rules.max_file_size)}; "
         "set it in the access file"
     )
-
-
-def _clause(sentence: str) -> str:
-    return sentence.rstrip(".")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cachetools import LRUCache
-from twisted.internet.defer import Deferred
 
 from simpleindex.access.errors import Unauthenticated, UnusableToken
 from simpleindex.access.identity import Identity
@@ -91,7 +90,4 @@ class TokenChecks:
         if seconds - self._touched.get(token.id, -LAST_USE_SECONDS) < LAST_USE_SECONDS:
             return
         self._touched[token.id] = seconds
-        Deferred.fromCoroutine(self._record_use(token.id, now)).addErrback(lambda _: None)
-
-    async def _record_use(self, id_: str, now: float) -> None:
-        await self._threads.run(self._records.touch, id_, now)
+        self._threads.run(self._records.touch, token.id, now).addErrback(lambda _: None)

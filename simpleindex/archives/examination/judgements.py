@@ -32,10 +32,6 @@ def _distribution(file: BinaryIO, filename: str, project: str | None) -> list[An
     ]
 
 
-def _side_file(file: BinaryIO, suffix: str) -> str:
-    return examine_side_file(file, suffix)
-
-
 def _upload(file: BinaryIO, filename: str, project: str, rules: dict[str, Any]) -> list[Any]:
     name = parse_distribution_name(filename, ProjectName(project))
     examined = examine_strictly(file, name, UploadRules(**rules))
@@ -70,10 +66,6 @@ def _members(file: BinaryIO, filename: str) -> list[Any]:
     return [[[each.path, each.size, each.fingerprint] for each in listed.members], listed.is_complete]
 
 
-def _texts(file: BinaryIO, filename: str, paths: list[str]) -> dict[str, str | None]:
-    return read_texts(file, filename, paths)
-
-
 def _description(file: BinaryIO, content_type: str) -> list[Any]:
     # Only with the extra "pages". It loads the highlighter of a language when there is something to highlight.
     with opening_allowed():
@@ -84,17 +76,13 @@ def _description(file: BinaryIO, content_type: str) -> list[Any]:
     return [rendered.html, rendered.has_images]
 
 
-def _differences(file: BinaryIO, filename: str, former: dict[str, str]) -> dict[str, str]:
-    return compare_texts(file, filename, former)
-
-
 JUDGEMENTS: Final[Mapping[str, Callable[..., Any]]] = {
     "distribution": _distribution,
-    "side file": _side_file,
+    "side file": examine_side_file,
     "upload": _upload,
     "wheel end": _wheel_end,
     "members": _members,
-    "texts": _texts,
-    "differences": _differences,
+    "texts": read_texts,
+    "differences": compare_texts,
     "description": _description,
 }

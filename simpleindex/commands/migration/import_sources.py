@@ -21,6 +21,7 @@ from simpleindex.upstreams.pages.urls import index_url
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from threading import Event
 
     from simpleindex.migration.interface import ImportSource
@@ -86,18 +87,6 @@ def _kind_of(directory: SourceDirectory) -> str:
     return "bandersnatch" if is_bandersnatch_tree(directory.root) else "pypiserver"
 
 
-def _devpi_export(directory: SourceDirectory, given: argparse.Namespace) -> ImportSource:
-    return DevpiExport(directory, given.index)
-
-
-def _bandersnatch(directory: SourceDirectory, _: argparse.Namespace) -> ImportSource:
-    return BandersnatchTree(directory)
-
-
-def _package_tree(directory: SourceDirectory, _: argparse.Namespace) -> ImportSource:
-    return PackageTree(directory, directory.root)
-
-
 def read_people(source: ImportSource, path: str | None) -> ImportedPeople:
     """Return the users and rights of the other server, and those in a file of it.
 
@@ -124,10 +113,10 @@ def read_people(source: ImportSource, path: str | None) -> ImportedPeople:
 HTTP_KINDS: Final = ("devpi", "simple")
 """Kinds of servers that are read over HTTP."""
 
-PATH_KINDS: Final = {
-    "devpi-export": _devpi_export,
-    "bandersnatch": _bandersnatch,
-    "pypiserver": _package_tree,
-    "pypicloud": _package_tree,
+PATH_KINDS: Final[dict[str, Callable[[SourceDirectory, argparse.Namespace], ImportSource]]] = {
+    "devpi-export": lambda directory, given: DevpiExport(directory, given.index),
+    "bandersnatch": lambda directory, _: BandersnatchTree(directory),
+    "pypiserver": lambda directory, _: PackageTree(directory, directory.root),
+    "pypicloud": lambda directory, _: PackageTree(directory, directory.root),
 }
 """Kinds of servers whose files are read, each with its reader."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.commands.arguments import Parser, add_index_options, command_user
@@ -38,41 +39,6 @@ _LOCAL_ONLY: Final = frozenset({"purge"})
 _DEFAULT_DAYS: Final = 30
 
 
-def yank(words: list[str]) -> int:
-    """Yank a version or a file; return the exit status."""
-    return _run("yank", words)
-
-
-def unyank(words: list[str]) -> int:
-    """Revert a yank; return the exit status."""
-    return _run("unyank", words)
-
-
-def status(words: list[str]) -> int:
-    """Set a project's status; return the exit status."""
-    return _run("status", words)
-
-
-def delete(words: list[str]) -> int:
-    """Move a version or a file to the trash; return the exit status."""
-    return _run("delete", words)
-
-
-def undelete(words: list[str]) -> int:
-    """Take a deleted file out of the trash; return the exit status."""
-    return _run("undelete", words)
-
-
-def free(words: list[str]) -> int:
-    """Let a deleted file's name be used again; return the exit status."""
-    return _run("free", words)
-
-
-def purge(words: list[str]) -> int:
-    """Remove for good what was deleted long ago; return the exit status."""
-    return _run("purge", words)
-
-
 def _run(command: str, words: list[str]) -> int:
     """Run a command on the directory or on an index elsewhere; return the exit status.
 
@@ -84,6 +50,15 @@ def _run(command: str, words: list[str]) -> int:
     for line in change(command, given):
         print(line)
     return 0
+
+
+yank = partial(_run, "yank")
+unyank = partial(_run, "unyank")
+status = partial(_run, "status")
+delete = partial(_run, "delete")
+undelete = partial(_run, "undelete")
+free = partial(_run, "free")
+purge = partial(_run, "purge")
 
 
 def _parse(command: str, words: list[str]) -> argparse.Namespace:
