@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.packed import PackedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
     from simpleindex.core.files import File, StoredFiles
     from simpleindex.core.names import ProjectName
@@ -90,7 +90,7 @@ class Project:
 
     def file(self, filename: str) -> File | None:
         """Return the file of this name, without unpacking the others; None if there is none."""
-        return _packed(self.files).named(filename)
+        return file_named(self.files, filename)
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -106,6 +106,21 @@ def stored_files(files: Sequence[File]) -> StoredFiles:
 def filenames_of(files: Sequence[File]) -> list[str]:
     """Return the names of the files of a project, in their order, without unpacking the files."""
     return _packed(files).filenames
+
+
+def file_named(files: Sequence[File], filename: str) -> File | None:
+    """Return the file of a project of this name, without unpacking the others; None if there is none."""
+    return _packed(files).named(filename)
+
+
+def files_of_version(files: Sequence[File], version: str) -> tuple[File, ...]:
+    """Return the files of a project that are of a version, however it is written, without unpacking the others."""
+    return _packed(files).of_version(version)
+
+
+def replaced_files(files: Sequence[File], removed: Collection[str], added: Iterable[File]) -> Sequence[File]:
+    """Return the files of a project, without those of some names, and with others in their places of the order."""
+    return _packed(files).replaced(removed, added)
 
 
 def _packed(files: Sequence[File]) -> PackedFiles:

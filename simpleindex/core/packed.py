@@ -6,16 +6,19 @@ objects, and 105 MB once they and the facts about them were packed. The garbage 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from simpleindex.core.files import File, Sidecar, StoredFiles
+from packaging.version import Version
+
+from simpleindex.core.files import File, Sidecar, StoredFiles, file_order
 from simpleindex.core.names import Kind
 from simpleindex.core.serialization import deserialize, serialize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 _LOCAL: Final = (None, None, None, None, "local")
 """The last values of most files, those of a directory; left out."""
@@ -32,10 +35,34 @@ class PackedFiles(Sequence[File]):
     __slots__ = ("_number", "data", "size")
 
     def __init__(self, files: Iterable[File]) -> None:
-        rows = [_row(file) for file in files]
+        self._take([_row(file) for file in files])
+
+    @classmethod
+    def _of(cls, rows: list[tuple[Any, ...]]) -> PackedFiles:
+        self = cls.__new__(cls)
+        self._take(rows)
+        return self
+
+    def _take(self, rows: list[tuple[Any, ...]]) -> None:
         self.data = serialize(rows)
         self._number = len(rows)
         self.size: int = sum(row[3] or 0 for row in rows)
+
+    def replaced(self, removed: Collection[str], added: Iterable[File]) -> PackedFiles:
+        """Return the files without those of some names, and with others in their places.
+
+        These are sorted by :func:`~simpleindex.core.files.file_order`.
+        """
+        rows = [row for row in deserialize(self.data) if row[0] not in removed]
+        for file in added:
+            rows.insert(bisect_left(rows, file_order(file), key=_order), _row(file))
+        return self._of(rows)
+
+    def of_version(self, version: str) -> tuple[File, ...]:
+        """Return the files of a version, however it is written; these are sorted as in :meth:`replaced`."""
+        rows, wanted = deserialize(self.data), Version(version)
+        start, stop = (find(rows, wanted, key=_version) for find in (bisect_left, bisect_right))
+        return tuple(map(_file, rows[start:stop]))
 
     @classmethod
     def restored(cls, stored: StoredFiles) -> PackedFiles:
@@ -84,6 +111,14 @@ class PackedFiles(Sequence[File]):
 
     def __repr__(self) -> str:
         return repr(tuple(self))
+
+
+def _version(row: tuple[Any, ...]) -> Version:
+    return Version(row[1])
+
+
+def _order(row: tuple[Any, ...]) -> tuple[Version, str]:
+    return Version(row[1]), row[0]
 
 
 def _row(file: File) -> tuple[Any, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core.model import filenames_of
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -42,17 +44,15 @@ class FileChanges:
         return f"{name}: {'; '.join(part for part in parts if part)}."
 
 
-def file_changes(
-    before: tuple[Project | None, Collection[str]], after: tuple[Project | None, Collection[str]]
-) -> FileChanges | None:
+def file_changes(before: Project | None, after: Project | None) -> FileChanges | None:
     """Return the files that appeared, changed or vanished; None if there are none.
 
     Args:
-        before: The project as it was listed, and the names of its files.
+        before: The project as it was listed.
         after: The same as it is listed now.
     """
-    old, new = set(before[1]), set(after[1])
-    vanished, changed, appeared = old - new, _changed(before[0], after[0]), new - old
+    old, new = (set(filenames_of(project.files) if project else ()) for project in (before, after))
+    vanished, changed, appeared = old - new, _changed(before, after), new - old
     if not (vanished or changed or appeared):
         return None
     return FileChanges(tuple(sorted(vanished)), tuple(sorted(changed)), tuple(sorted(appeared)))

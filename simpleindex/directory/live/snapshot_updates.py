@@ -238,7 +238,7 @@ class SnapshotUpdates(ABC):
         # After an emptied root was forgotten, its return would log every file of the index; so would damage all of a project.
         is_forgotten = self._guard.is_emptied or before is DAMAGED
         if self.complete and not is_forgotten and snapshot.project is not before.project:
-            changes = file_changes((before.project, before.chosen), (snapshot.project, snapshot.chosen))
+            changes = file_changes(before.project, snapshot.project)
             if changes is not None:
                 self._log.info("{change}", change=changes.sentence(name))
                 self.files_listener(name, changes)

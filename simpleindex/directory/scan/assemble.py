@@ -78,6 +78,11 @@ def assemble_project(
     return project, {filename: item.place for filename, item in chosen.items()}
 
 
+def are_told_apart(name: ProjectName, found: Iterable[FileInPlace]) -> bool:
+    """Return whether installers can tell these files of a project from each other, so that all are offered."""
+    return not _withhold_ambiguous(name, {_file_of(item).filename: item for item in found})
+
+
 def _withhold_ambiguous(name: ProjectName, chosen: dict[str, FileInPlace]) -> list[Withheld]:
     """Take out of a choice what installers cannot tell from another file of it: two names of one distribution, other bytes.
 

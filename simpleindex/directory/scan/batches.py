@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.names import PROJECT_FILE
-from simpleindex.directory.scan.snapshot import ProjectSnapshot, StartedScan
+from simpleindex.directory.scan.snapshot import ProjectSnapshot
+from simpleindex.directory.scan.started_scan import StartedScan
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 

@@ -37,7 +37,7 @@ def files_in_place(look: ProjectListing, known: Mapping[str, ScannedFile]) -> li
             continue
         assert isinstance(item.outcome, ArchiveInfo)  # digests alone are of side files
         assert item.stamp is not None  # read in that state
-        file = _file(entry, item.stamp, item.outcome, known)
+        file = listed_entry(entry, item.stamp, item.outcome, known)
         files.append(FileInPlace(entry.path, entry.rank, file))
     files += [
         FileInPlace(path, 0, item.outcome)
@@ -47,7 +47,17 @@ def files_in_place(look: ProjectListing, known: Mapping[str, ScannedFile]) -> li
     return files
 
 
-def _file(entry: DirectoryEntry, stamp: Stamp, facts: ArchiveInfo, known: Mapping[str, ScannedFile]) -> File:
+def listed_entry(
+    entry: DirectoryEntry, stamp: Stamp, facts: ArchiveInfo, known: Mapping[str, ScannedFile]
+) -> File:
+    """Return a distribution as it is listed.
+
+    Args:
+        entry: Where it lies.
+        stamp: The state in which it was read.
+        facts: What was read.
+        known: What is known of each file, those beside it too.
+    """
     beside = {
         suffix
         for suffix in SIDE_FILE_SUFFIXES

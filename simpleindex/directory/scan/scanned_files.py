@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
-from simpleindex.core.model import Withheld, filenames_of, restored_files, stored_files
+from simpleindex.core.model import Withheld, file_named, filenames_of, restored_files, stored_files
 from simpleindex.core.serialization import deserialize, serialize
 from simpleindex.system.stamp import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from simpleindex.core.files import File, StoredFiles
 
     Row = tuple[Any, ...]
+    # What is known of a file, and what is listed of it; None if it is not listed.
+    PlainRow = tuple[Row, Row | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,7 @@ class ScannedFiles(Mapping[str, ScannedFile]):
     ) -> None:
         self.files = files
         places = {chosen[file.filename]: index for index, file in enumerate(files)}
-        rows = [_row(path, item, places.get(path)) for path, item in known.items()]
-        self.packed = serialize(rows)
+        self.packed = serialize([_row(path, item, places.get(path)) for path, item in known.items()])
         self.withheld = tuple(path for path, item in known.items() if isinstance(item.outcome, Withheld))
 
     @classmethod
@@ -93,6 +94,45 @@ class ScannedFiles(Mapping[str, ScannedFile]):
 
     def __bool__(self) -> bool:
         return self.packed != _EMPTY
+
+    def plain_rows(self) -> dict[str, PlainRow]:
+        """Return what is packed of each file, by path; a hundredth of the objects of :meth:`unpacked`."""
+        listed = deserialize(stored_files(self.files).data)
+        rows: dict[str, PlainRow] = {}
+        for row in deserialize(self.packed):
+            directory, index = row[:2]
+            if index is None:
+                rows[directory] = row, None
+            else:
+                file = listed[index]
+                rows[f"{directory}/{file[0]}" if directory else file[0]] = row, file
+        return rows
+
+    def some(self, paths: Iterable[str], rows: Mapping[str, PlainRow]) -> dict[str, ScannedFile]:
+        """Return what is known of some files, of which all :meth:`plain_rows` are given."""
+        known = {}
+        for path in paths:
+            if (found := rows.get(path)) is not None:
+                row, listed = found
+                file = None if listed is None else file_named(self.files, listed[0])
+                known[path] = _known(file, *row[2:])
+        return known
+
+    @classmethod
+    def of_rows(
+        cls, kept: Iterable[PlainRow], added: Mapping[str, ScannedFile], files: Sequence[File]
+    ) -> ScannedFiles:
+        """Return files of which all are listed.
+
+        Args:
+            kept: Rows of :meth:`plain_rows`.
+            added: Files beside these, by path.
+            files: The listed files, all of these.
+        """
+        places = {filename: index for index, filename in enumerate(filenames_of(files))}
+        rows = [(row[0], places[listed[0]], *row[2:]) for row, listed in kept if listed is not None]
+        rows += [_row(path, item, places[os.path.basename(path)]) for path, item in added.items()]
+        return cls.restored(serialize(rows), files)
 
     @property
     def _rows(self) -> dict[str, Row]:
@@ -123,10 +163,20 @@ def packed_states(known: bytes, files: bytes) -> dict[str, tuple[int, ...]]:
         if index is None:
             states[path] = stamp
         else:
-            filename, size, mtime_ns = listed[index][0], listed[index][3], listed[index][5]
-            inode, ctime_ns, links = stamp
-            states[f"{path}/{filename}" if path else filename] = (inode, size, mtime_ns, ctime_ns, links)
+            filename = listed[index][0]
+            states[f"{path}/{filename}" if path else filename] = _state(stamp, listed[index])
     return states
+
+
+def _state(stamp: tuple[int, int, int], listed: Row) -> tuple[int, ...]:
+    inode, ctime_ns, links = stamp
+    return inode, listed[3], listed[5], ctime_ns, links
+
+
+def settled_state(known: PlainRow) -> tuple[int, ...] | None:
+    """Return the state of a listed file as plain values; None if it has to be read again, or is not listed."""
+    row, listed = known
+    return None if listed is None or any(row[4:]) else _state(row[2], listed)
 
 
 # A resolver asks for many files of a few projects.

@@ -26,17 +26,20 @@ from simpleindex.directory.project_file import (
     idle_yanks,
 )
 from simpleindex.directory.scan.assemble import assemble_project
+from simpleindex.directory.scan.few_changes import FewChanges
 from simpleindex.directory.scan.file_reader import EntryReader
 from simpleindex.directory.scan.listed_files import files_in_place, with_source, with_withheld
 from simpleindex.directory.scan.project_file_in_force import loses_rules, project_file_in_force
 from simpleindex.directory.scan.scanned_files import ScannedFile, ScannedFiles
-from simpleindex.directory.scan.snapshot import ProjectSnapshot, ScanJob, StartedScan
+from simpleindex.directory.scan.snapshot import ProjectSnapshot, ScanJob
+from simpleindex.directory.scan.started_scan import StartedScan
 from simpleindex.system.stamp import Stamp, is_young
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from simpleindex.archives.examination.protocol import Examiner
+    from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.directory_listings import DirectoryEntry, ProjectListing
     from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -120,6 +123,8 @@ class Scanner:
                 has_traces=True,
             )
         begun = StartedScan(name, directories, look, previous, generation)
+        if self.source == LOCAL:
+            begun.few = FewChanges.between(job, look)
         self._know(begun, budget, verify=verify)
         return begun if begun.unread else self.finish(begun, {})
 
@@ -139,7 +144,7 @@ class Scanner:
         return self._with_what_is_passed_over(snapshot, begun.name, begun.look)
 
     def _put_together(self, begun: StartedScan, known: Mapping[str, ScannedFile]) -> ProjectSnapshot:
-        name, directories, look, previous = begun.name, begun.directories, begun.look, begun.previous
+        directories, look, previous = begun.directories, begun.look, begun.previous
         stamps = dict(look.stamps or {})
         now = self.now_ns()
         project_file, trouble, reason = project_file_in_force(look, previous, directories)
@@ -149,7 +154,7 @@ class Scanner:
         is_nothing = not look.entries and project_file is NO_PROJECT_FILE and not look.has_ledger
         if is_nothing and not trouble and reason is None:
             return ProjectSnapshot(known=ScannedFiles(known, {}), stamps=stamps, young=young)
-        project, chosen = assemble_project(name, files_in_place(look, known), project_file, begun.generation)
+        project, scanned = self._assembled(begun, known, project_file)
         if self.source != LOCAL:
             project = with_source(project, self.source)
         if reason:
@@ -167,10 +172,22 @@ class Scanner:
             project = previous.project
         partial = begun.pending and (previous.project is None or previous.partial)
         return ProjectSnapshot(
-            *(project, trouble, ScannedFiles(known, chosen, project.files), stamps, project_file),
+            *(project, trouble, scanned, stamps, project_file),
             *(begun.pending, begun.unverified, young, partial, begun.doubtful),
             is_file_broken=trouble is not None,
         )
+
+    def _assembled(
+        self, begun: StartedScan, known: Mapping[str, ScannedFile], project_file: ProjectFile
+    ) -> tuple[Project, ScannedFiles]:
+        if begun.few is not None:
+            changed = begun.few.applied(begun.name, begun.previous, known, begun.generation)
+            if changed is not None:
+                return changed
+            known = {**begun.previous.known.some(begun.few.kept, begun.few.rows), **known}
+        found = files_in_place(begun.look, known)
+        project, chosen = assemble_project(begun.name, found, project_file, begun.generation)
+        return project, ScannedFiles(known, chosen, project.files)
 
     def _with_what_is_passed_over(
         self, snapshot: ProjectSnapshot, name: ProjectName, look: ProjectListing
@@ -223,8 +240,13 @@ class Scanner:
 
     def _know(self, begun: StartedScan, budget: int, *, verify: bool) -> None:
         """Note what is known of each file without reading it, and which must be read."""
-        entries = (*begun.look.entries, *(begun.look.side_files or {}).values())
-        begun.remembered = self._remembered(entries, begun.previous)
+        if begun.few is None:
+            entries = (*begun.look.entries, *(begun.look.side_files or {}).values())
+            known = begun.previous.known.unpacked()
+        else:
+            entries = begun.few.entries
+            known = begun.previous.known.some((entry.path for entry in entries), begun.few.rows)
+        begun.remembered = self._remembered(entries, known)
         left = budget
         for entry in entries:
             before = begun.remembered.get(entry.path)
@@ -258,9 +280,8 @@ class Scanner:
             self.digests.remember(learnt)
 
     def _remembered(
-        self, entries: tuple[DirectoryEntry, ...], previous: ProjectSnapshot
+        self, entries: tuple[DirectoryEntry, ...], known: Mapping[str, ScannedFile]
     ) -> Mapping[str, ScannedFile]:
-        known = previous.known.unpacked()
         if known and self.digests.has_facts_about_new_files:
             entries = tuple(entry for entry in entries if not _is_known(entry, known))
         elif known:

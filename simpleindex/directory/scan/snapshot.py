@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from simpleindex.core.model import Status
 from simpleindex.directory.project_file import NO_PROJECT_FILE, ProjectFile
-from simpleindex.directory.scan.scanned_files import NOTHING_KNOWN, ScannedFile, ScannedFiles
+from simpleindex.directory.scan.scanned_files import NOTHING_KNOWN, ScannedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.directory.layout.directory_listings import DirectoryEntry, ProjectListing
     from simpleindex.directory.layout.unserved import Unserved
     from simpleindex.system.stamp import Stamp
 
@@ -82,37 +81,6 @@ class ScanJob(NamedTuple):
     before: ProjectSnapshot
     is_surveyed: bool = True
     is_traced: bool = False
-
-
-@dataclass(slots=True)
-class StartedScan:
-    """A project that has been looked at, and of which files are yet to be read.
-
-    Attributes:
-        name: Which.
-        directories: Raw names of its directories, the normalized one first.
-        look: What lies there.
-        previous: What was known of it.
-        generation: The number of this change.
-        unread: Files to be read.
-        known: What is known of every file without that, by path; None of those to be read.
-        remembered: What was known of them before.
-        pending: As :class:`ProjectSnapshot` has it; so are the other two.
-        unverified: See there.
-        doubtful: See there.
-    """
-
-    name: ProjectName
-    directories: tuple[str, ...]
-    look: ProjectListing
-    previous: ProjectSnapshot
-    generation: int
-    unread: list[DirectoryEntry] = field(default_factory=list)
-    known: dict[str, ScannedFile | None] = field(default_factory=dict)
-    remembered: Mapping[str, ScannedFile] = field(default_factory=dict)
-    pending: bool = False
-    unverified: bool = False
-    doubtful: bool = False
 
 
 def is_settled(snapshot: ProjectSnapshot) -> bool:

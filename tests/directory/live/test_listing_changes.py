@@ -14,12 +14,12 @@ from simpleindex.directory.live.listing_changes import file_changes
 ACME = ProjectName("acme")
 
 
-def listed(files: dict[str, str] | None) -> tuple[Project | None, list[str]]:
+def listed(files: dict[str, str] | None) -> Project | None:
     """A project with files of these names and digests."""
     if files is None:
-        return None, []
+        return None
     made = tuple(File(name, "1.0", Kind.SDIST, 1, 64 * digest, 0) for name, digest in files.items())
-    return Project(ACME, made), list(files)
+    return Project(ACME, made)
 
 
 def described(before: dict[str, str] | None, after: dict[str, str] | None) -> str | None:
