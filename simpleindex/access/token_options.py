@@ -46,7 +46,6 @@ class TokenOptions:
         actions: The actions that it permits.
         projects: The projects on which it permits them, as normalized patterns.
         expires: Its end, in seconds since 1970; None for never.
-        note: Its purpose, for lists.
     """
 
     actions: tuple[Action, ...]

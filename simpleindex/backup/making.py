@@ -71,7 +71,6 @@ class BackupReport:
     """What a backup came to.
 
     Attributes:
-        path: Its directory.
         linked: Package files that are hard links to those of the server.
         copied: Package files that were copied.
         unlinked: Those of them for which the file system allows no link.

@@ -94,9 +94,7 @@ class BackupItem:
         part: The name of its part.
         path: Its path in it, with slashes; empty for the part's own directory, and the name of a part that is a file.
         kind: What it is.
-        mode: Its permissions.
         mtime_ns: When its bytes changed last.
-        owner: Its owner.
         size: Bytes of a file.
         sha256: The digest of a file.
         target: Where a link leads.
@@ -128,7 +126,6 @@ class Manifest:
         host: The name of the machine.
         packages: How it keeps the packages.
         options: The options of the server, as texts; every path is absolute.
-        parts: Its parts.
         items: All files, directories and links; a directory comes before what is in it.
     """
 

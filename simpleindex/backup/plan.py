@@ -41,7 +41,6 @@ class RestoreStep:
     """What becomes of one item.
 
     Attributes:
-        item: The item.
         root: The path of its root.
         path: Its path in that; empty for the root itself.
     """

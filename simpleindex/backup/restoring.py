@@ -44,7 +44,6 @@ class RestoreRequest:
 
     Attributes:
         backup: The directory of the backup.
-        manifest: Its manifest.
         plan: What goes where.
         replaces: Whether what is there is moved aside; else it is left alone, and nothing is restored.
         links: Whether package files are hard links to those of the backup, for a look at it.

@@ -43,7 +43,6 @@ class IndexRefusal(RefusedStart):
     """An answer of the index other than 200.
 
     Attributes:
-        status: The status code.
         retry_after: Seconds after which the request may succeed (RFC 9110 10.2.3); None if the index names none.
     """
 

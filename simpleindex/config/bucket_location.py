@@ -19,7 +19,6 @@ class BucketLocation:
     """A bucket, and the beginning of the keys in it that are served.
 
     Attributes:
-        bucket: The bucket's name.
         prefix: Empty, or with a slash at its end.
     """
 

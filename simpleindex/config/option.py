@@ -23,7 +23,6 @@ class Option:
         parse: Reads its text; by default as a path if it takes a directory or a file.
         default: What applies without the option, as a text of it.
         otherwise: The same in words, where no text of it means that; if both are empty there is none, and a flag is off.
-        empty: Its value then.
         repeatable: Whether it can be given several times (an array in the file, split at white space in the environment).
         number: Whether the configuration file may give it as a bare number.
         restart_needed: Whether a change needs a restart, and does not apply on SIGHUP.

@@ -51,12 +51,8 @@ class AuditEntry:
     """One line of the audit, without its time; fields that are None are left out.
 
     Attributes:
-        event: The kind of event.
         who: The user, or ``command:NAME`` for a command's user (no user of the index has a colon in the name).
         token: The id of the token that was used or changed.
-        address: The client's address.
-        project: The project.
-        filename: The file.
         version: The version, if the event is about all of its files.
         digest: The file's sha256, in hexadecimal.
         detail: Anything else, as text; never a secret.

@@ -46,7 +46,6 @@ class InvalidFilename(SimpleIndexError):
     """A file name that cannot be a distribution of its project.
 
     Attributes:
-        filename: The offending name.
         reason: What is wrong, as the end of a sentence.
     """
 

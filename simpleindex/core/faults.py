@@ -100,7 +100,6 @@ class Trouble:
     """One refusal of the operating system, with its meaning.
 
     Attributes:
-        fault: Its kind.
         cause: The system's own words for it, such as "Too many open files".
         place: The path that it is about; None if unknown.
         sentence: What the operator reads, where it is more precise than the kind; empty otherwise.

@@ -29,7 +29,6 @@ class Withheld:
     """A file that is there and is not offered.
 
     Attributes:
-        filename: The bare name.
         reason: Why, as a sentence.
         rule: Which kind of rule withheld it: ``name``, ``archive``, ``metadata``, ``duplicate``, ``status``, ...
         source: Which source withheld it.

@@ -120,7 +120,6 @@ class InvalidPattern(SimpleIndexError):
     """A text that is neither a project's name nor a pattern of names.
 
     Attributes:
-        text: The offending text.
         reason: What is wrong, as the end of a sentence.
     """
 

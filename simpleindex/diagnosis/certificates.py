@@ -23,7 +23,6 @@ class CertificateFacts:
     """A certificate in ``--certs``.
 
     Attributes:
-        path: Its file.
         real_path: The same, with links followed.
         names: What it is for.
         origin: ``operator``, ``authority`` or ``private-ca``; None if it cannot be read.

@@ -21,7 +21,6 @@ class DatabaseFacts:
     """A database file.
 
     Attributes:
-        path: The file.
         is_cache: Whether it can be rebuilt.
         damage: What SQLite says of it; None if it is whole.
     """
@@ -37,7 +36,6 @@ class RecordsFacts:
 
     Attributes:
         is_lost: Whether the file is gone, although the audit shows that there was something in it.
-        state: The state directory.
         refusal: Why a PostgreSQL server cannot be used, as a sentence; None if it can, or there is none.
     """
 

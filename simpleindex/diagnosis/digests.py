@@ -19,9 +19,6 @@ class ReadAgain:
     """A file that was read to its end once more.
 
     Attributes:
-        path: The file.
-        project: Its project.
-        filename: Its name.
         listed: The sha256 that is listed.
         now: The sha256 of what was read; None if it could not be read to its end.
         trouble: Why it could not be read.
@@ -40,7 +37,6 @@ class MetadataBeside:
     """A metadata file that lies beside a wheel, as mirrors leave them.
 
     Attributes:
-        path: The file.
         is_of_wheel: Whether it has the bytes that are in the wheel.
     """
 

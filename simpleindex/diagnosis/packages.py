@@ -29,7 +29,6 @@ class DirectoryFacts:
     """A directory of packages, read once.
 
     Attributes:
-        path: The directory.
         withheld: Files that are there and not offered: project, file name, rule, reason.
         passed_over: Files that are meant to be served and are not, one item for each cause.
         spellings: The directories of each project that has several, the one that is preferred first.

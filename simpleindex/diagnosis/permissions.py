@@ -27,7 +27,6 @@ class ServiceUser:
 
     Attributes:
         name: The name, or the number where there is no name.
-        uid: The number.
         group: The name of the primary group.
         groups: The numbers of all groups.
     """

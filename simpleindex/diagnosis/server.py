@@ -39,7 +39,6 @@ class ClientTrial:
     """What a real client made of the index.
 
     Attributes:
-        client: Its name and version.
         command: The command, without a login.
         failure: The last line that it wrote; None if it succeeded.
     """

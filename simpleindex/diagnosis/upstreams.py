@@ -22,7 +22,6 @@ class UpstreamProbe:
     """One request to an upstream, as the server makes it.
 
     Attributes:
-        name: The upstream's name.
         url: The URL of its index.
         failure: Why it failed, as a sentence; None if it was answered.
         seconds: How long it took.

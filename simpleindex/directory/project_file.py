@@ -46,7 +46,6 @@ class ProjectFile:
     """What a project's file says.
 
     Attributes:
-        status: The project's status marker.
         reason: Why it has that status, or None.
         yanked: Reason (perhaps empty) by file name, or by version without trailing zeros: 1.0 and 1.0.0 are one release
             (PEP 440).

@@ -68,7 +68,6 @@ class HookContext:
 
     Attributes:
         threads: Threads for short blocking calls.
-        clock: The reactor.
         now: The time, seconds since 1970.
         positions: How far each hook has read the audit.
         index_url: Returns the URL of the index; None if it is not certain.

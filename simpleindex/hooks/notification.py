@@ -26,9 +26,7 @@ class Notification:
     """What a hook is sent of one event.
 
     Attributes:
-        event: The kind of event.
         delivery: Its id: the same in every try, so that receivers may pass over what they have.
-        body: The JSON.
     """
 
     event: str

@@ -18,7 +18,6 @@ class MetricSample:
 
     Attributes:
         labels: Names and values of its labels.
-        value: Its value.
         suffix: What follows the name of the family: ``_total`` of counters; ``_bucket``, ``_sum`` and ``_count`` of histograms.
     """
 

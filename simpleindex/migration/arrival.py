@@ -24,8 +24,6 @@ class ImportedFile:
     """A file that was imported.
 
     Attributes:
-        project: Its project.
-        filename: Its name.
         sha256: Its digest.
         size: Bytes.
         created: Whether it is new in the directory.

@@ -58,7 +58,6 @@ class ImportTarget:
     """The directory that files are imported into.
 
     Attributes:
-        directory: The directory.
         writer: Writes files into it.
         project_files: Writes yanks and statuses into it.
         digests: The digests of its files, as a server remembers them.

@@ -48,7 +48,6 @@ class ImportedPeople:
     """The users and rights of another server.
 
     Attributes:
-        users: Its users.
         groups: Its groups, each with its users.
         rules: What its rights come to as rules of an access file.
         notes: Sentences about what cannot be expressed, or is not read.

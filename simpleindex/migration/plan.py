@@ -39,7 +39,6 @@ class RefusedFile:
     """A file that is not imported.
 
     Attributes:
-        project: Its project.
         filename: Its name; empty if the whole project cannot be read.
         reason: Why, as a sentence without its end.
     """

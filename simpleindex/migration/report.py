@@ -44,9 +44,7 @@ class ImportReport:
     """What an import came to.
 
     Attributes:
-        source: The other server.
         plans: What was to be done about each project.
-        imported: Files that were fetched.
         refused: Files that were not imported, those of the plans too.
         users: What became of users.
         access: The proposed access file; empty without one.

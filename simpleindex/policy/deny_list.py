@@ -43,7 +43,6 @@ class DenyList:
         names: Reasons by name; empty where none is given.
         patterns: Reasons by pattern; the first that matches counts.
         versions: By name, the versions with their reasons.
-        matches: The patterns, compiled.
     """
 
     names: Mapping[ProjectName, str]

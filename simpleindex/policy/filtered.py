@@ -235,7 +235,6 @@ class FileWithheld(NotAllowed):
     """A rule withholds a requested file (403).
 
     Attributes:
-        filename: The file's name.
         rule: The name of the rule.
         source: The name of the source that has it.
         visible_from: When it becomes visible by the passing of time alone, seconds since 1970; None if it does not.

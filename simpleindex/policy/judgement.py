@@ -30,11 +30,9 @@ class Allowance:
     """An exemption from every rule, for a time.
 
     Attributes:
-        name: The project.
         version: PEP 440's normal form; None for all.
         until: Seconds since 1970.
         by: The user who gave it.
-        reason: The reason, in words.
     """
 
     name: ProjectName
@@ -50,7 +48,6 @@ class Denial:
 
     Attributes:
         rule: The name of the rule.
-        sentence: The reason.
         mode: How requests for the project are answered.
     """
 
@@ -71,7 +68,6 @@ class Policy:
 
     Attributes:
         rules: The rules, in their order.
-        allowances: The allowances.
         lists: The lists, by the keys that rules have for them.
     """
 

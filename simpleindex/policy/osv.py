@@ -60,8 +60,6 @@ class Advisory:
 
     Attributes:
         id: The advisory's id, such as ``PYSEC-2026-1``.
-        name: The project.
-        spans: The affected ranges.
         versions: The affected versions beside those ranges.
         aliases: Other ids of it, such as ``CVE-2026-1``.
         summary: What it is about, in one line; may be empty.

@@ -67,8 +67,6 @@ class PolicyRule:
     """One rule.
 
     Attributes:
-        name: The rule's name.
-        action: Its effect.
         projects: Patterns of the projects that it is about.
         exclude: Patterns of projects that it is not about.
         sources: Names of the sources that it is about; None for every upstream.

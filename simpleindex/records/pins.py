@@ -18,8 +18,6 @@ class NotedPin:
     """A file that a node has pinned, or unpinned since.
 
     Attributes:
-        project: Its project.
-        filename: Its name.
         sha256: Its digest.
         is_pinned: Whether it is pinned; a row stays when it is not any more, so that every node unpins it.
     """

@@ -49,8 +49,6 @@ class Yank(NamedTuple):
     """A yanked release.
 
     Attributes:
-        project: Its project.
-        version: Its version.
         seen_ns: When it was first seen to be yanked, nanoseconds since 1970; when its project was first indexed, the time of upload.
     """
 

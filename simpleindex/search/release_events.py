@@ -21,8 +21,6 @@ class Event:
     """A release or a yank.
 
     Attributes:
-        project: The project.
-        version: The release.
         is_yank: Whether the release was yanked; else it is new.
         time_ns: When its first file was uploaded, or when it was first seen to be yanked; nanoseconds since 1970.
         text: The summary of the project, or the reason of the yank; it may be empty.

@@ -21,7 +21,6 @@ class Hit:
     """A project that a search found, as its reader may see it.
 
     Attributes:
-        project: Its name.
         title: The same as its metadata spell it.
         version: The latest release that the reader is offered.
         summary: One line; empty if the reader is not offered the file that has it.
@@ -42,7 +41,6 @@ class Dependent:
     """A project that requires another one, as its reader may see it.
 
     Attributes:
-        project: Its name.
         version: Its release whose metadata say so.
         requirement: As they write it (PEP 508).
     """

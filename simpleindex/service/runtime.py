@@ -109,7 +109,6 @@ class Runtime:
         idle_processes: Ends examining processes without work.
         records: The records; their connections open with the first query.
         downloads: The counts of downloads; the same.
-        audit: The audit.
         audit_sharing: Copies it to that of all nodes; None where nodes share nothing.
         owner: The user and group that the service becomes, if it changes them.
     """

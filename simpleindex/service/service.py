@@ -76,7 +76,6 @@ class IndexService(Service):
 
     Attributes:
         observer: Writes the log; None where twistd's log is used.
-        settings: The settings in force.
         index: The parts of the index.
         troubles: The machine's troubles, for ``/-/status``.
         access_log: The access log; None without one.

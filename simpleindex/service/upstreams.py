@@ -50,9 +50,7 @@ class ConnectedUpstream:
 
     Attributes:
         settings: Its part of the sources file.
-        agent: Makes its HTTP requests.
         cached: Its cached listings and files.
-        member: Its source, for views.
         client: Its client, below the limit of requests.
     """
 
@@ -68,7 +66,6 @@ class FollowedFiles:
     """The sources file and the files that it names, which are read again when they change.
 
     Attributes:
-        sources: The sources file.
         lists: The lists of names and advisories of its rules.
         secrets: The credentials and certificates of upstreams.
         used_names: The names of the index's own projects.
@@ -102,12 +99,10 @@ class Upstreams:
     """The other indexes.
 
     Attributes:
-        connected: The upstreams.
         files: The sources file and the files that it names.
         cache: The cache of listings and files.
         pins: What is pinned of upstreams.
         start: The sources file as of the start.
-        directories: The served directories.
     """
 
     connected: tuple[ConnectedUpstream, ...]

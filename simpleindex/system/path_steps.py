@@ -17,8 +17,6 @@ class PathStep:
     Attributes:
         path: What it is called.
         mode: ``st_mode``.
-        uid: Its owner.
-        gid: Its group.
         has_acl: Whether an access control list may allow more than the mode says.
     """
 

@@ -43,7 +43,6 @@ class Served:
     Attributes:
         certificates: All of them.
         default: Those that answer a client that asks for no name, or for an unknown one.
-        default_context: The context with those.
         contexts: The context for each name of each certificate.
     """
 

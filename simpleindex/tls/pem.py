@@ -100,7 +100,6 @@ class UnusableCertificate(SimpleIndexError):
     """A certificate or its key that cannot be served.
 
     Attributes:
-        where: The file.
         reason: What is wrong and what to do, as a sentence without its subject.
     """
 

@@ -43,7 +43,6 @@ class Described:
     """One certificate in use, for the log at start.
 
     Attributes:
-        where: Its file.
         names: The DNS names and addresses that it is for.
         expires: UTC.
         default: Whether a client gets it that asks for no name, or for an unknown one.

@@ -23,7 +23,6 @@ class CacheContext:
         upstream: The index that is requested.
         identity: What tells this index from others in the cache: its URL, and the name of its credentials.
         cache: Stores listings and files.
-        clock: The reactor.
         threads: For reading and writing the cache.
         wheels: Examines wheels; None if nothing is read from them.
     """

@@ -33,7 +33,6 @@ class ClientOptions:
 
     Attributes:
         name: The upstream's name in the sources file.
-        limits: Its timeouts and sizes.
         missing: Statuses of a project's page that mean "no such project", beside 404 and 410.
         lists: Whether its projects are in our list of projects, so that each of them should be found.
         user_agent: The User-Agent of requests; operators of indexes want to know it.

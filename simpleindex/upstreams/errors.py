@@ -14,7 +14,6 @@ class UpstreamFailed(Unavailable, init=False):
     ``docs/refusals.md`` for what clients do with each.
 
     Attributes:
-        upstream: Its name.
         reason: Why, as a sentence fit for the client.
         timed_out: Whether it took too long.
         retry_after: Whole seconds after which it may be better; None, the default, for trouble that waiting does not end.
@@ -54,7 +53,6 @@ class WrongFile(UpstreamFailed, init=False):
     """An upstream sent another file than it lists, which is never served.
 
     Attributes:
-        filename: The file.
         difference: How it differs, as a clause.
     """
 

@@ -16,7 +16,6 @@ class Validators:
 
     Attributes:
         etag: The field, with its quotes; None if there was none.
-        last_modified: The field.
     """
 
     etag: str | None = None
@@ -29,7 +28,6 @@ class Listing:
 
     Attributes:
         project: Its files have absolute URLs, and nothing that the upstream did not state.
-        validators: For the next request.
         fresh_for: Seconds for which its headers call it fresh; None if they do not say.
     """
 

@@ -60,7 +60,6 @@ class SourceNote:
     """The answer of one source for a project, or the reason why it was skipped.
 
     Attributes:
-        source: The source's name.
         sentence: The answer, as a sentence without its subject.
     """
 
@@ -73,7 +72,6 @@ class FileNote:
     """The explanation of one file.
 
     Attributes:
-        filename: The file name.
         version: PEP 440's normal form; None if the file name does not say it.
         source: The source that has the file.
         is_offered: Whether clients see the file.
@@ -106,9 +104,7 @@ class Explanation:
     """The explanation of a project or a version.
 
     Attributes:
-        name: The project.
         version: The version, in its normal form if it has one; None for all of them.
-        view: The view.
         answer: What clients get.
         summary: The answer in a sentence or two.
         words: The answers of the sources, in the order of requests.

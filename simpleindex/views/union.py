@@ -37,11 +37,9 @@ class UpstreamMember:
     """An upstream in a union.
 
     Attributes:
-        source: The upstream.
         scope: The names that are requested from it.
         is_listed: Whether its projects are on the list of projects. The public index has 700,000, a page of 70 MB and as
             much memory, which no installer reads: so only if the caller wants it.
-        name: Its name, for explanations.
     """
 
     source: Source
@@ -55,8 +53,6 @@ class LocalMember:
     """The local source in a union.
 
     Attributes:
-        source: The source.
-        name: Its name, for explanations.
         hides: Returns whether a name that the source does not have is left out of lists, as far as is known without waiting.
         notes: Returns the answers of its parts for a project, for explanations; None if it has no parts.
     """

@@ -23,8 +23,6 @@ class ListingForm:
     """The form in which a page is sent; one object for each, so that it is looked up by its identity, which costs least.
 
     Attributes:
-        representation: Its content type.
-        encoding: Its content encoding.
         is_absolute: Whether the URLs of files are absolute, as scripts in web pages want them.
     """
 

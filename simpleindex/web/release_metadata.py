@@ -74,7 +74,6 @@ class ReleaseMetadata:
         classifiers: Trove classifiers.
         extras: Their names.
         requirements: The dependencies, in their order.
-        description: The text.
         description_type: Its content type, or nothing.
     """
 

@@ -86,7 +86,6 @@ class IndexParts:
 
     Attributes:
         listings: Pages of projects, and their list.
-        files: The files beside them.
         status: The pages below ``/-/``.
         why: The pages that explain what is not offered.
         pypi_json: Returns what answers for PyPI's JSON API, which is made when it is used first.

@@ -78,7 +78,6 @@ class Program:
     Attributes:
         module: Whose ``JUDGEMENTS`` it has.
         paths: Where modules are imported from, beside the standard library.
-        executable: The interpreter.
     """
 
     module: str

@@ -105,7 +105,6 @@ class WheelMetadata:
     """What a wheel's end tells.
 
     Attributes:
-        data: Its METADATA.
         requires_python: As :class:`~simpleindex.archives.inspect.ArchiveInfo` has it.
     """
 

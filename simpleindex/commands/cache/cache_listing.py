@@ -37,7 +37,6 @@ class CachedEntry:
 
     Attributes:
         upstream: The name of the upstream that lists it.
-        project: Its project.
         file: As the upstream lists it.
         key: Its key in the cache.
         cached: Its place, size and times.

@@ -47,7 +47,6 @@ class ProjectRequirement:
     """A requirement on a project of an index.
 
     Attributes:
-        name: The project.
         versions: Of these the newest.
         sha256s: The digests that its files may have; empty for any.
     """
@@ -78,7 +77,6 @@ class NestedFile:
 
     Attributes:
         path: As it is written, relative to the file.
-        where: The line.
         is_constraint: Whether it only limits the versions of the requirements.
     """
 
@@ -94,7 +92,6 @@ class Requirements:
     Attributes:
         projects: Requirements on projects of an index.
         skipped: Lines that are none.
-        nested: Files that it names.
     """
 
     projects: tuple[ProjectRequirement, ...] = ()

@@ -78,7 +78,6 @@ class DirectoryReading:
 
     Attributes:
         report: What a server would serve of it and what not.
-        projects: Its projects.
         spellings: The directories of each project that has several, the one that is preferred first.
     """
 

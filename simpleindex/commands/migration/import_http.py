@@ -53,11 +53,8 @@ class HttpConnection:
     """What all requests to the other server share.
 
     Attributes:
-        agent: Makes connections.
         login: The credentials for the server's own origin.
         hosts: Further hosts that its links may lead to.
-        reactor: For time.
-        threads: For large pages.
     """
 
     agent: IAgent

@@ -141,8 +141,6 @@ class _Database:
     """All that is copied.
 
     Attributes:
-        records: The records.
-        downloads: The counts of downloads.
         place: The state directory; empty for a server.
         audit: The audit of all nodes; None for a state directory, which has files.
     """

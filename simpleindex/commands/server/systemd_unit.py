@@ -53,7 +53,6 @@ class UnitOptions:
     """The options of a unit; every path is absolute.
 
     Attributes:
-        twistd: The program.
         arguments: What follows ``simpleindex`` on its command line.
         root: The directory of packages; None for a bucket.
         reads: Other paths that must be visible to the service.

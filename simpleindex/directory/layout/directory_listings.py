@@ -18,7 +18,6 @@ class DirectoryEntry(NamedTuple):
 
     Attributes:
         path: Relative to the root, with slashes.
-        filename: The bare name.
         rank: Preference among the places of one file name; 0 is the project's normalized directory.
         stamp: Its state, or None where that could not be had.
         trouble: Why it cannot be served, as a sentence; None if nothing speaks against it so far.
@@ -64,7 +63,6 @@ class RootListing:
 
     Attributes:
         identity: Device and inode of the root.
-        stamp: Its state.
         directories: Raw directory names by project, the normalized one first.
         loose: Names of the distribution files directly in the root, by project.
         strays: File names directly in the root that have a distribution's suffix and do not parse, with the reason.

@@ -44,8 +44,6 @@ class ScanThreads:
     """Functions that make a blocking call in a thread, for each kind of reading.
 
     Attributes:
-        reads: For short calls.
-        digests: For reading whole files.
         examinations: For waiting until small files are examined.
         lists_at_once: Whether several threads list directories at once, because listing waits for a network. On a local disk
             they would hand the interpreter to each other with each system call, which takes longer than the calls.

@@ -167,7 +167,6 @@ class CatalogueFile:
     """The file of the catalogue of one root.
 
     Attributes:
-        path: The file.
         key: What it is of: the root, and what the root is called among the sources.
     """
 

@@ -77,7 +77,6 @@ class EntryReader:
     """Reads files of a root.
 
     Attributes:
-        directory: The root.
         examiner: Examines files.
         now_ns: The time, nanoseconds since 1970.
         stopping: Set when the service stops.

@@ -59,7 +59,6 @@ class ScannedFiles(Mapping[str, ScannedFile]):
 
     Attributes:
         packed: All that is not in ``files``.
-        files: The listed files.
         withheld: The paths of those that are not offered, which are looked at often.
     """
 

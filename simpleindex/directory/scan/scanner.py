@@ -58,8 +58,6 @@ class Scanner:
     """Where projects are read from, and how patiently.
 
     Attributes:
-        directory: The root.
-        digests: The memory of facts.
         now_ns: The time, nanoseconds since 1970.
         source: What the root is called among the sources.
         patient: An unfinished sdist that still grows is left alone until it rests for one look. Where there are no

@@ -43,7 +43,6 @@ class LockedProject:
     """A project that no other writer changes; made by :func:`locked_project`.
 
     Attributes:
-        name: The project.
         root: Absolute path of the root.
         path: Absolute path of the project's normalized directory, which exists.
         is_new: Whether it was made for this lock, so that it is removed again if it stays empty.

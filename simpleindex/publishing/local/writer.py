@@ -51,7 +51,6 @@ class Space:
     """The free space of a file system.
 
     Attributes:
-        path: A directory on it.
         free: Bytes that this user can still write.
         total: Bytes of the whole file system.
     """

@@ -76,8 +76,6 @@ class Uploader:
     """The sender of an upload.
 
     Attributes:
-        identity: The user or token.
-        address: The client's address.
         note_subject: Takes the project and the file name when they are first read, so that a refusal can name them.
     """
 

@@ -30,9 +30,7 @@ class AuditQuestion:
         since: Entries from this time on, seconds since 1970.
         until: Entries before this time.
         project: The project that they are about.
-        version: Its version.
         user: The user, ``token:ID``, or the user of a command.
-        events: The kinds of events.
     """
 
     since: float | None = None

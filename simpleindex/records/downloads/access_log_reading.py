@@ -54,10 +54,8 @@ class LoggedRequest:
         time: When the answer ended, seconds since 1970.
         address: The client's; empty for a Unix socket.
         user: The user, or ``token:ID``; empty without a login.
-        filename: The file.
         status: 200, or 206 for a part.
         size: How many bytes were sent.
-        agent: The User-Agent.
     """
 
     time: int

@@ -72,7 +72,6 @@ class DownloadsDatabase:
     """The counts; usable from any thread, and by several processes at once.
 
     Attributes:
-        path: The place, for messages.
         read: Returns the rows of a query, as :meth:`DownloadsStore.read`.
         write: Runs a function in a transaction, as :meth:`DownloadsStore.write`.
         close: Closes the connections.

@@ -39,7 +39,6 @@ class WhoQuestion:
     """A question who downloaded something.
 
     Attributes:
-        project: The project.
         subject: A version, or the name of a file; None for all of the project.
         since: The first day, days since 1970, UTC.
         limit: How many downloads at most; 0 for as many as there may be.

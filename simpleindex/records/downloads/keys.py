@@ -19,8 +19,6 @@ class DownloadKey(NamedTuple):
 
     Attributes:
         day: Days since 1970, UTC.
-        project: The project.
-        filename: The distribution file.
         program: The name of the client's program.
         user: The user; empty without one.
         token: The public id of the token; empty without one.
@@ -45,7 +43,6 @@ class DownloadEvent(NamedTuple):
         key: What it was counted as.
         time: When it ended, seconds since 1970.
         version: Of the client's program, as it states it.
-        address: The client's.
     """
 
     key: DownloadKey

@@ -23,11 +23,9 @@ class KeptDownload:
 
     Attributes:
         time: When it ended, seconds since 1970.
-        filename: The file.
         address: The client's; empty for a Unix socket.
         user: The user; empty without one.
         token: The public id of the token; empty without one.
-        program: The client's program.
         version: Of the program, as it states it.
     """
 
@@ -46,10 +44,8 @@ class DailyDownloads:
 
     Attributes:
         day: Days since 1970, UTC.
-        filename: The file.
         user: The user; empty without one.
         token: The public id of the token; empty without one.
-        program: The clients' program.
         count: How many.
     """
 

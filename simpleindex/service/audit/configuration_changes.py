@@ -24,7 +24,6 @@ class Configuration:
     """What an operator has decided, as it is in force at one moment.
 
     Attributes:
-        settings: The options.
         users: The users; None without a users file.
         access: The rights; None without an access file.
         rules: The rules of the sources file.

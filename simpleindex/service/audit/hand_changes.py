@@ -55,7 +55,6 @@ class SeenChange:
 
     Attributes:
         directory: The directory's name among the sources.
-        project: The project.
         files: What changed.
         time: When it was seen, on the reactor's clock.
         made_by_nodes: Which of them other nodes made; None if no other one can.

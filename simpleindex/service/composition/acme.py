@@ -41,7 +41,6 @@ class AcmeParts:
 
     Attributes:
         settings: What is requested, and where.
-        certs: The directory of certificates.
         serving: What the TLS server does for it.
         renewal: Requests certificates while the server runs.
     """

@@ -69,7 +69,6 @@ class ServedBucket(ServedDirectory):
 
     Attributes:
         name: Its name among the sources.
-        path: The location.
         choice: How changes are noticed.
         directory: Its listings and bytes.
         digests: The digest cache.

@@ -50,7 +50,6 @@ class ServedDirectory:
 
     Attributes:
         name: Its name among the sources.
-        path: The directory.
         choice: How changes are noticed.
         directory: Its listings and bytes.
         digests: The digest cache.

@@ -45,9 +45,6 @@ class HttpParts:
     """The parts that answer HTTP.
 
     Attributes:
-        listings: The pages of projects.
-        files: The files.
-        resource: The whole index.
         redirect: The resource of plain HTTP beside HTTPS.
         site: Serves ``resource``.
         redirect_site: Serves ``redirect``.

@@ -37,9 +37,6 @@ class Logins:
     Attributes:
         admission: Decides who may read and change what.
         authentication: Tells who a client is.
-        tokens: The tokens.
-        owners: The owners of projects.
-        audit: The audit.
         failed: Records failed logins.
         users: Returns the users as they are now; None without a users file.
         files: The followed users and access files.

@@ -49,7 +49,6 @@ class MeasuredParts:
     Attributes:
         runtime: What the parts share.
         security: The certificates; None without ``--https``.
-        sources: The directories and upstreams.
         logins: Users, tokens and rights; None if nobody can log in.
         http: Pages, files and changes over HTTP.
     """

@@ -26,8 +26,6 @@ class PeopleParts:
         sources: What is served.
         logins: Users and rights; None if nobody can log in.
         listings: The simple pages, which know the URL of the index.
-        search: The search.
-        status: The status as JSON.
     """
 
     runtime: Runtime

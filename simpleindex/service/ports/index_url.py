@@ -28,7 +28,6 @@ class IndexUrl:
     """The URL under which clients reach the index.
 
     Attributes:
-        index: The index.
         settings: Returns the settings in force.
         ports: The open ports, each with its option.
     """

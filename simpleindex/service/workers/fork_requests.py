@@ -29,7 +29,6 @@ class ForkRequest:
     """A request for a new worker.
 
     Attributes:
-        worker: Its number.
         modules: The names of modules that it will need and that no request before named, in the order of their import.
     """
 

@@ -32,7 +32,6 @@ class WorkerProcess(LineReceiver):
         kill: Sends a signal to a process.
 
     Attributes:
-        number: The worker's number.
         fork_server: See above.
         pid: The process's number; None before and after it.
         is_ready: Whether it serves.

@@ -44,8 +44,6 @@ class UpstreamCache:
         is_cache: Whether an error costs speed only, so that it is logged here; else callers report it.
 
     Attributes:
-        space: Its disk space.
-        files: The cached files.
         listener: Called with what identifies the index and with the name of each project whose listing is stored, in the thread
             that stores it.
     """

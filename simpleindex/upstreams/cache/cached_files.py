@@ -61,7 +61,6 @@ class _Verified(NamedTuple):
 
     Attributes:
         sha256: Their digest.
-        stamp: The file's state then.
         until: From when on a use of it must be written to the disk.
     """
 

@@ -53,7 +53,6 @@ class UpstreamFileKey:
 
     Attributes:
         index: What identifies the index: its URL, and the name of its credentials.
-        project: The project's name.
         filename: The file's name; that of a wheel's metadata ends in ``.metadata``.
     """
 
@@ -87,7 +86,6 @@ class DigestKey:
 
     Attributes:
         sha256: Lower-case hex.
-        filename: The file's name.
     """
 
     sha256: str

@@ -88,7 +88,6 @@ class WheelParts:
     """Parts of a wheel, each at its offset in a sparse file; also a context manager.
 
     Attributes:
-        file: The file.
         spans: Offset and length of each part.
         size: Bytes of all parts.
 

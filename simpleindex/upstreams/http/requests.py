@@ -57,7 +57,6 @@ class OutgoingRequest:
         headers: Its own headers, beside those of every request.
         deadline: When the answer's headers must have arrived, redirects included, on the clock; None for files.
         missing: Statuses that are a final answer, even if they are redirects.
-        method: Its method.
         seconds: For the first byte of an answer about a file; None for the limit of files.
     """
 

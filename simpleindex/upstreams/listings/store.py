@@ -64,7 +64,6 @@ class ListingStore:
         memory_size: Bytes of listings in memory.
 
     Attributes:
-        memory: The listings in memory.
         ttls: How long listings are fresh; may be replaced at any time.
     """
 

@@ -29,7 +29,6 @@ class Ttls:
         most: A listing, at most, and if the upstream's headers do not say.
         least: A listing, whatever its headers say: else some upstreams would be requested by every client.
         absent: The answer that there is no such project.
-        projects: The list of projects.
         failing: After a failed request: the cache is served without another one.
         patience: A request that takes longer goes on, while the cache is served.
     """

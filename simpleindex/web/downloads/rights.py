@@ -68,7 +68,6 @@ class ReadableDownloads:
 
     Attributes:
         rights: Decides who sees what.
-        database: The counts.
         threads: Threads for questions, of which some take long.
         current: Returns the settings in force.
         now: Returns the time, seconds since 1970.

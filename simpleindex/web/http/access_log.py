@@ -46,7 +46,6 @@ class LogEntry(NamedTuple):
         user: The user who is logged in, ``token:ID`` for a token without a user, or empty.
         when: Seconds since 1970; logged in UTC.
         request_line: Method, target and version.
-        status: The answer's status code.
         size: Bytes of the answer's body that were given to the transport.
         referer: That header, or empty.
         agent: The User-Agent header, or empty.

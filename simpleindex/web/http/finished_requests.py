@@ -21,7 +21,6 @@ class FinishedRequest(Protocol):
     Attributes:
         method: As it came.
         uri: The request target, as it came.
-        clientproto: The version of HTTP.
         code: The status of the answer; 499 if the client left before it.
         sentLength: Bytes of the answer's body that were given to the transport.
         received: When its head had come whole, in seconds of the reactor's clock; None if it never had.

@@ -48,8 +48,6 @@ class OfferedDownload:
     """A distribution file that an answer gives to its end; a download, once all bytes of the answer are sent.
 
     Attributes:
-        project: Its project.
-        filename: Its name.
         length: The bytes of the answer's body: all of the file, or the rest that its client did not have yet.
         origin: Where the bytes come from.
     """

@@ -24,11 +24,9 @@ class PageRequest:
     """A request for a page.
 
     Attributes:
-        route: The page.
         info: The method, target and headers.
         reader: The identity of the reader.
         source: The part of the view that the reader may read; a page shows nothing that comes from elsewhere.
-        view: The view.
     """
 
     route: PageRoute

@@ -79,7 +79,6 @@ class PageContent:
         sources: The values that the variables are made from; a kept page is good as long as they are equal; projects and
             lists of projects as long as they are these very objects.
         entries: The number of rows, roughly.
-        status: The HTTP status.
         is_kept_by_clients: Whether browsers may keep the page and ask whether it has changed.
     """
 

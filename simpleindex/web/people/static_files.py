@@ -30,7 +30,6 @@ class StaticFile:
     """A file of ``static/``.
 
     Attributes:
-        content_type: Its media type.
         body: Its bytes.
         compressed: The same with gzip.
         digest: Names the content in its URL.

@@ -32,7 +32,6 @@ class RootRoute:
     """The list of projects of a view.
 
     Attributes:
-        view: The view.
         is_simple: Whether the URL has the customary prefix, below which all readers get the simple pages.
     """
 
@@ -46,8 +45,6 @@ class ProjectRoute:
     """One project's page in a view.
 
     Attributes:
-        name: The project.
-        view: The view.
         is_simple: As in :class:`RootRoute`.
     """
 
@@ -61,9 +58,7 @@ class ReleaseRoute:
     """One version of a project: a page for people alone, without which there is nothing at this URL.
 
     Attributes:
-        name: The project.
         version: The version as it stands in the URL.
-        view: The view.
     """
 
     name: ProjectName
@@ -76,9 +71,6 @@ class FileRoute:
     """A file beside a project's page.
 
     Attributes:
-        name: The project.
-        filename: The file.
-        view: The view.
         is_trial: Whether the URL is one of ``simpleindex doctor``, whose installations are no downloads; for this machine only.
     """
 
@@ -93,9 +85,7 @@ class PypiJsonRoute:
     """A project, or one release of it, at its URL of PyPI's JSON API.
 
     Attributes:
-        name: The project.
         version: The version as it stands in the URL; None for the latest release, with the files of all.
-        view: The view.
     """
 
     name: ProjectName

@@ -11,6 +11,7 @@ import pytest
 
 from simpleindex.access.logins.users_file import change_users_file
 from simpleindex.system.followed_file import MAXIMUM_SIZE
+from simpleindex.system.stamp import Stamp
 from tests.fixtures.trees import SPECIAL, as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ def test_no_change(tmp_path: Path) -> None:
     assert not change_users_file(str(path), lambda _: None)
     assert not path.exists()
     path.write_bytes(b"alice:x\n")
-    before = path.stat()
+    before = Stamp.of(path.stat())
     assert not change_users_file(str(path), lambda _: None)
-    assert path.stat() == before
+    assert Stamp.of(path.stat()) == before
 
 
 def test_what_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

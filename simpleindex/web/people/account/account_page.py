@@ -53,7 +53,6 @@ class AccountChange:
     Attributes:
         form: The fields that the form shows.
         error: Why nothing was changed; None if something was.
-        status: The HTTP status.
         created: The token that was made.
         secret: Its secret, which is shown this once.
     """

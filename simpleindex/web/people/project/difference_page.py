@@ -42,8 +42,6 @@ class ReleaseDifference:
     """What differs between two distributions of a project.
 
     Attributes:
-        older: The older one.
-        newer: The newer one.
         members: The files that were added, removed and changed.
         added_requirements: Dependencies that only the newer one has.
         removed_requirements: Dependencies that only the older one has.

@@ -53,7 +53,6 @@ class DownloadPlot:
     """The plot.
 
     Attributes:
-        bars: The days with downloads.
         since: The first day as a date.
         until: The last one.
         total: All downloads in it.

@@ -90,7 +90,6 @@ class Description:
     """The metadata of a release with its rendered description.
 
     Attributes:
-        metadata: The metadata.
         rendered: The description; None if there is none.
     """
 
@@ -103,7 +102,6 @@ class Release:
     """A version in the list of versions.
 
     Attributes:
-        version: The version.
         uploaded: When its newest file was uploaded, seconds since 1970; None if that is not known.
         files: How many files it has.
         yanked: Why all of its files are yanked, which may be an empty text; None if they are not.
@@ -248,7 +246,6 @@ class PageFacts:
     Attributes:
         project: The project, as the reader is offered it.
         version: The version; empty if there is none.
-        description: Its metadata.
         dependents: Projects that require this one.
         present: The required projects that are in this index.
         uploads: Who uploaded each file, for readers who may know.

@@ -63,7 +63,6 @@ class WheelTable:
     """Which wheels of a release are for which Python and platform.
 
     Attributes:
-        platforms: The columns.
         rows: A Python, and for each column the file's name, or an empty text.
     """
 
