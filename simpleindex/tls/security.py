@@ -68,9 +68,11 @@ class Security:
                 others=", ".join(others),
             )
         warnings = ca.warnings if ca else ()
-        # Before the next line, which may refuse the start: they may name the remedy.
-        self._warn(warnings)
-        self._warn((*warnings, *self.certificates.load(self._url_host, *owner)))
+        try:
+            self._warn((*warnings, *self.certificates.load(self._url_host, *owner)))
+        except RefusedStart as error:
+            # What the private CA may not certify is the reason, and the warning names the remedy.
+            raise RefusedStart(" ".join((str(error), *warnings))) from error
 
     @property
     def ca_path(self) -> str | None:

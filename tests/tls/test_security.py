@@ -104,6 +104,16 @@ def test_a_certificate_for_another_host(world: SecurityFixture) -> None:
         world.start("https://c.example.com/")
 
 
+def test_a_host_that_the_private_ca_may_not_certify(world: SecurityFixture) -> None:
+    """``--url`` came after the first start: the refusal names what to remove, for nothing is logged before a start."""
+    world.start()
+    world.names = ("box.example.com", "c.example.com", "localhost")
+    with pytest.raises(
+        RefusedStart, match=rf"the host of --url: .* remove {world.state / 'ca'} and .* new ones"
+    ):
+        world.start("https://c.example.com/")
+
+
 def test_the_end_is_announced(world: SecurityFixture) -> None:
     """A certificate about to end is said at the start."""
     issue("a.example.com", end=timedelta(days=5)).put(world.certs / "a.pem")
