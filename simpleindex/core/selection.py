@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidFilename, NotHere
+from simpleindex.core.files import File
 from simpleindex.core.names import distribution_suffix, parse_distribution_name
 from simpleindex.core.parsing.version_texts import parse_version
 from simpleindex.core.text import shown
@@ -112,3 +113,8 @@ def _version(name: ProjectName, filename: str) -> Version | None:
         return Version(parse_distribution_name(filename, name).version)
     except InvalidFilename:
         return None
+
+
+def metadata_digest(file: File) -> str:
+    """Return what tells the metadata of a file from those of every other: their digest, or that of the file."""
+    return file.metadata.sha256 if file.metadata is not None else file.sha256 or ""

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.specifiers import InvalidSpecifier
 
 from simpleindex.core.parsing.version_texts import parse_specifiers
+from simpleindex.search.document import Yank
+from simpleindex.search.folding import normalize
 from simpleindex.search.query import (
     TRIGRAM,
     author_expression,
     facts_expression,
     names_expression,
-    normalize,
     trigrams_expression,
 )
-from simpleindex.search.ranking import Candidate, DependentRow, Yank, ranked
+from simpleindex.search.ranking import Candidate, DependentRow, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

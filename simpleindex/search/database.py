@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from simpleindex.core.text import printable
-from simpleindex.search.query import fold
+from simpleindex.search.folding import fold
 from simpleindex.system.log import logger
 from simpleindex.system.ownership import make_directories, make_private
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.search.document import Document
-    from simpleindex.search.ranking import Yank
+    from simpleindex.search.document import Document, Yank
 
 _log: Final = logger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.utils import getaddresses
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
@@ -14,7 +14,7 @@ from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.metadata import description_body, header_fields
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.parsing.version_texts import parse_requirement
-from simpleindex.search.query import fold
+from simpleindex.search.folding import fold
 
 if TYPE_CHECKING:
     from simpleindex.core.files import File
@@ -137,3 +137,15 @@ def _dependencies(requirements: list[str]) -> list[Dependency]:
             continue
         dependencies.setdefault(name, Dependency(name, line))
     return list(dependencies.values())
+
+
+class Yank(NamedTuple):
+    """A yanked release.
+
+    Attributes:
+        seen_ns: When it was first seen to be yanked, nanoseconds since 1970; when its project was first indexed, the time of upload.
+    """
+
+    project: str
+    version: str
+    seen_ns: int

@@ -13,8 +13,7 @@ from twisted.internet.task import deferLater
 from simpleindex.core.errors import InvalidMetadata, SimpleIndexError
 from simpleindex.core.names import ProjectName
 from simpleindex.search.database import Entry
-from simpleindex.search.document import document_of
-from simpleindex.search.ranking import Yank
+from simpleindex.search.document import Yank, document_of
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:

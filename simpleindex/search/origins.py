@@ -1,21 +1,15 @@
-"""Where indexed projects come from: the local directories, and what the cache holds of upstreams."""
+"""Where indexed projects come from: what every origin does, and the local directories."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from simpleindex.core.errors import NotHere
 from simpleindex.core.metadata import MAXIMUM_SIZE
-from simpleindex.core.model import Status
 from simpleindex.core.names import METADATA_SUFFIX, Kind
-from simpleindex.core.selection import default_file, yanked_releases
+from simpleindex.core.selection import default_file, metadata_digest, yanked_releases
 from simpleindex.core.source import Elsewhere
 from simpleindex.search.database import IndexedFile
-from simpleindex.search.visibility import metadata_digest
-from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
-from simpleindex.upstreams.pages.enrich import enriched_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +18,6 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Source
     from simpleindex.search.sdists import SdistMetadata
-    from simpleindex.system.threads import Threads
-    from simpleindex.upstreams.cache.cache import UpstreamCache
 
 
 class Representative(NamedTuple):
@@ -114,10 +106,10 @@ class DirectoryOrigin:
         if file is None:
             return None
         yanked = {
-            version: _newest_time(each for each in project.files if each.version == version)
+            version: newest_time(each for each in project.files if each.version == version)
             for version in yanked_releases(project.files)
         }
-        newest = _newest_time(project.files)
+        newest = newest_time(project.files)
         return Representative(
             file, IndexedFile(file.filename, metadata_digest(file), newest, " ".join(yanked)), yanked
         )
@@ -139,72 +131,6 @@ class DirectoryOrigin:
             body.close()
 
 
-class CacheOrigin:
-    """The projects of an upstream that the cache holds. The upstream is never requested, and nothing counts as used.
-
-    Args:
-        name: The upstream's name.
-        identity: What tells it from others in the cache.
-        cache: The cache of upstreams.
-        threads: For reading it.
-    """
-
-    is_followed = False
-    seconds = 0.0
-
-    def __init__(self, name: str, identity: str, cache: UpstreamCache, threads: Threads) -> None:
-        self.name = name
-        self._identity = identity
-        self._cache = cache
-        self._threads = threads
-
-    async def names(self) -> Sequence[ProjectName]:
-        """Return the projects with a cached listing."""
-        return await self._threads.run(self._cache.cached_names, self._identity)
-
-    async def representative(self, name: ProjectName) -> Representative | None:
-        """Return the distribution of the latest release whose metadata the cache holds."""
-        return await self._threads.run(self._representative, name)
-
-    async def metadata(self, name: ProjectName, file: File) -> bytes | None:
-        """Return the cached metadata of a wheel."""
-        return await self._threads.run(self._metadata, name, file)
-
-    def _representative(self, name: ProjectName) -> Representative | None:
-        listing = self._cache.listing(self._identity, name, is_use=False)
-        if listing is None or listing.project.status is Status.QUARANTINED:
-            return None
-        files = [enriched_file(file, listing.file_facts.get(file.filename)) for file in listing.project.files]
-        newest = _newest_time(files)
-        cached = [file for file in files if file.metadata is not None and self._path(name, file) is not None]
-        file = default_file(cached)
-        if file is not None:
-            return Representative(file, IndexedFile(file.filename, metadata_digest(file), newest))
-        file = default_file(files)
-        return (
-            None
-            if file is None
-            else Representative(replace(file, metadata=None), IndexedFile("", "", newest))
-        )
-
-    def _path(self, name: ProjectName, file: File) -> str | None:
-        key = UpstreamFileKey(self._identity, name, file.filename).metadata("")
-        if not self._cache.files.may_have(key):
-            return None
-        cached = self._cache.files.find(key)
-        return None if cached is None else cached.path
-
-    def _metadata(self, name: ProjectName, file: File) -> bytes | None:
-        path = None if file.metadata is None else self._path(name, file)
-        if path is None or file.metadata is None:
-            return None
-        try:
-            with open(path, "rb") as opened:
-                data = opened.read(MAXIMUM_SIZE)
-        except OSError:
-            return None
-        return data if sha256(data).hexdigest() == file.metadata.sha256 else None
-
-
-def _newest_time(files: Iterable[File]) -> int:
+def newest_time(files: Iterable[File]) -> int:
+    """Return when the newest of files was uploaded, nanoseconds since 1970; 0 if that is not known."""
     return max((file.uploaded_ns or 0 for file in files), default=0)

@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion
 from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.parsing.version_texts import parse_version
+from simpleindex.search.folding import fold, normalize
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -28,8 +29,6 @@ TRIGRAM: Final = 3
 _TERM: Final = re.compile(
     r"""(?:(?P<filter>author|depends|python):)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))""", re.IGNORECASE
 )
-_SEPARATORS: Final = re.compile(r"[-_.]+")
-_SPACE: Final = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +126,6 @@ def _add(parts: _Parts, key: str, value: str, text: str) -> None:
         parts.terms.append(value)
     else:
         parts.prefixes.append(normalize(value))
-
-
-def fold(text: str) -> str:
-    """Return text as it is compared: without case, and with single spaces; SQLite takes no lone surrogates, and its texts end at NUL."""
-    encodable = text.encode("utf-8", "replace").decode()
-    return _SPACE.sub(" ", encodable.replace("\0", " ")).strip().casefold()
-
-
-def normalize(term: str) -> str:
-    """Return a folded term as names of projects are normalized (PEP 503)."""
-    return _SEPARATORS.sub("-", term)
 
 
 def fts_literal(term: str) -> str:

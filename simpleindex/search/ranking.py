@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from simpleindex.search.query import fold, normalize
+from simpleindex.search.folding import fold, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,18 +43,6 @@ class DependentRow(NamedTuple):
 
     candidate: Candidate
     requirement: str
-
-
-class Yank(NamedTuple):
-    """A yanked release.
-
-    Attributes:
-        seen_ns: When it was first seen to be yanked, nanoseconds since 1970; when its project was first indexed, the time of upload.
-    """
-
-    project: str
-    version: str
-    seen_ns: int
 
 
 def ranked(candidates: Iterable[Candidate], query: Query) -> list[Candidate]:

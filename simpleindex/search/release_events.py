@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.search.ranking import Yank
+    from simpleindex.search.document import Yank
 
 
 @dataclass(frozen=True, slots=True)

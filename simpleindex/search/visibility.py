@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simpleindex.core.model import Status
-from simpleindex.core.selection import latest_release
+from simpleindex.core.selection import latest_release, metadata_digest
 
 if TYPE_CHECKING:
     from simpleindex.core.files import File
@@ -48,11 +48,6 @@ class Dependent:
     project: ProjectName
     version: str
     requirement: str
-
-
-def metadata_digest(file: File) -> str:
-    """Return what tells the metadata of a file from those of every other: their digest, or that of the file."""
-    return file.metadata.sha256 if file.metadata is not None else file.sha256 or ""
 
 
 def visible_hit(candidate: Candidate, project: Project, query: Query) -> Hit | None:

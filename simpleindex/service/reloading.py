@@ -38,7 +38,7 @@ def apply_settings(index: ComposedIndex, settings: Settings) -> None:
     index.http.resource.trusted = settings.trusted_proxy
     index.http.resource.cors = index.http.redirect.cors = settings.cors
     if index.http.people is not None:
-        index.http.people.renderer.rename(settings.title)
+        index.http.people.renderer().rename(settings.title)
     for site in index.http.sites:
         site.connections.bound = settings.max_connections_per_address
 

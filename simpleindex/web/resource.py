@@ -26,6 +26,7 @@ from simpleindex.web.routing.routes import (
     DOWNLOAD_PAGES,
     FEED,
     STATIC_PREFIX,
+    WHY_PREFIX,
     AcmeRoute,
     FileRoute,
     OwnPageRoute,
@@ -40,7 +41,6 @@ from simpleindex.web.routing.routes import (
 )
 from simpleindex.web.routing.targets import relative_location, route
 from simpleindex.web.status.status import OPEN_PAGES
-from simpleindex.web.why import WHY_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,7 +87,7 @@ class IndexParts:
     Attributes:
         listings: Pages of projects, and their list.
         status: The pages below ``/-/``.
-        why: The pages that explain what is not offered.
+        why: Returns the pages that explain what is not offered, which are made when they are used first.
         pypi_json: Returns what answers for PyPI's JSON API, which is made when it is used first.
         changes: Uploads and other changes; None if nothing can be changed.
         people: The pages for people; None without the extra ``pages``.
@@ -97,7 +97,7 @@ class IndexParts:
     listings: Listings
     files: FileResponses
     status: StatusPages
-    why: WhyPages
+    why: Callable[[], WhyPages]
     pypi_json: Callable[[], PypiJson]
     changes: WriteResponder | None = None
     people: PeoplePages | None = None
@@ -254,7 +254,7 @@ class IndexResource(Resource):
         if page.startswith(API_PREFIX) and self._changing is not None:
             return await self._changing.answer(request)
         if page.startswith(WHY_PREFIX):
-            return await self._why.answer(page.removeprefix(WHY_PREFIX), reader, request)
+            return await self._why().answer(page.removeprefix(WHY_PREFIX), reader, request)
         if self._downloads is not None and segment in DOWNLOAD_PAGES:
             return await self._downloads().answer(page, reader, request)
         if page == "metrics":

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     SourceNotes = Callable[[str, ProjectName], Awaitable[tuple[SourceNote, ...]]]
 
-WHY_PREFIX: Final = "why/"
-
 _VERSION: Final = re.compile(r"[ -~]{1,200}")
 
 

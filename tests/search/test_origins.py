@@ -11,8 +11,9 @@ import pytest
 from simpleindex.core.files import File, Sidecar
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import Kind, ProjectName
+from simpleindex.search.cache_origin import CacheOrigin
 from simpleindex.search.database import IndexedFile
-from simpleindex.search.origins import CacheOrigin, DirectoryOrigin
+from simpleindex.search.origins import DirectoryOrigin
 from simpleindex.search.sdists import SdistMetadata
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cached_listings import CachedListing

@@ -70,7 +70,9 @@ def _imported(program: str, base: Path) -> frozenset[str]:
         "simpleindex.tls.acme",
         "simpleindex.web.fast.tls",
         "simpleindex.web.people.pages",
+        "simpleindex.views.explain",
         "simpleindex.web.publish",
+        "simpleindex.web.why",
     ],
 )
 def test_what_is_off_is_not_imported(imported: frozenset[str], module: str) -> None:
@@ -82,7 +84,13 @@ def test_pages_for_people_are_paid_for_by_the_first_reader(tmp_path: Path) -> No
     imported = _imported(_START, tmp_path)
     assert "simpleindex.web.people.pages" in imported
     assert not imported & {"jinja2", "docutils", "pygments", "readme_renderer", "prometheus_client"}
-    assert "simpleindex.web.people.project" not in imported
+    assert not imported & {
+        "simpleindex.web.people.project",
+        "simpleindex.web.people.renderer",
+        "simpleindex.web.people.static_files",
+        "simpleindex.search.query",
+        "simpleindex.search.search",
+    }
 
 
 def test_the_server_is_small(imported: frozenset[str]) -> None:

@@ -22,7 +22,6 @@ from simpleindex.web.refused_log import RefusedDownloads
 from simpleindex.web.resource import IndexParts, IndexResource
 from simpleindex.web.routing.https_redirect import RedirectResource
 from simpleindex.web.status.status import StatusPages
-from simpleindex.web.why import WhyPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from simpleindex.web.people.pages import PeoplePages
     from simpleindex.web.publish.dispatch import PublishingDispatcher
     from simpleindex.web.pypi_json import PypiJson
+    from simpleindex.web.why import WhyPages
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def compose_http(
         description=_description(security, sources, has_people_pages=search is not None),
     )
     files = FileResponses(immutable=settings.immutable_files)
-    status, why = _status_pages(security, sources, troubles), WhyPages(admission, sources.explain)
+    status = _status_pages(security, sources, troubles)
     people = _people(runtime, sources, logins, listings, search, status)
     recover, changes = _changes(runtime, sources, logins, listings, people)
     refused = RefusedDownloads(runtime.reactor.seconds, logins.audit.record if logins else None)
@@ -112,7 +112,7 @@ def compose_http(
             listings,
             files,
             status,
-            why,
+            _why_pages(admission, sources),
             _pypi_json(runtime, sources, listings),
             changes,
             people,
@@ -162,6 +162,16 @@ def _people(
     from simpleindex.service.composition.people_parts import PeopleParts  # noqa: PLC0415  (the same)
 
     return compose_people(PeopleParts(runtime, sources, logins, listings, search, status))
+
+
+def _why_pages(admission: Admission, sources: ComposedSources) -> Callable[[], WhyPages]:
+    @cache
+    def composed() -> WhyPages:
+        from simpleindex.web.why import WhyPages  # noqa: PLC0415  (installers need none of it)
+
+        return WhyPages(admission, sources.explain)
+
+    return composed
 
 
 def _pypi_json(runtime: Runtime, sources: ComposedSources, listings: Listings) -> Callable[[], PypiJson]:

@@ -20,7 +20,6 @@ from simpleindex.service.places import refuse_unreadable
 from simpleindex.service.runtime import create_runtime
 from simpleindex.system.extras import has_metrics, has_pages, missing
 from simpleindex.tls.security import Security
-from simpleindex.views.explain import SourceNote, what_is_there
 from simpleindex.web.downloads.counter import DownloadCounter
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
     from simpleindex.tls.private_ca import Owner
+    from simpleindex.views.explain import SourceNote
 
 
 @dataclass(frozen=True)
@@ -218,6 +218,8 @@ def _security(settings: Settings, owner: Owner, acme: AcmeParts | None) -> Secur
 
 async def _explain_local(local: Source, _: str, name: ProjectName) -> tuple[SourceNote, ...]:
     """Explain a project where there are no upstreams."""
+    from simpleindex.views.explain import SourceNote, what_is_there  # noqa: PLC0415  (installers need none of it)
+
     try:
         return (SourceNote(LOCAL, what_is_there(await local.project(name))),)
     except SimpleIndexError as error:

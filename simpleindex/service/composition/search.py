@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from simpleindex.core.names import ProjectName
 from simpleindex.search.database import SearchDatabase
 from simpleindex.search.indexer import Indexer
-from simpleindex.search.origins import CacheOrigin, DirectoryOrigin
+from simpleindex.search.origins import DirectoryOrigin
 from simpleindex.search.sdists import SdistMetadata
-from simpleindex.search.search import Search
 
 if TYPE_CHECKING:
     from simpleindex.search.origins import Origin
+    from simpleindex.search.search import Search
     from simpleindex.service.composition.sources import ComposedSources
     from simpleindex.service.runtime import Runtime
     from simpleindex.upstreams.cache.file_keys import FileKey
 
 
-@dataclass(frozen=True)
 class ComposedSearch:
-    """The search."""
+    """The search.
 
-    search: Search
-    indexer: Indexer
-    database: SearchDatabase
+    Args:
+        runtime: What all parts share.
+        sources: The directories and upstreams whose projects are indexed.
+
+    Attributes:
+        database: The search index.
+        indexer: Keeps it up to date.
+    """
+
+    def __init__(self, runtime: Runtime, sources: ComposedSources) -> None:
+        self._runtime = runtime
+        self._directories = tuple(directory.name for directory in sources.directories)
+        self.database = SearchDatabase(str(runtime.settings.cache))
+        origins = _origins(runtime, sources)
+        self.indexer = Indexer(self.database, origins, runtime.reactor, runtime.threads.search)
+
+    @cached_property
+    def search(self) -> Search:
+        """What searches the index; made for the first page that needs it."""
+        from simpleindex.search.search import Search  # noqa: PLC0415
+
+        runtime = self._runtime
+        return Search(self.database, self._directories, runtime.reactor, runtime.threads.search)
 
     def start(self) -> None:
         """Index what is there; call it once more when more is there."""
@@ -41,26 +59,24 @@ def compose_search(runtime: Runtime, sources: ComposedSources) -> ComposedSearch
         runtime: What all parts share.
         sources: The directories and upstreams whose projects are indexed.
     """
-    database = SearchDatabase(str(runtime.settings.cache))
+    search = ComposedSearch(runtime, sources)
+    _follow(search.indexer, runtime, sources)
+    return search
+
+
+def _origins(runtime: Runtime, sources: ComposedSources) -> list[Origin]:
+    """Return the directories, and what the cache holds; the files of a flat page are in the cache under no project."""
     sdists = SdistMetadata(runtime.examination, runtime.threads.search)
     origins: list[Origin] = [
         DirectoryOrigin(directory.name, directory.source, sdists) for directory in sources.directories
     ]
-    origins += _cache_origins(runtime, sources)
-    indexer = Indexer(database, origins, runtime.reactor, runtime.threads.search)
-    _follow(indexer, runtime, sources)
-    names = tuple(directory.name for directory in sources.directories)
-    search = Search(database, names, runtime.reactor, runtime.threads.search)
-    return ComposedSearch(search, indexer, database)
+    if sources.upstreams is not None:
+        from simpleindex.search.cache_origin import CacheOrigin  # noqa: PLC0415  (most have no upstreams)
 
-
-def _cache_origins(runtime: Runtime, sources: ComposedSources) -> list[CacheOrigin]:
-    """Return the origins for what the cache holds; the files of a flat page are in the cache under no project."""
-    if sources.upstreams is None:
-        return []
-    cache, threads = sources.upstreams.cache, runtime.threads.search
-    settings = [each.settings for each in sources.upstreams.connected if not each.settings.flat]
-    return [CacheOrigin(each.name, each.identity, cache, threads) for each in settings]
+        cache, threads = sources.upstreams.cache, runtime.threads.search
+        settings = [each.settings for each in sources.upstreams.connected if not each.settings.flat]
+        origins += [CacheOrigin(each.name, each.identity, cache, threads) for each in settings]
+    return origins
 
 
 def _follow(indexer: Indexer, runtime: Runtime, sources: ComposedSources) -> None:

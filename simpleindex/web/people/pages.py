@@ -11,7 +11,6 @@ from simpleindex.web.pages.negotiation import names_representation
 from simpleindex.web.people.account.login_page import is_login
 from simpleindex.web.people.navigation import is_navigation
 from simpleindex.web.people.page_request import PageRequest, query_of
-from simpleindex.web.people.static_files import static_response
 from simpleindex.web.routing.routes import (
     FEED,
     FileRoute,
@@ -60,7 +59,7 @@ class PeoplePages:
     """The pages for people.
 
     Attributes:
-        renderer: Renders their templates.
+        renderer: Returns what renders their templates; only who reads a page pays for it.
         admission: Decides who reads what.
         front: The page of a view, and of searches in it; None where the simple page is shown.
         project: The pages of projects and of their versions.
@@ -69,7 +68,7 @@ class PeoplePages:
         forms: Take the forms that such pages send, by the same segment.
     """
 
-    renderer: PageRenderer
+    renderer: Callable[[], PageRenderer]
     admission: Admission
     front: PeoplePage | None
     project: PeoplePage
@@ -123,10 +122,12 @@ class PeoplePages:
         Raises:
             NotHere: There is no such file.
         """
+        from simpleindex.web.people.static_files import static_response  # noqa: PLC0415  (only people get them)
+
         return static_response(name, info)
 
     def problem(self, response: Response, info: RequestInfo) -> Response:
         """Return a refusal as the request's reader gets it: a page for people, or the response as it is for tools."""
         if response.problem is None or not is_navigation(info.method, info.header):
             return response
-        return self.renderer.problem(response, response.problem, info)
+        return self.renderer().problem(response, response.problem, info)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -41,7 +42,8 @@ class StaticFile:
     digest: str
 
 
-def _read_files() -> dict[str, StaticFile]:
+@cache
+def _files() -> dict[str, StaticFile]:
     read = {}
     for each in files("simpleindex.web.people").joinpath("static").iterdir():
         content_type = _TYPES.get(each.name.rpartition(".")[2])
@@ -52,9 +54,6 @@ def _read_files() -> dict[str, StaticFile]:
     return read
 
 
-_FILES: Final = _read_files()
-
-
 def static_url(root: str, name: str) -> str:
     """Return the URL of a file of ``static/``; it changes with the content.
 
@@ -62,7 +61,7 @@ def static_url(root: str, name: str) -> str:
         root: The URL of the index's root, relative to the page's.
         name: The file's name.
     """
-    return f"{root}-/{STATIC_PREFIX}{name}?{_FILES[name].digest}"
+    return f"{root}-/{STATIC_PREFIX}{name}?{_files()[name].digest}"
 
 
 def static_response(name: str, info: RequestInfo) -> Response:
@@ -71,7 +70,7 @@ def static_response(name: str, info: RequestInfo) -> Response:
     Raises:
         NotHere: There is no such file.
     """
-    file = _FILES.get(name)
+    file = _files().get(name)
     if file is None:
         raise NotHere("page")
     encoding = choose_encoding(info.header("accept-encoding"), (Encoding.GZIP, Encoding.IDENTITY))

@@ -17,6 +17,9 @@ FEED: Final = "feed.xml"
 STATIC_PREFIX: Final = "static/"
 """Below ``/-/``: style sheets and scripts of the pages for people."""
 
+WHY_PREFIX: Final = "why/"
+"""Below ``/-/``: why something is or is not offered."""
+
 COUNTS_PAGE: Final = "downloads"
 WHO_PAGE: Final = "who"
 
