@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cachetools import TTLCache
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, LogLevel
@@ -239,9 +240,8 @@ class WorkerSupervisor(Service):
             self._give_up(worker, reason)
             return
         pause = self._pauses.after_end(worker.number, self._reactor.seconds())
-        _log.error(
-            "Worker {number} ended ({reason}); it is started again.", number=worker.number, reason=reason
-        )
+        sentence = "Worker {number} ended ({reason}); it is started again."
+        _log.error(sentence, number=worker.number, reason=reason)
         for shared in self._sockets.values() if self._is_served_without(worker.number) else ():
             shared.leave_out(worker.number)
         self._reactor.callLater(pause, self._start_again, worker.number)
@@ -267,11 +267,14 @@ class WorkerSupervisor(Service):
 
     def _give_up(self, worker: WorkerProcess, reason: str) -> None:
         """End the service, whose first start failed; the worker has written why."""
+        del self.workers[worker.number]
+        try:
+            self._reactor.stop()
+        except ReactorNotRunning:
+            return  # It is ending: systemd and terminals signal all processes.
         sentence = "Worker {number} could not start ({reason}), so the server ends."
         _log.critical(sentence, number=worker.number, reason=reason)
-        del self.workers[worker.number]
         self._reactor.addSystemEventTrigger("after", "shutdown", partial(os._exit, 1))
-        self._reactor.stop()
 
     def _end_silent_workers(self) -> None:
         for worker in self.workers.values():
@@ -279,11 +282,8 @@ class WorkerSupervisor(Service):
                 self._end_silent_fork_server(worker)
                 continue
             if not worker.is_alive:
-                _log.error(
-                    "Worker {number} has given no sign of life for {seconds} s; it is ended.",
-                    number=worker.number,
-                    seconds=round(ALIVE_SECONDS),
-                )
+                sentence = "Worker {number} has given no sign of life for {seconds} s; it is ended."
+                _log.error(sentence, number=worker.number, seconds=round(ALIVE_SECONDS))
                 worker.signal(signal.SIGKILL)
             worker.is_alive = False
             worker.send(Message("ping"))

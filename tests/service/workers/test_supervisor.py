@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
@@ -122,6 +123,8 @@ class WorkerReactor(Reactor):
             self.unforked.append(worker)
 
     def stop(self) -> None:
+        if self.was_stopped:
+            raise ReactorNotRunning
         self.was_stopped = True
 
     def addSystemEventTrigger(self, *arguments: Any, **_: Any) -> None:
@@ -330,6 +333,15 @@ def test_a_start_that_fails_ends_the_server(world: World) -> None:
     assert isinstance(exit_, partial)
     assert (exit_.args, status) == ((1,), [])
     assert "Worker 1 could not start (status 1), so the server ends." in world.log[0]
+    assert stop(world) == ["ended"]
+
+
+def test_the_end_in_the_middle_of_the_first_start(world: World) -> None:
+    """A signal to all processes may end a worker before the supervisor begins its own end, which is no failure."""
+    world.start()
+    world.reactor.stop()
+    world.workers[0].end("signal SIGTERM")
+    assert (world.log, world.reactor.at_the_end) == ([], [])
     assert stop(world) == ["ended"]
 
 
