@@ -191,14 +191,11 @@ def _word(word: str, where: str, groups: Mapping[str, tuple[str, ...]]) -> str:
             f"lists {shown(word)} in {where}, which is a group; write {shown(GROUP_PREFIX + word)}"
         )
     elif word.lower() in WHO_WORDS or word == "*":
-        raise InvalidAccess(f"lists {shown(word)} in {where}; did you mean {shown(_meant(word))}?")
+        meant = "authenticated" if word == "*" else word.lower()
+        raise InvalidAccess(f"lists {shown(word)} in {where}; did you mean {shown(meant)}?")
     else:
         return _user(word, where)
     return word
-
-
-def _meant(word: str) -> str:
-    return "authenticated" if word == "*" else word.lower()
 
 
 def _user(word: str, where: str) -> str:

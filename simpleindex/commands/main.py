@@ -114,7 +114,11 @@ _COMMANDS: Final = {
     "free": "publishing.changing:free",
     "purge": "publishing.changing:purge",
 }
-"""The module below ``simpleindex.commands`` and the function of each command; imported when it runs, for a quick start."""
+"""The module below ``simpleindex.commands`` and the function of each command; imported when it runs, for a quick start.
+
+Each takes the words behind the command, prints, and returns the exit status. Where nothing can be done it raises a
+:class:`~simpleindex.core.errors.SimpleIndexError`, whose sentence :func:`main` prints.
+"""
 
 _WITHOUT_HELP: Final = frozenset({"check", "systemd-unit", "docs"})
 """Commands whose ``--help`` is the list of commands."""

@@ -141,13 +141,14 @@ class RequestMetrics:
         durations: dict[str, Durations] = {}
         for (key, code), counts in self._counts.items():
             kind = _KINDS.get(key, _UNKNOWN)
-            requests[kind, _class_of(code)] += counts.number
+            requests[kind, "left" if code == _LEFT else f"{code // 100}xx"] += counts.number
             sizes[(kind,)] += counts.size
             spread = durations.setdefault(kind, Durations())
             spread.total += counts.seconds
             spread.counts = [a + b for a, b in zip(spread.counts, counts.durations, strict=True)]
             if kind == "upload":
-                uploads[(_outcome_of(code),)] += counts.number
+                outcome = _UPLOAD_OUTCOMES.get(code) or ("failed" if code >= 500 else "refused")
+                uploads[(outcome,)] += counts.number
         yield counters("simpleindex_requests", "Requests that are over.", ("route", "class"), requests)
         yield MetricFamily(
             "simpleindex_request_duration_seconds",
@@ -184,11 +185,3 @@ def _refined_kind(route: Route | None, method: bytes) -> object:
         case UploadRoute() if method in _READING:
             return _UNKNOWN
     return type(route)
-
-
-def _class_of(code: int) -> str:
-    return "left" if code == _LEFT else f"{code // 100}xx"
-
-
-def _outcome_of(code: int) -> str:
-    return _UPLOAD_OUTCOMES.get(code) or ("failed" if code >= 500 else "refused")

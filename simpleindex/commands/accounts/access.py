@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
 
 def access(words: list[str]) -> int:
-    """Run the command; returns the exit status.
-
-    Raises:
-        RefusedStart: The rights cannot be read.
-        InvalidProjectName: There can be no such project.
-    """
+    """Run the command; returns the exit status."""
     parser = Parser(prog="simpleindex access", description="Say who may do what with a project, and why.")
     parser.add_argument("name", metavar="NAME", help="the project, whether or not there is one")
     add_server_options(parser, "access", "users", "state", "config")

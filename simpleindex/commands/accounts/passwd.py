@@ -20,11 +20,7 @@ _SHORT: Final = 12
 
 
 def passwd(words: list[str]) -> int:
-    """Set a password or remove a user; return the exit status.
-
-    Raises:
-        RefusedStart: The user or the password is not valid; nothing is changed.
-    """
+    """Set a password or remove a user; return the exit status."""
     arguments = _parser().parse_args(words)
     where = command_paths(arguments)
     try:

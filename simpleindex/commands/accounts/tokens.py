@@ -49,11 +49,7 @@ _HEADINGS: Final = ("ID", "USER", "CAN", "PROJECTS", "CREATED", "EXPIRES", "LAST
 
 
 def token(words: list[str]) -> int:
-    """Run a command on tokens; return the exit status.
-
-    Raises:
-        RefusedStart: An option is not valid; nothing is changed.
-    """
+    """Run a command on tokens; return the exit status."""
     arguments = _parser().parse_args(words)
     where = command_paths(arguments)
     database = open_records(str(where.state), where.records)

@@ -22,11 +22,7 @@ _ROWS_SHOWN: Final = 50
 
 
 def downloads(words: list[str]) -> int:
-    """Print counts of downloads; return 0.
-
-    Raises:
-        RefusedStart: The question is not valid, or the counts cannot be read.
-    """
+    """Print counts of downloads; return 0."""
     parser = question_parser(
         "simpleindex downloads",
         "Show how often files were downloaded: whole, by pip, uv or another client.",

@@ -60,11 +60,7 @@ class AuditOutput:
 
 
 def log(words: list[str]) -> int:
-    """Print entries of the audit; return 0.
-
-    Raises:
-        RefusedStart: The question is not valid, or the audit cannot be read.
-    """
+    """Print entries of the audit; return 0."""
     arguments = _parser().parse_args(words)
     question = _question(arguments, time.time())
     where = command_paths(arguments)

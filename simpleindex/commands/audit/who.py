@@ -35,11 +35,7 @@ _SOURCES: Final = {
 
 
 def who(words: list[str]) -> int:
-    """Print who downloaded something; return 0.
-
-    Raises:
-        RefusedStart: The question is not valid, or the records or the access log cannot be read.
-    """
+    """Print who downloaded something; return 0."""
     parser = question_parser(
         "simpleindex who",
         "Show who downloaded a project, a version or a file, when, and from where: as kept by --keep-addresses, else from the access log "

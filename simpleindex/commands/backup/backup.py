@@ -34,11 +34,7 @@ _DIRECTORIES: Final = ("path", "state", "certs")
 
 
 def backup(words: list[str]) -> int:
-    """Make a backup; return the exit status.
-
-    Raises:
-        SimpleIndexError: It cannot be made.
-    """
+    """Make a backup; return the exit status."""
     arguments = _parse(words)
     settings = server_settings(arguments)
     destination = BackupDestination(arguments.destination)

@@ -33,11 +33,7 @@ _MOST_SHOWN: Final = 5
 
 
 def restore(words: list[str]) -> int:
-    """Restore or prove a backup; return the exit status: 1 if the backup is not whole.
-
-    Raises:
-        SimpleIndexError: It cannot be restored.
-    """
+    """Restore or prove a backup; return the exit status: 1 if the backup is not whole."""
     _refuse_deleted_file(words)
     arguments = _parse(words)
     path = _backup_path(arguments.backup)

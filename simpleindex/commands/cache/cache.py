@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.commands.arguments import Parser
+from simpleindex.commands.arguments import Parser, table
 from simpleindex.commands.cache.cache_listing import CacheContents, CachedEntry, minute_of_past
 from simpleindex.commands.cache.pins import pin, unpin
 from simpleindex.commands.cache.warm import add_warm
@@ -30,11 +30,7 @@ _PIN: Final = (
 
 
 def cache(words: list[str]) -> int:
-    """Run a command on the cache; return the exit status.
-
-    Raises:
-        RefusedStart: It cannot be done; the sentence says why.
-    """
+    """Run a command on the cache; return the exit status."""
     arguments = _parser().parse_args(words)
     status: int = arguments.run(arguments)
     return status
@@ -91,11 +87,8 @@ def _list(arguments: argparse.Namespace) -> int:
         print(f"There are no such files in {contents.directory}.")
         return 0
     rows = [_HEADINGS, *(_row(entry) for entry in entries)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, size, used, pinned, upstream in rows:
-        print(
-            f"{name:{widths[0]}}  {size:>{widths[1]}}  {used:{widths[2]}}  {pinned:{widths[3]}}  {upstream}"
-        )
+    width = max(len(row[1]) for row in rows)
+    print("\n".join(table([(name, size.rjust(width), *rest) for name, size, *rest in rows])))
     print(f"{plural(len(entries), 'file')}, {human_size(_size(entries))}.")
     return 0
 

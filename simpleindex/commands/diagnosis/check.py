@@ -34,11 +34,7 @@ _NO_BOUND: Final = 1 << 62
 
 
 def check(words: list[str]) -> int:
-    """Print what a server with these options would serve and what not; return the exit status.
-
-    Raises:
-        RefusedStart: A directory or the sources file cannot be read.
-    """
+    """Print what a server with these options would serve and what not; return the exit status."""
     options = Options()
     options.parseOptions(words)
     settings = options.settings

@@ -29,9 +29,6 @@ def doctor(words: list[str]) -> int:
 
     Returns:
         The exit status: 0 if nothing is wrong, 1 with warnings, 2 with errors.
-
-    Raises:
-        RefusedStart: An option or the configuration file is not valid.
     """
     parser = Parser(
         prog="simpleindex doctor",

@@ -91,7 +91,8 @@ class ImportRun:
 
     def bring(self, plans: Sequence[ProjectPlan]) -> None:
         """Fetch the files of plans."""
-        batches = _batches(self._marked(plans))
+        marked = self._each(self._mark, plans, "projects")
+        batches = _batches([plan for plan in marked if plan is not None])
         work = self._each(lambda each: self._brought(*each), batches, "files", lambda each: len(each[1]))
         for outcomes in work:
             for each in outcomes:
@@ -111,11 +112,8 @@ class ImportRun:
                 raise
             return [RefusedFile(name, file.filename, error.reason.rstrip(".")) for file in files]
 
-    def _marked(self, plans: Sequence[ProjectPlan]) -> list[ProjectPlan]:
-        """Set the statuses of projects; return the plans of those that may come."""
-        return [plan for plan in self._each(self._mark, plans, "projects") if plan is not None]
-
     def _mark(self, plan: ProjectPlan) -> ProjectPlan | None:
+        """Set the status of a project; return its plan if it may come."""
         try:
             self._importer.mark(plan.project)
         except NotImported as error:

@@ -59,11 +59,7 @@ _DESCRIPTION: Final = (
 
 
 def import_index(words: list[str]) -> int:
-    """Import from another index server; return the exit status.
-
-    Raises:
-        SimpleIndexError: It cannot be done; the sentence says why.
-    """
+    """Import from another index server; return the exit status."""
     given = _parse(words)
     try:
         patterns = tuple(map(parse_pattern, given.project))

@@ -47,11 +47,7 @@ _HEADINGS: Final = ("PROJECT", "VERSION", "UNTIL", "BY", "REASON")
 
 
 def allow(words: list[str]) -> int:
-    """Run ``simpleindex allow``.
-
-    Raises:
-        RefusedStart: An option is not valid; nothing is changed.
-    """
+    """Run ``simpleindex allow``."""
     arguments = _allow_parser().parse_args(words)
     if arguments.list:
         return _run(arguments, _list)
@@ -72,11 +68,7 @@ def allow(words: list[str]) -> int:
 
 
 def disallow(words: list[str]) -> int:
-    """Run ``simpleindex disallow``.
-
-    Raises:
-        RefusedStart: An option is not valid; nothing is changed.
-    """
+    """Run ``simpleindex disallow``."""
     parser = Parser(
         prog="simpleindex disallow",
         description="End an allowance early: the rules apply again. A running server follows within seconds.",

@@ -14,11 +14,7 @@ from simpleindex.views.explain import Answer
 
 
 def why(words: list[str]) -> int:
-    """Print an explanation; return 0 if all of it is offered, 1 if not.
-
-    Raises:
-        RefusedStart: The index gives no explanation.
-    """
+    """Print an explanation; return 0 if all of it is offered, 1 if not."""
     parser = Parser(
         prog="simpleindex why",
         description="Print why a project or a version is or is not offered: by which rule, until when, and which indexes "

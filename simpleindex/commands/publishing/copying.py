@@ -55,11 +55,7 @@ _DESCRIPTION: Final = (
 
 
 def copy(words: list[str]) -> int:
-    """Copy a release; return the exit status.
-
-    Raises:
-        SimpleIndexError: It cannot be done; the sentence says why.
-    """
+    """Copy a release; return the exit status."""
     given = _parse(words)
     examination = open_examination()
     try:

@@ -36,9 +36,6 @@ def certificates(words: list[str]) -> int:
 
     Returns:
         The exit status: 0 if all certificates can be served and the last request for one succeeded, 1 otherwise.
-
-    Raises:
-        RefusedStart: The directory of certificates cannot be read.
     """
     parser = Parser(
         prog="simpleindex certificates",

@@ -45,11 +45,7 @@ _WORDS: Final = {
 
 
 def records(words: list[str]) -> int:
-    """Run a command on the records; return the exit status.
-
-    Raises:
-        RefusedStart: It cannot be done; nothing is changed.
-    """
+    """Run a command on the records; return the exit status."""
     parser = Parser(
         prog="simpleindex records",
         description="Records are what cannot be rebuilt: tokens, owners, names ever used, exemptions from rules, counts of downloads, the audit.",

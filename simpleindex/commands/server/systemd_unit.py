@@ -73,11 +73,7 @@ class UnitOptions:
 
 
 def systemd_unit(words: list[str]) -> int:
-    """Print the units for a command line; return the exit status.
-
-    Raises:
-        RefusedStart: The options cannot be made a unit.
-    """
+    """Print the units for a command line; return the exit status."""
     print(unit_text(words, Path(sys.prefix), Path.cwd()), end="")
     return 0
 
@@ -146,7 +142,7 @@ def read_unit_options(arguments: Sequence[str], python_prefix: Path, directory: 
             # Uploads are written beside what they join.
             *((settings.path,) if settings.has_logins and settings.bucket is None else ()),
             *((settings.certs,) if settings.acme is not None else ()),
-            *_log_directories(settings),
+            *([settings.access_log.parent] if isinstance(settings.access_log, Path) else ()),
             *_socket_directories(listening),
         ),
         privileged=any(0 < port < 1024 for listen in listening for port in _ports(listen)),
@@ -299,10 +295,6 @@ def _read_paths(settings: Settings) -> tuple[Path | None, ...]:
         settings.access,
         settings.hooks,
     )
-
-
-def _log_directories(settings: Settings) -> list[Path]:
-    return [settings.access_log.parent] if isinstance(settings.access_log, Path) else []
 
 
 def _socket_directories(listening: Iterable[ListenAddress]) -> list[Path]:

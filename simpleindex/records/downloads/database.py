@@ -103,7 +103,10 @@ class DownloadsDatabase:
             _add(transaction, [(numbers.of(key), key.day, count) for key, count in counts.items()])
             transaction.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [_event_row(numbers.of(event.key), event) for event in events],
+                [
+                    (row.file, each.time, row.program, row.person, row.origin, each.version, each.address)
+                    for row, each in ((numbers.of(event.key), event) for event in events)
+                ],
             )
 
         self.write(write, patience=patience)
@@ -198,10 +201,6 @@ def _add(transaction: RecordsTransaction, rows: Iterable[tuple[_Row, int, int]])
             for kind, key in ((PROGRAM, row.program), (PERSON, row.person), (ORIGIN, row.origin))
         ],
     )
-
-
-def _event_row(row: _Row, event: DownloadEvent) -> tuple[object, ...]:
-    return (row.file, event.time, row.program, row.person, row.origin, event.version, event.address)
 
 
 def _prune_files(span: tuple[int, int], before: int, transaction: RecordsTransaction) -> None:

@@ -30,16 +30,13 @@ def pack_facts(key: FileKey, facts: ArchiveInfo, verified_stamp: Stamp | None) -
         facts: What reading it showed.
         verified_stamp: Its state when it was hashed; None if it was too young to be known again by it.
     """
-    return pack((_FORMAT, key.owner, facts.sha256, *_facts_row(facts, verified_stamp)))
-
-
-def _facts_row(facts: ArchiveInfo, verified_stamp: Stamp | None) -> tuple[Any, ...]:
-    return (
+    row = (
         *(facts.version, facts.requires_python),
         facts.sidecar and astuple(facts.sidecar),
         facts.place and astuple(facts.place),
         verified_stamp and (_BOOT, *verified_stamp),
     )
+    return pack((_FORMAT, key.owner, facts.sha256, *row))
 
 
 def read_facts(key: FileKey, path: str) -> tuple[ArchiveInfo, Stamp | None] | None:

@@ -113,7 +113,8 @@ class FileRequests:
             await self._requests.discard(response)
             url = quoted
             response, _ = await self._requests.follow(OutgoingRequest(url, headers))
-        if response.code == 206 and b"Range" in headers and _real_codings(response):
+        is_part = response.code == 206 and b"Range" in headers
+        if is_part and coding_of_file(header(response, "content-encoding")) is not None:
             # A part of an encoded file cannot be decoded.
             await self._requests.discard(response)
             headers = {b"Accept-Encoding": headers[b"Accept-Encoding"]}
@@ -161,8 +162,3 @@ def _if_range(validators: Validators | None) -> str | None:
     if validators.etag and not validators.etag.startswith("W/"):
         return validators.etag
     return validators.last_modified
-
-
-def _real_codings(response: IResponse) -> bool:
-    """Return whether an answer may have a content coding that can be decoded."""
-    return coding_of_file(header(response, "content-encoding")) is not None

@@ -167,7 +167,8 @@ class UpstreamRequests:
 
         if self.times is None:
             return cast("IResponse", await self.awaited(answer()))
-        operation, begun, failed = _operation(request), self._clock.seconds(), True
+        operation = "listing" if request.is_page else "file"
+        begun, failed = self._clock.seconds(), True
         try:
             response: IResponse = await self.awaited(answer())
             failed = response.code >= 500 or response.code == TOO_MANY_REQUESTS
@@ -298,10 +299,6 @@ class UpstreamRequests:
         if may_mean_missing(status):
             sentence += f" If {status} means that it has no such project, write missing = [{status}] in its table of the sources file."
         return UpstreamFailed(self._name, sentence, timed_out=timed_out, retry_after=retry_after)
-
-
-def _operation(request: OutgoingRequest) -> str:
-    return "listing" if request.is_page else "file"
 
 
 def header(response: IResponse, name: str) -> str:

@@ -112,7 +112,8 @@ def _problem_json(problem: Problem) -> bytes:
         **dict(problem.facts),
     }
     # Readable where a client shows it as it is; surrogates, which UTF-8 cannot hold, are escaped.
-    return f"{json.dumps(members, ensure_ascii=not _is_text(problem.sentence))}\n".encode("utf-8", "replace")
+    has_surrogates = any("\ud800" <= character <= "\udfff" for character in problem.sentence)
+    return f"{json.dumps(members, ensure_ascii=has_surrogates)}\n".encode("utf-8", "replace")
 
 
 def _problem_html(problem: Problem, root: str) -> bytes:
@@ -127,7 +128,3 @@ def _problem_html(problem: Problem, root: str) -> bytes:
 
 def _shown(text: str) -> str:
     return escape(replace_unprintable(text))
-
-
-def _is_text(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
