@@ -140,7 +140,7 @@ class PostgreSQLRecords(Records):
         except OSError as error:
             raise self.unavailable(error) from error
         # The change is made; a copy that cannot be read just now follows later.
-        with suppress(OSError):
+        with suppress(OSError, sqlite3.Error):
             self._synchronize()
         return result
 
@@ -220,7 +220,7 @@ class PostgreSQLRecords(Records):
                 self._follow_notifications()
             except psycopg.Error as error:
                 self.unavailable(portable(error, self.path))
-            except OSError as error:
+            except (OSError, sqlite3.Error) as error:
                 self.unavailable(error)
             self._is_closed.wait(RETRY_SECONDS)
 
@@ -231,7 +231,7 @@ class PostgreSQLRecords(Records):
                 listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             if self.replica.serial is None:
                 # The server was away at the start.
-                self._server.prepare()
+                self._server.require_schema()
             # What was announced while nobody listened.
             self._tell("", "")
             while not self._is_closed.is_set():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
+from simpleindex.records.database_copy import SHARED_COLUMNS
 from simpleindex.records.postgresql.schema import ONLY_SHARED, REPLICATED
 from simpleindex.records.sqlite_connection import CREATE_TABLES
 
@@ -24,6 +25,8 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "acme_challenges": ("kind", "name"),
     "pins": ("upstream", "project", "filename"),
 }
+
+_COLUMNS: Final = {**SHARED_COLUMNS, "acme_challenges": ("kind", "name", "request", "content")}
 
 _BINARY: Final = frozenset({"digest"})
 """Columns of bytes, which JSON has as hexadecimal digits behind a ``\\x`` (PostgreSQL, "bytea Hex Format")."""
@@ -93,17 +96,21 @@ class RecordsReplica:
         with self._lock:
             # Whole or not at all: a query never sees half of another node's transaction.
             self._database.execute("BEGIN")
-            for table, is_deleted, row in changes:
-                if table not in _KEYS:
-                    continue
-                if is_deleted:
-                    condition = " AND ".join(f'"{key}" = ?' for key in _KEYS[table])
-                    self._database.execute(
-                        f"DELETE FROM {table} WHERE {condition}",  # noqa: S608  (constants)
-                        [row[key] for key in _KEYS[table]],
-                    )
-                else:
-                    _put(self._database, table, row)
+            try:
+                for table, is_deleted, row in changes:
+                    if table not in _KEYS:
+                        continue
+                    if is_deleted:
+                        condition = " AND ".join(f'"{key}" = ?' for key in _KEYS[table])
+                        self._database.execute(
+                            f"DELETE FROM {table} WHERE {condition}",  # noqa: S608  (constants)
+                            [row[key] for key in _KEYS[table]],
+                        )
+                    else:
+                        _put(self._database, table, row)
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
             self._database.execute("COMMIT")
 
     @staticmethod
@@ -115,6 +122,8 @@ class RecordsReplica:
 
 
 def _put(database: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
+    # A node of a later release may have added columns; this one goes on without them until it is upgraded.
+    row = {name: value for name, value in row.items() if name in _COLUMNS[table]}
     columns = ", ".join(f'"{name}"' for name in row)
     marks = ", ".join("?" * len(row))
     values = [bytes.fromhex(value[2:]) if name in _BINARY else value for name, value in row.items()]

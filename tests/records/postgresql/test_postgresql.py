@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import shutil
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -22,6 +23,7 @@ from simpleindex.records.first_seen import FirstSeen  # noqa: E402
 from simpleindex.records.opening import open_postgresql  # noqa: E402
 from simpleindex.records.owners import OwnerTable  # noqa: E402
 from simpleindex.records.postgresql import records as module  # noqa: E402
+from simpleindex.records.postgresql import replica  # noqa: E402
 from simpleindex.records.postgresql.records import PostgreSQLRecords, forget_old_changes  # noqa: E402
 from simpleindex.records.postgresql.schema import (  # noqa: E402
     CHANNEL,
@@ -244,6 +246,41 @@ def test_a_server_that_goes_away(
         assert late.owners.claim(OTHER, "bob", 1) == "bob"
         node.await_that(lambda: node.owners.owner(OTHER) == "bob")
         node.await_that(lambda: node.accepts(secret))
+
+
+def test_a_later_release_is_started(
+    postgresql: PostgreSQL, new_node: Callable[[str], Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that runs goes on without columns that it does not know, and follows again after rows that it cannot take over."""
+    url = postgresql.create_database()
+    one, two = new_node(url), new_node(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE simpleindex.owners ADD COLUMN since_when TEXT")
+    assert one.owners.claim(ACME, "alice", 1) == "alice"
+    two.await_that(lambda: two.owners.owner(ACME) == "alice")
+    put = replica._put
+
+    def refused(*_: Any) -> None:
+        raise sqlite3.OperationalError("there is no such column")
+
+    monkeypatch.setattr(replica, "_put", refused)
+    assert one.owners.claim(OTHER, "bob", 1) == "bob"
+    monkeypatch.setattr(replica, "_put", put)
+    for node in (one, two):
+        node.await_that(lambda node=node: node.owners.owner(OTHER) == "bob")  # type: ignore[misc]
+
+
+def test_a_later_release_was_started_meanwhile(postgresql: PostgreSQL) -> None:
+    """A node that starts without the server tries again, and does not end to follow for good."""
+    url = postgresql.create_database()
+    before, node = Node(url), Node(url)
+    before.records.prepare()
+    before.records.close()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("INSERT INTO simpleindex.schema_version VALUES (99)")
+    with pytest.raises(OSError, match="upgrade this node"):
+        node.records._follow_notifications()
+    node.records.close()
 
 
 def test_the_connection_breaks_between_changes(postgresql: PostgreSQL) -> None:
