@@ -19,10 +19,11 @@ usage: simpleindex COMMAND [options]
 Look:
   check            read the directory and the files of --sources, --users,
                    --access and --hooks once, and print what would be served
-                   and what not; exit status 0: all is right; 1: something is not served, or a
-                   mistake; 2: it cannot be read
-  doctor           find out what is wrong with the server and its machine, running
-                   or not, and the command that mends it (--deep, --json)
+                   and what not; exit status 0: all is right; 1: something is
+                   not served, or a mistake; 2: it cannot be read
+  doctor           find out what is wrong with the server and its machine,
+                   running or not, and the command that mends it (--deep,
+                   --json)
   access NAME      who may do what with a project, and by which rule
   why NAME         why a project, or NAME VERSION, is offered or not: the rule,
                    and when it ends

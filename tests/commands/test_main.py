@@ -36,6 +36,7 @@ def test_usage(words: list[str], status: int, capsys: Captured) -> None:
     """It is asked for, or it is what was missing."""
     assert main(words) == status
     assert capsys.readouterr() == (USAGE, "")
+    assert max(map(len, USAGE.splitlines())) <= 80
 
 
 def test_version(capsys: Captured) -> None:
