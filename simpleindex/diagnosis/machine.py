@@ -54,12 +54,10 @@ class WatchLimits:
     Attributes:
         needed: The directories that have to be watched.
         granted: How many each user may watch; None where there is no inotify.
-        workers: How many processes watch each of them.
     """
 
     needed: int
     granted: int | None
-    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +113,11 @@ def judge_space(spaces: Sequence[DiskSpace], *, takes_uploads: bool) -> Iterator
 
 def judge_watches(limits: WatchLimits) -> Iterator[Finding]:
     """Yield a finding if changes cannot be watched."""
-    needed = int(limits.needed * limits.workers * _SPARE_WATCHES) + 100
+    needed = int(limits.needed * _SPARE_WATCHES) + 100
     if limits.granted is None or limits.granted >= needed:
         return
-    watchers = f", which each of {limits.workers} workers watches" if limits.workers > 1 else ""
     sentence = (
-        f"inotify lets a user watch {limits.granted:,} directories, and the packages are in {limits.needed:,}{watchers}: "
+        f"inotify lets a user watch {limits.granted:,} directories, and the packages are in {limits.needed:,}: "
         "changes are noticed late, by looking again and again."
     )
     number = max(needed, 524_288)

@@ -343,11 +343,11 @@ def test_a_machine(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = machine.settings()
     assert [each.option for each in disk_spaces(settings)] == ["path", "state", "cache"]
     add_wheel(machine.root)
-    limits = watch_limits((machine.root, machine.place / "gone"), 2)
+    limits = watch_limits((machine.root, machine.place / "gone"))
     assert limits.needed == 3
     assert limits.granted is None or limits.granted > 0
     monkeypatch.setattr(machine_facts, "_MAX_WATCHES", machine.place / "none")
-    assert watch_limits((machine.root,), 1).granted is None
+    assert watch_limits((machine.root,)).granted is None
     monkeypatch.setattr(resource, "getrlimit", lambda _: (5, 7))
     assert open_files_limit() == 7
     monkeypatch.setattr(resource, "getrlimit", lambda _: (5, resource.RLIM_INFINITY))

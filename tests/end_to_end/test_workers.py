@@ -169,12 +169,28 @@ def test_reload_and_new_files(new_server: Callable[..., Server]) -> None:
     server.await_line("2 workers serve")
     add_wheel(server.root, "fresh")
     wait_until(lambda: {server.get("/simple/fresh/").status for _ in range(8)} == {200}, "all list the file")
+    assert_only_the_supervisor_watches(server)
+    os.kill(processes(server)[1], signal.SIGKILL)
+    add_wheel(server.root, "fresh", "2.0")
+    server.await_line("2 workers serve", times=2)
+    wait_until(
+        lambda: all(b"fresh-2.0" in server.get("/simple/fresh/").body for _ in range(8)), "all list it"
+    )
     (server.home / "access.log").rename(server.home / "access.log.1")
     server.reload()
     wait_until(lambda: {server.get("/simple/").status for _ in range(8)} == {200}, "all serve")
     wait_until(lambda: (server.home / "access.log").read_text().count("GET /simple/ ") >= 8, "one access log")
     assert server.log.count("Configuration read again") == 1
     assert server.log.count("1 project, 1 file") == 1
+
+
+def assert_only_the_supervisor_watches(server: Server) -> None:
+    """Each directory once, however many workers there are."""
+    watches = {
+        pid: sum(each.read_text().count("inotify wd:") for each in (PROC / str(pid) / "fdinfo").iterdir())
+        for pid in (server.process.pid, *processes(server).values())
+    }
+    assert watches == dict.fromkeys(watches, 0) | {server.process.pid: 3}
 
 
 def test_a_second_server_on_the_port_or_the_state_is_refused(new_server: Callable[..., Server]) -> None:

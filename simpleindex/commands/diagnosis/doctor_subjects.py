@@ -39,7 +39,6 @@ from simpleindex.diagnosis.server import judge_clients, judge_server, judge_unre
 from simpleindex.service.directory_report import taken_line
 from simpleindex.service.places import further_directories
 from simpleindex.system.extras import missing
-from simpleindex.system.threads import core_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -271,7 +270,7 @@ class _Examination:
     def _machine(self) -> SubjectReport:
         settings = self._settings
         spaces = disk_spaces(settings)
-        watches = watch_limits(tuple(self._directories.values()), settings.workers or core_count())
+        watches = watch_limits(tuple(self._directories.values()))
         findings = [
             *judge_space(spaces, takes_uploads=settings.has_logins),
             *(judge_watches(watches) if settings.watch.value in ("auto", "inotify") else ()),

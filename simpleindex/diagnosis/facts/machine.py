@@ -39,7 +39,7 @@ def _space(option: str, path: Path) -> DiskSpace | None:
     )
 
 
-def watch_limits(directories: Sequence[Path], workers: int) -> WatchLimits:
+def watch_limits(directories: Sequence[Path]) -> WatchLimits:
     """Return how many directories of packages there are, and how many may be watched."""
     needed = len(directories)
     for path in directories:
@@ -48,7 +48,7 @@ def watch_limits(directories: Sequence[Path], workers: int) -> WatchLimits:
     granted = None
     with suppress(OSError, ValueError):
         granted = int(_MAX_WATCHES.read_text())
-    return WatchLimits(needed, granted, workers)
+    return WatchLimits(needed, granted)
 
 
 def open_files_limit() -> int:

@@ -121,6 +121,11 @@ class DirectoryChanges(RootSurveys):
         self.polling = True
         self.everything_changed()
 
+    def watch_is_back(self) -> None:
+        """Take events again, which were not available for a while."""
+        self._watch_again()
+        self.everything_changed()
+
     async def sweep(self, count: int) -> None:
         """Look for changes that caused no event; called every poll interval.
 

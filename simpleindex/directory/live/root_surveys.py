@@ -29,6 +29,7 @@ class RootSurveys(ProjectReads):
     """Surveys the root, and has the projects read that lie elsewhere than before."""
 
     async def _survey(self, _: Sequence[str]) -> None:
+        await self._watch.begun()
         try:
             survey, places = await self._in_read_thread(
                 self._survey_now, self.private_names.begin_survey(), self.snapshots.at_rest.base

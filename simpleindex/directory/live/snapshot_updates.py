@@ -177,7 +177,8 @@ class SnapshotUpdates(ABC):
         """Watch the directory that lies there now: the watch may be of the one that lay there before."""
         if self._lost_watch is None and not self.polling:
             self._watch.stop()
-            self._lost_watch = self._watch
+            self._lost_watch, self._watch = self._watch, NoWatch()
+            self.polling = True
         self._watch_again()
 
     def _watch_again(self) -> None:

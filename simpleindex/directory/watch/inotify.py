@@ -182,6 +182,9 @@ class InotifyWatch:
             data += chunk
         self.hear(data)
 
+    async def begun(self) -> None:
+        """Return: it has begun when it was started."""
+
     def hear(self, data: bytes) -> None:
         """Report once what these events come to."""
         if self._instance is None or not data:

@@ -33,6 +33,10 @@ class Watch(Protocol):
         """Tell now of everything that has happened."""
         ...
 
+    async def begun(self) -> None:
+        """Return once changes are reported, or cannot be; before the root is listed."""
+        ...
+
 
 class NoWatch:
     """Nothing tells of changes: they are swept for, or not at all."""
@@ -48,6 +52,9 @@ class NoWatch:
 
     def drain(self) -> None:
         """There is nothing to tell."""
+
+    async def begun(self) -> None:
+        """There is nothing to wait for."""
 
 
 class WatchUnavailable(SimpleIndexError):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from simpleindex.directory.live.private_names import NameRecord
+    from simpleindex.directory.watch.interface import Watch
     from simpleindex.service.audit.hand_changes import MadeByNodes
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.operation_times import OperationTimes
@@ -58,9 +59,11 @@ class ServedDirectory:
         source: Its projects as a source.
         log: Where it logs, with its name if it is a further directory.
         sweeps: The number of sweeps so far.
+        supervised_watch: Reports changes where another process watches for this one; None otherwise.
         made_by_nodes: Which changes of a project's files other nodes made; None if no other one can.
     """
 
+    supervised_watch: Watch | None = None
     made_by_nodes: MadeByNodes | None = None
 
     def __init__(self, path: str, name: str, runtime: Runtime, used_names: NameRecord | None = None) -> None:
@@ -70,7 +73,7 @@ class ServedDirectory:
         self.sweeps = 0
         self._runtime = runtime
         self.log = logger(__name__, "" if name == LOCAL else name)
-        self._watch: InotifyWatch | None = None
+        self._watch: Watch | None = None
         self.directory = PackageDirectory(path, excluded_paths(settings))
         filesystem = network_filesystem(self.directory.root, mountinfo())
         self._is_remote = filesystem is not None
@@ -117,7 +120,7 @@ class ServedDirectory:
     def watch(self) -> None:
         """Start to notice changes, and log how."""
         if self.choice.method == "inotify":
-            watch = InotifyWatch(self._runtime.reactor, self.path, self.live)
+            watch = self.supervised_watch or InotifyWatch(self._runtime.reactor, self.path, self.live)
             try:
                 watch.start()
                 self._watch = watch

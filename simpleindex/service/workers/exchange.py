@@ -1,4 +1,4 @@
-"""What workers exchange through their supervisor: changes that all must list, and reports of all for one that shows them."""
+"""What workers exchange through their supervisor: changes that all must list, reports of all for one, and the watch of directories."""
 
 from __future__ import annotations
 
@@ -10,16 +10,49 @@ from simpleindex.service.workers.messages import Message
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from simpleindex.service.workers.shared_watch import SharedWatch
     from simpleindex.service.workers.worker_process import WorkerProcess
 
 
 class WorkerExchange:
-    """Passes changes and reports from each worker to the others."""
+    """Passes changes and reports from each worker to the others, and watches directories for all."""
 
-    def __init__(self, workers: Mapping[int, WorkerProcess]) -> None:
+    def __init__(self, workers: Mapping[int, WorkerProcess], watches: Mapping[str, SharedWatch]) -> None:
         self._workers = workers
+        self._watches = watches
         self._changes = AnnouncedChanges()
         self._collections = AnnouncedChanges()
+
+    def watch_directories(self) -> None:
+        """Begin to watch the directories for all workers."""
+        for watch in self._watches.values():
+            watch.start()
+
+    def repeat_lost_reports(self) -> None:
+        """Let workers look at everything that do not receive reports of changes."""
+        for watch in self._watches.values():
+            watch.repeat_lost()
+
+    def close(self) -> None:
+        """Watch no more."""
+        for watch in self._watches.values():
+            watch.close()
+
+    def received(self, worker: WorkerProcess, message: Message) -> None:
+        """Take a message of a worker to the others, or about a directory."""
+        match message.kind:
+            case "changed":
+                self.announce(worker, message)
+            case "seen":
+                self.seen(worker, message)
+            case "collect":
+                self.collect(worker, message)
+            case "report":
+                self.report(worker, message)
+            case "watch" if (watch := self._watches.get(message.detail)) is not None:
+                watch.requested(worker, again=message.text == "again")
+            case "heard" if (watch := self._watches.get(message.detail)) is not None:
+                watch.received(worker, message.number)
 
     def announce(self, worker: WorkerProcess, message: Message) -> None:
         """Let all others list what one changed."""
@@ -54,6 +87,8 @@ class WorkerExchange:
 
     def ended(self, worker: WorkerProcess) -> None:
         """Wait no longer for a worker that has ended."""
+        for watch in self._watches.values():
+            watch.ended(worker)
         for origin in self._changes.ended(worker.number):
             self._answer("seen", origin)
         for origin in self._collections.ended(worker.number):

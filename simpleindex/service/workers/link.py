@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.service.workers.messages import WorkerDescription
+    from simpleindex.service.workers.supervised_watch import SupervisedWatch
 
 _log = logger(__name__)
 
@@ -47,6 +48,7 @@ class SupervisorLink(LineReceiver):
     Attributes:
         description: See above.
         reports: Return what this worker reports about a subject, as text; set where the index is composed.
+        watches: By a directory's name, what takes the supervisor's reports of it; set where the index is composed.
         changed: Makes this worker list a project's present state, by the directory's name; set where the index is composed.
     """
 
@@ -59,6 +61,7 @@ class SupervisorLink(LineReceiver):
         self.description = description
         self.changed: Callable[[str, ProjectName], Coroutine[Any, Any, None]] | None = None
         self.reports: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {}
+        self.watches: dict[str, SupervisedWatch] = {}
         self._received: dict[int, dict[int, str]] = {}
         self._clock = clock
         self._ended = ended
@@ -85,6 +88,10 @@ class SupervisorLink(LineReceiver):
         match message.kind:
             case "ping":
                 self.send(Message("alive"))
+            case "watching" | "unwatched" | "events" if (
+                watch := self.watches.get(message.detail)
+            ) is not None:
+                watch.received(message)
             case "seen" if (waiting := self._waiting.pop(message.number, None)) is not None:
                 waiting.callback(None)
             case "collect":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.service.workers.supervised_watch import SupervisedWatch
 from simpleindex.web.status.worker_statuses import OtherWorkers
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
     directories = {directory.name: directory for directory in index.sources.directories}
     for name, directory in directories.items():
         directory.live.announce = _both(directory.live.announce, partial(link.announce, name))
+        if directory.choice.method == "inotify":
+            watch = SupervisedWatch(name, directory.live, link.send)
+            directory.supervised_watch = link.watches[name] = watch
 
     async def changed(name: str, project: ProjectName) -> None:
         if (directory := directories.get(name)) is not None:

@@ -80,10 +80,12 @@ class Message:
     Attributes:
         kind: ``state`` (``ready``, ``complete``, ``reloading``, ``stopping``), ``status``, ``log``, ``alive``, ``changed`` and ``seen`` of a
             worker; ``ping``, ``changed`` and ``seen`` of the supervisor. ``collect``, ``report`` and, at the end, ``collected`` in both
-            directions, about metrics.
-        text: The state, a line for ``systemctl status``, a line of the log, a project, or metrics.
-        detail: The level of a line of the log, the directory of a project, or the number of the worker whose metrics they are.
-        number: Of the change that ``changed`` and ``seen`` are about, or of the collection of metrics.
+            directions, about metrics. About a directory that the supervisor watches: ``watch`` and ``heard`` of a worker;
+            ``watching``, ``unwatched`` and ``events`` of the supervisor.
+        text: The state, a line for ``systemctl status``, a line of the log, a project, metrics, "again" where a directory was watched
+            before, why one is not watched, or what happened in it.
+        detail: The level of a line of the log, the directory, or the number of the worker whose metrics they are.
+        number: Of the change that ``changed`` and ``seen`` are about, of the collection of metrics, or of the events.
     """
 
     kind: str

@@ -29,6 +29,7 @@ from simpleindex.service.workers.exchange import WorkerExchange
 from simpleindex.service.workers.fork_server_process import ForkServerProcess
 from simpleindex.service.workers.messages import Inherited, Message, WorkerDescription
 from simpleindex.service.workers.restart_pauses import RestartPauses
+from simpleindex.service.workers.shared_watch import shared_watches
 from simpleindex.service.workers.sockets import SharedSocket, SharingReactor
 from simpleindex.service.workers.worker_process import WorkerProcess, connected
 from simpleindex.system.log import logger
@@ -96,12 +97,12 @@ class WorkerSupervisor(Service):
         self._reactor = reactor
         self._process = process
         # Refuses what cannot be served, and makes keys and directories while this process may; the workers serve.
-        compose(settings, lambda: settings, reactor, owner, Troubles(time.time))
+        index = compose(settings, lambda: settings, reactor, owner, Troubles(time.time))
         self._state_lock = StateLock(str(settings.state))
         self._sockets: dict[str, SharedSocket] = {}
         self._notifier = Notifier({}, os.getpid())
         self._loops: list[LoopingCall] = []
-        self._exchange = WorkerExchange(self.workers)
+        self._exchange = WorkerExchange(self.workers, shared_watches(index.sources.directories, reactor))
         self._fork_server: ForkServerProcess | None = None
         self._logged: TTLCache[str, int] = TTLCache(1000, SAME_LINE_SECONDS, reactor.seconds)
         self._pauses = RestartPauses()
@@ -145,6 +146,7 @@ class WorkerSupervisor(Service):
         looking.clock = self._reactor
         looking.start(ALIVE_SECONDS, now=False)
         self._loops.append(looking)
+        self._exchange.watch_directories()
         self._spawn(1)
 
     def _spawn_others(self) -> None:
@@ -199,14 +201,8 @@ class WorkerSupervisor(Service):
                 self._spawn_others()
             case "status" if worker.number == 1:
                 self._notifier.status(f"{message.text}, {self.settings.workers} workers")
-            case "changed":
-                self._exchange.announce(worker, message)
-            case "collect":
-                self._exchange.collect(worker, message)
-            case "report":
-                self._exchange.report(worker, message)
-            case "seen":
-                self._exchange.seen(worker, message)
+            case _:
+                self._exchange.received(worker, message)
 
     def _write_log(self, worker: WorkerProcess, message: Message) -> None:
         if self._logged.setdefault(message.text, worker.number) == worker.number:
@@ -277,6 +273,7 @@ class WorkerSupervisor(Service):
         self._reactor.addSystemEventTrigger("after", "shutdown", partial(os._exit, 1))
 
     def _end_silent_workers(self) -> None:
+        self._exchange.repeat_lost_reports()
         for worker in self.workers.values():
             if not worker.is_ready:
                 self._end_silent_fork_server(worker)
@@ -322,6 +319,7 @@ class WorkerSupervisor(Service):
             self._others.cancel()
         for shared in self._sockets.values():
             shared.close()
+        self._exchange.close()
         # They wait to be started again.
         for number in [number for number, each in self.workers.items() if each.has_ended]:
             del self.workers[number]

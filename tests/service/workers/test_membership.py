@@ -32,10 +32,14 @@ class Link:
         self.changed: Any = None
         self.announced: list[tuple[str, str]] = []
         self.reports: dict[str, Any] = {}
+        self.watches: dict[str, Any] = {}
         self.description = SimpleNamespace(count=2)
 
     def collect(self, subject: str) -> str:
         return subject
+
+    def send(self, message: object) -> None:
+        """Nothing is sent here."""
 
     async def announce(self, directory: str, name: str) -> None:
         self.announced.append((directory, name))
@@ -44,14 +48,18 @@ class Link:
 def joined(announce: Any = None) -> tuple[Live, Link]:
     """An index of one directory that is served by a worker."""
     live, link = Live(announce), Link()
+    directory = SimpleNamespace(
+        name="local", live=live, choice=SimpleNamespace(method="inotify"), supervised_watch=None
+    )
     index: Any = SimpleNamespace(
-        sources=SimpleNamespace(directories=[SimpleNamespace(name="local", live=live)]),
+        sources=SimpleNamespace(directories=[directory]),
         metrics=None,
         http=SimpleNamespace(status=SimpleNamespace(report="the status", other_workers=None)),
     )
     join_workers(index, link)  # type: ignore[arg-type]
     assert index.http.status.other_workers.collect() == "status"
     assert link.reports == {"status": "the status"}
+    assert link.watches == {"local": directory.supervised_watch}
     return live, link
 
 

@@ -17,6 +17,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.records.state_lock import StateLock
 from simpleindex.service.process import ServiceProcess, as_daemon
 from simpleindex.service.systemd import Notifier
+from simpleindex.service.workers import shared_watch
 from simpleindex.service.workers import supervisor as module
 from simpleindex.service.workers.messages import (
     Message,
@@ -34,7 +35,7 @@ from simpleindex.service.workers.supervisor import (
 from simpleindex.service.workers.worker_process import WorkerProcess
 from simpleindex.system.threads import core_count
 from simpleindex.tap import Options, makeService
-from tests.fixtures.service import Reactor, ServiceFixture
+from tests.fixtures.service import Reactor, ServiceFixture, at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +123,9 @@ class WorkerReactor(Reactor):
         else:
             self.unforked.append(worker)
 
+    def getThreadPool(self) -> None:
+        """There is none."""
+
     def stop(self) -> None:
         if self.was_stopped:
             raise ReactorNotRunning
@@ -202,6 +206,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
     monkeypatch.setattr(module, "Notifier", SystemdNotifier)
     monkeypatch.setattr(module, "ForkServerProcess", MemoryForkServer)
+    monkeypatch.setattr(shared_watch, "deferToThreadPool", at_once)
 
     @implementer(ILogObserver)
     def note(event: Any) -> None:
@@ -370,6 +375,29 @@ def test_a_change_is_listed_by_all(world: World) -> None:
     assert second.taken() == []
     third.end("signal SIGKILL")
     assert second.taken() == [Message("seen", number=5)]
+
+
+def test_what_is_changed_by_hand_is_heard_of_by_all(world: World) -> None:
+    world.start_all()
+    world.reactor.advance(0)
+    for each in world.workers:
+        each.taken()
+        each.report("watch", "", "local")
+        each.report("watch", "", "elsewhere")
+        assert each.taken() == [Message("watching", detail="local")]
+    (world.index.root / "acme").mkdir()
+    (reader,) = world.reactor.getReaders()
+    reader.doRead()
+    world.reactor.advance(0)
+    for each in world.workers:
+        (message,) = each.taken()
+        assert message is not None
+        assert message.kind == "events"
+        each.report("heard", "", "local", message.number)
+    world.workers[0].end()
+    world.reactor.advance(2 * ALIVE_SECONDS)
+    stop(world)
+    assert world.reactor.getReaders() == []
 
 
 def test_a_change_of_the_only_worker(world: World) -> None:

@@ -125,9 +125,11 @@ def test_a_worker_serves(number: int, is_waiting: bool, fixture: ServiceFixture)
     looked: list[Message | None] = []
 
     def meanwhile() -> None:
+        assert wire.link is not None
+        assert wire.sent("state") == ["ready"], "nothing is read before it is watched"
+        wire.link.dataReceived(encode(Message("watching", detail="local")))
         assert set(wire.sent("state")) == ({"ready"} if is_waiting else {"ready", "complete"})
         wire.transport.clear()
-        assert wire.link is not None
         wire.link.dataReceived(encode(Message("changed", "acme", "local", 3)))
         wire.link.dataReceived(encode(Message("changed", "acme", "elsewhere", 4)))
         wire.reactor.advance(1)

@@ -1,0 +1,367 @@
+"""A directory that the supervisor watches for all workers, whose processes exist in memory only."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.task import Clock
+
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.directory.watch.directory_events import (
+    MOST_IN_ONE,
+    MOST_NAMES,
+    DirectoryEvents,
+    decode_events,
+    encode_events,
+)
+from simpleindex.directory.watch.interface import WatchUnavailable
+from simpleindex.service.workers.messages import MOST_BYTES, Message, decode, encode
+from simpleindex.service.workers.shared_watch import SharedWatch
+from simpleindex.service.workers.supervised_watch import SupervisedWatch
+from tests.fixtures.distributions import add_wheel
+from tests.fixtures.inotify import ManualReaders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+EVERYTHING = DirectoryEvents(everything=True)
+
+
+class Live:
+    """A live directory that notes what it hears."""
+
+    def __init__(self) -> None:
+        self.polling = False
+        self.heard: list[str] = []
+        self.names: set[str] = set()
+
+    def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, set[bytes]]) -> None:
+        self.names |= {*entries, *(os.fsdecode(each) for found in files.values() for each in found)}
+
+    def root_changed(self) -> None:
+        self.heard.append("root")
+
+    def directories_changed(self, names: frozenset[str]) -> None:
+        self.heard += sorted(names)
+
+    def everything_changed(self) -> None:
+        self.heard.append("everything")
+
+    def watch_failed(self, reason: str) -> None:
+        self.polling = True
+        self.heard.append(reason)
+
+    def watch_is_back(self) -> None:
+        self.polling = False
+        self.heard.append("back")
+
+    def taken(self) -> list[str]:
+        """What was heard since the last time."""
+        taken, self.heard = self.heard, []
+        return taken
+
+
+class Worker:
+    """A worker's process: what is sent to it, and to the supervisor, arrives at once unless it is held up or lost."""
+
+    def __init__(self, number: int, shared: SharedWatch) -> None:
+        self.number = number
+        self.live = Live()
+        self.loses = self.is_slow = False
+        self.sent: list[Message] = []
+        self._shared: Any = shared
+        self.watch = SupervisedWatch("local", self.live, self._to_supervisor)  # type: ignore[arg-type]
+
+    def send(self, message: Message) -> None:
+        passed = decode(encode(message).rstrip())
+        assert passed is not None
+        self.sent.append(passed)
+        if not self.loses:
+            self.watch.received(passed)
+
+    def _to_supervisor(self, message: Message) -> None:
+        if message.kind == "watch":
+            self._shared.requested(self, again=message.text == "again")
+        elif not self.is_slow:
+            self._shared.received(self, message.number)
+
+    def go_on(self) -> None:
+        """Receive what was held up."""
+        self.is_slow = False
+        self._shared.received(self, self.sent[-1].number)
+
+    def begin(self) -> list[bool]:
+        """Start, and return a list with an entry once it may read the directory."""
+        self.watch.start()
+        begun: list[bool] = []
+        Deferred.fromCoroutine(self.watch.begun()).addCallback(lambda _: begun.append(True))
+        return begun
+
+
+class Reactor(ManualReaders, Clock):
+    """One whose clock is set by hand."""
+
+    def __init__(self) -> None:
+        ManualReaders.__init__(self)
+        Clock.__init__(self)
+
+
+class World:
+    """A supervisor's watch of a directory with one project."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        add_wheel(root, "acme")
+        self.reactor = Reactor()
+        self.threads: list[Callable[[], object]] | None = None
+        self.shared = SharedWatch("local", str(root), PackageDirectory(str(root)), self.reactor, self.run)
+        self.readers = self.reactor.readers
+
+    def run(self, function: Callable[[], Any]) -> Deferred[Any]:
+        """Run at once, or later where threads are held up."""
+        if self.threads is None:
+            return execute(function)
+        done: Deferred[Any] = Deferred()
+        self.threads.append(lambda: execute(function).chainDeferred(done))
+        return done
+
+    def turn(self) -> None:
+        """Let the reactor run."""
+        for _ in range(4):
+            for each in [*self.readers]:
+                each.doRead()
+            self.reactor.advance(0)
+
+    def worker(self, number: int = 1) -> Worker:
+        """A worker that hears of changes."""
+        worker = Worker(number, self.shared)
+        begun = worker.begin()
+        self.turn()
+        assert begun == [True]
+        return worker
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Worlds whose watches end with the test."""
+    worlds: list[World] = []
+
+    def make(root: Path = tmp_path / "root") -> World:
+        worlds.append(World(root))
+        return worlds[-1]
+
+    yield make
+    for each in worlds:
+        each.shared.close()
+
+
+@pytest.fixture
+def world(made: Callable[..., World]) -> World:
+    world = made()
+    world.shared.start()
+    return world
+
+
+def test_every_worker_hears_of_each_change_of_a_directory_that_is_watched_once(world: World) -> None:
+    workers = [world.worker(1), world.worker(2)]
+    add_wheel(world.root, "acme", "2.0")
+    world.turn()
+    for each in workers:
+        assert set(each.live.taken()) == {"acme"}
+        assert "acme-2.0" in each.live.names.pop()
+    add_wheel(world.root, "fresh")
+    (world.root / "no project !").mkdir()
+    (world.root / "notes.txt").touch()
+    world.turn()
+    add_wheel(world.root, "fresh", "2.0")
+    for each in workers:
+        assert {"root", "fresh"} <= set(each.live.taken())
+    world.turn()
+    assert [set(each.live.taken()) for each in workers] == [{"fresh"}] * 2
+    assert len(world.readers) == 1
+    world.shared.ended(workers[0])  # type: ignore[arg-type]
+    workers[1].watch.stop()
+    add_wheel(world.root, "acme", "3.0")
+    world.turn()
+    assert [each.live.taken() for each in workers] == [[], []]
+    workers[1].watch.drain()
+    workers[1].watch.watch(["acme"])
+    world.shared.close()
+    assert world.readers == []
+
+
+def test_a_worker_reads_only_once_all_is_watched(made: Callable[..., World]) -> None:
+    """What changes while it is not listened to is read, and what changes later is heard of."""
+    world = made()
+    world.threads = []
+    world.shared.start()
+    worker = Worker(1, world.shared)
+    gone = Worker(2, world.shared)
+    begun, _ = worker.begin(), gone.begin()
+    world.turn()
+    world.shared.ended(gone)  # type: ignore[arg-type]
+    assert begun == []
+    world.threads.pop()()
+    world.turn()
+    assert begun == [True]
+    assert gone.sent == []
+    add_wheel(world.root, "acme", "2.0")
+    world.turn()
+    assert set(worker.live.taken()) == {"acme"}
+
+
+def test_a_link_that_leads_nowhere_is_watched_once_it_leads_to_a_project(world: World) -> None:
+    worker = world.worker()
+    (world.root / "linked").symlink_to("target")
+    world.turn()
+    (world.root / "target").mkdir()
+    world.turn()
+    worker.live.taken()
+    add_wheel(world.root, "linked", directory="target")
+    world.turn()
+    assert "linked" in worker.live.taken()
+
+
+def test_after_lost_events_everything_is_looked_at_and_what_came_meanwhile_is_watched(world: World) -> None:
+    worker = world.worker()
+    add_wheel(world.root, "fresh")
+    world.shared.everything_changed()
+    world.turn()
+    assert "everything" in worker.live.taken()
+
+
+def test_a_report_that_is_lost_or_not_received_leads_to_a_look_at_everything(world: World) -> None:
+    worker = world.worker()
+    worker.is_slow = True
+    for version in ("2.0", "3.0", "4.0"):
+        add_wheel(world.root, "acme", version)
+        world.turn()
+    assert set(worker.live.taken()) == {"acme"}
+    assert [each.kind for each in worker.sent] == ["watching", "events"], "one report is under way at a time"
+    worker.go_on()
+    assert set(worker.live.taken()) == {"acme"}
+    worker.loses = True
+    add_wheel(world.root, "acme", "5.0")
+    world.turn()
+    world.shared.received(worker, 77)  # type: ignore[arg-type]
+    world.shared.repeat_lost()
+    assert worker.live.taken() == []
+    worker.loses = False
+    world.shared.repeat_lost()
+    world.turn()
+    assert worker.live.taken() == ["everything"]
+    world.shared.repeat_lost()
+    world.shared.repeat_lost()
+    world.turn()
+    assert worker.live.taken() == []
+
+
+def test_workers_poll_where_nothing_can_be_watched_and_watch_again_when_the_root_is_back(
+    world: World,
+) -> None:
+    worker, other = world.worker(1), world.worker(2)
+    moved = world.root.rename(world.root.with_name("moved"))
+    world.turn()
+    for each in (worker, other):
+        assert each.live.polling
+        assert each.live.taken()[-1] == f"{world.root} was moved, deleted or unmounted."
+    late = Worker(3, world.shared)
+    assert late.begin() == [True]
+    assert late.live.polling
+    with pytest.raises(WatchUnavailable):
+        worker.watch.start()
+    assert worker.live.taken() == [], "it polls already"
+    moved.rename(world.root)
+    for each in (worker, other):
+        with pytest.raises(WatchUnavailable):
+            each.watch.start()
+    world.turn()
+    for each in (worker, other):
+        assert each.live.taken()[0] == "back"
+        each.watch.start()
+    add_wheel(world.root, "acme", "2.0")
+    world.turn()
+    assert set(worker.live.taken()) == {"acme"}
+
+
+def test_another_directory_in_the_place_of_the_root_is_watched(
+    made: Callable[..., World], tmp_path: Path
+) -> None:
+    for each in ("one", "two"):
+        add_wheel(tmp_path / each, "acme")
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    world = made(current)
+    world.shared.start()
+    worker = world.worker()
+    (tmp_path / "next").symlink_to("two")
+    (tmp_path / "next").rename(current)
+    worker.watch.stop()
+    with pytest.raises(WatchUnavailable):
+        worker.watch.start()
+    world.turn()
+    assert worker.live.taken() == ["back"]
+    add_wheel(tmp_path / "two", "acme", "2.0")
+    world.turn()
+    assert set(worker.live.taken()) == {"acme"}
+
+
+def test_a_root_that_vanishes_while_it_is_listed_is_not_watched(
+    made: Callable[..., World], tmp_path: Path
+) -> None:
+    world = made()
+    world.threads = []
+    world.shared.start()
+    world.shared.start()
+    worker = Worker(1, world.shared)
+    begun = worker.begin()
+    (tmp_path / "root").rename(tmp_path / "moved")
+    for each in world.threads:
+        each()
+    world.turn()
+    assert begun == [True]
+    assert worker.live.taken() == ["The root of the index cannot be read (No such file or directory)."]
+
+
+def test_a_root_that_cannot_be_watched_is_reported(made: Callable[..., World], tmp_path: Path) -> None:
+    world = made()
+    (tmp_path / "root").rename(tmp_path / "moved")
+    world.shared.start()
+    worker = Worker(1, world.shared)
+    assert worker.begin() == [True]
+    assert worker.live.polling
+    world.shared.everything_changed()
+
+
+def test_a_gap_between_reports_leads_to_a_look_at_everything(world: World) -> None:
+    worker = world.worker()
+    worker.send(Message("events", encode_events(DirectoryEvents(root=True), MOST_BYTES), "local", 5))
+    assert worker.live.taken() == ["everything"]
+    worker.watch.received(Message("other", detail="local"))
+
+
+def test_events_are_sent_in_parts_in_bounded_messages() -> None:
+    names = [f"p{number}" for number in range(MOST_IN_ONE + 5)]
+    events = DirectoryEvents(
+        root=True,
+        directories=frozenset(names),
+        entries=dict.fromkeys(names, True),
+        files={each: {b"\xff.whl"} for each in names},
+    )
+    first, rest = events.split()
+    assert decode_events(encode_events(first, MOST_BYTES)) == first
+    assert (len(first.directories), len(rest.entries), len(rest.files), rest.root) == (
+        MOST_IN_ONE,
+        5,
+        5,
+        True,
+    )
+    assert first.joined(rest) == events
+    assert rest.split()[1].is_empty
+    assert encode_events(first, 1000) == encode_events(EVERYTHING, 1000)
+    many = DirectoryEvents(directories=frozenset(map(str, range(MOST_NAMES + 1))))
+    assert DirectoryEvents().joined(many) == events.joined(EVERYTHING) == EVERYTHING
