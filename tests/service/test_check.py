@@ -155,7 +155,10 @@ def test_names_by_directories_only(tmp_path: Path, capsys: pytest.CaptureFixture
     add_wheel(root, "acme")
     for name in ("docs", "src", "tests"):
         (root / name).mkdir()
-    assert LiveDirectoryFixture(root).begin().live.names_by_entries() == ("docs", "src", "tests")
+    world = LiveDirectoryFixture(root)
+    # Before all is read, nothing is known to hold no distribution.
+    assert world.live.names_by_entries() == ()
+    assert world.begin().live.names_by_entries() == ("docs", "src", "tests")
     sources = tmp_path / "sources.toml"
     sources.write_text(
         'allow-upstream = ["s*"]\n[[upstream]]\nname = "up"\nurl = "http://127.0.0.1:1/simple/"\n'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 _log = logger(__name__)
 
 Key = TypeVar("Key", bound="Hashable")
+
+
+class KeySet(Protocol[Key]):
+    """A set out of which keys are taken; it may need less memory than a set of them."""
+
+    def __contains__(self, key: object) -> bool: ...
+
+    def __iter__(self) -> Iterator[Key]: ...
+
+    def __len__(self) -> int: ...
+
+    def discard(self, key: Key, /) -> None:
+        """Take a key out, if it is there."""
+        ...
 
 
 class Coalescer(Generic[Key]):
@@ -46,7 +60,7 @@ class Coalescer(Generic[Key]):
         self._batch = batch
         self._waiting: OrderedDict[Key, list[Deferred[None]]] = OrderedDict()
         self._running: dict[Key, list[Deferred[None]]] = {}
-        self._later: set[Key] = set()
+        self._later: KeySet[Key] = set()
         self._in_turn: Iterator[Key] = iter(())
         self._later_since = 0.0
         self._since: dict[Key, float] = {}
@@ -115,6 +129,22 @@ class Coalescer(Generic[Key]):
         self._in_turn = iter([*self._in_turn, *later])
         self._start()
 
+    def note_set(self, keys: KeySet[Key], in_turn: Iterator[Key]) -> None:
+        """Have very many run once more after all others, as :meth:`note_all` does; until its turn a key need not be an object.
+
+        Args:
+            keys: Which; they are taken out of it.
+            in_turn: Yields them, in the order in which they are run.
+        """
+        if self._later:
+            self.note_all([*in_turn])
+            return
+        self._later, self._in_turn, self._later_since = keys, in_turn, self._seconds()
+        for key in self._waiting:
+            keys.discard(key)
+        self.note([key for key in self._running if key in keys])
+        self._start()
+
     def join(self, key: Key, *, first: bool = False) -> Deferred[None]:
         """Wait for the last run that was requested; the key must be busy.
 
@@ -148,7 +178,7 @@ class Coalescer(Generic[Key]):
         while self._later and len(keys) < self._batch:
             key = next(self._in_turn)
             if key in self._later:
-                self._later.remove(key)
+                self._later.discard(key)
                 self._waiting[key] = []
                 self._since[key] = self._later_since
                 keys.append(key)

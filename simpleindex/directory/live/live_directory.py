@@ -94,7 +94,9 @@ class LiveDirectory(DirectoryChanges):
         return is_listed or is_unsure or self.why_own(name) is not None
 
     def names_by_entries(self) -> tuple[ProjectName, ...]:
-        """Return the names that are the index's own by entries of the root of which nothing is served, sorted."""
+        """Return the names that are the index's own by entries of the root of which nothing is served, sorted; none while that is not known."""
+        if not self.complete:
+            return ()
         at_rest = self.snapshots.at_rest
         names = self._places.missing_in(at_rest).union(
             name for name in self.private_names.reserved if name not in at_rest

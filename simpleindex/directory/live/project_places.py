@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from simpleindex.directory.scan.name_sets import NameSet
+from simpleindex.directory.scan.name_sets import NameSet, RemainingNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,6 +80,10 @@ class ProjectPlaces:
             and len(self._plain) == len(before._plain)
             and not self._plain.difference(before._plain)
         )
+
+    def remaining(self) -> RemainingNames:
+        """Return the names of all projects, as those that are yet to be dealt with."""
+        return RemainingNames(self._plain, self.others)
 
     def missing_in(self, at_rest: NameSet) -> set[ProjectName]:
         """Return the projects that are not at rest."""

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from simpleindex.directory.live.project_places import ProjectPlaces
 from simpleindex.directory.live.project_reads import ProjectReads
 from simpleindex.directory.live.root_guard import EMPTIED, REPLACED, UNTIL_READ
-from simpleindex.directory.live.snapshot_updates import ROOT, SECOND_LOOK
+from simpleindex.directory.live.snapshot_updates import BATCH, ROOT, SECOND_LOOK
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
@@ -55,18 +55,27 @@ class RootSurveys(ProjectReads):
             self._names = None  # Upstreams' names that are taken here are not listed either.
         self._tell_unserved(self._passed_over, survey.unserved)
         self._passed_over = survey.unserved
-        changed = self._changed_projects(places)
-        self._places = places
-        if not self._surveyed:
-            self._surveyed = True
-            # Each name once: the two are the same the first time.
-            self._first_reads = set(changed)
-            self._finish_first_reads(())
-        due = {*places, *self.snapshots} if self.suspended or is_successor else changed
-        self._look_at(sorted(due))
+        del survey  # before anything is made that would lie among its many texts, and keep their memory
+        self._have_read(places, all_again=self.suspended is not None or is_successor)
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
         if self.suspended and not self._guard.is_emptied:
             self._resume()
+
+    def _have_read(self, places: ProjectPlaces, *, all_again: bool) -> None:
+        """Have the projects read that must be because of a survey: at first those that it found, in little memory."""
+        is_first, self._surveyed = not self._surveyed, True
+        changed = set() if is_first else self._changed_projects(places)
+        self._places = places
+        if is_first:
+            self._first_reads = places.remaining()
+            self._finish_first_reads(())
+        if all_again:
+            self._look_at(sorted({*places, *self.snapshots}))
+        elif is_first and len(places) > BATCH:
+            remaining = places.remaining()
+            self._looks.note_set(remaining, remaining.in_order())
+        else:
+            self._look_at(sorted(places if is_first else changed))
 
     def _changed_projects(self, places: ProjectPlaces) -> set[ProjectName]:
         """Return the projects that must be read because of a survey."""

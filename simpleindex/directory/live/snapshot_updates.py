@@ -23,6 +23,7 @@ from simpleindex.directory.live.serials import ProjectSerials, Serials
 from simpleindex.directory.live.snapshot_table import DAMAGED, SnapshotTable
 from simpleindex.directory.live.withheld_log import WithheldLog
 from simpleindex.directory.scan.batches import BatchReader
+from simpleindex.directory.scan.name_sets import NO_PROJECTS, RemainingNames
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, exists, is_offered
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
 from simpleindex.system.log import logger
@@ -125,7 +126,7 @@ class SnapshotUpdates(ABC):
         self._passed_over: tuple[Unserved, ...] = ()
         self._root_stamp: Stamp | None = None
         self._surveyed = False
-        self._first_reads: set[ProjectName] = set()
+        self._first_reads = RemainingNames(NO_PROJECTS)
         self._names: ProjectList | None = None
         self._offered = OfferedNames()
         self.serials: ProjectSerials = Serials(reader.now_ns)
@@ -278,10 +279,13 @@ class SnapshotUpdates(ABC):
     def _finish_first_reads(self, names: Iterable[ProjectName]) -> None:
         if self.complete:
             return
-        self._first_reads.difference_update(names)
+        for name in names:
+            self._first_reads.discard(name)
         if self._surveyed and not self._first_reads:
             self.complete = True
-            self._first_reads = set()
+            self._first_reads = RemainingNames(NO_PROJECTS)
+            if self.catalogue is not None:
+                self.catalogue.clear_caches()
             waiters, self._when_complete = self._when_complete, []
             for waiter in waiters:
                 waiter.callback(None)

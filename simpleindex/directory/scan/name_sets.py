@@ -185,3 +185,24 @@ class NameSet:
         flags = by_number.to_bytes(len(self.flags), "little")
         missing = {name for name in self.base.selected(flags) if name not in other.others}
         return missing | {name for name in self.others - other.others if other.number(name) < 0}
+
+
+class RemainingNames(NameSet):
+    """Names that are yet to be dealt with: one after the other is taken out.
+
+    Args:
+        names: A set that stays as it is.
+        others: Further names.
+    """
+
+    def __init__(self, names: NameSet, others: Iterable[ProjectName] = ()) -> None:
+        self._further = {*names.others, *others}
+        super().__init__(names.base, self._further, bytearray(names.flags))
+
+    def discard(self, name: ProjectName) -> None:
+        """Take a name out, if it is there."""
+        self.remove_number_of(name)
+        self._further.discard(name)
+
+
+NO_PROJECTS: Final = NameSet()

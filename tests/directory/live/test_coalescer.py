@@ -338,3 +338,20 @@ def test_very_many_wait_their_turn() -> None:
     assert joined.called
     assert shop.begun == [("now",), ("d",), ("e",), ("now", "a"), ("b", "c")]
     assert shop.rounds.is_idle
+
+
+def test_a_set_is_run_after_all_others_and_each_key_once() -> None:
+    """What waits already keeps its place, what runs is run once more, and a further set comes after the first."""
+    shop = CoalescerFixture(batch=2)
+    shop.rounds.note(["now"])
+    shop.rounds.note(["soon"])
+    names = {"soon", "a", "b", "now", "c"}
+    shop.rounds.note_set(names, iter(["a", "b", "c", "now", "soon"]))
+    assert names == {"a", "b", "c"}
+    shop.rounds.note_set({"d", "b"}, iter(["d", "b"]))
+    assert len(shop.rounds) == 6
+    shop.rounds.ask("c", first=True)
+    while shop.open:
+        shop.finish()
+    assert shop.begun == [("now",), ("c",), ("soon", "now"), ("a", "b"), ("d",)]
+    assert shop.rounds.is_idle

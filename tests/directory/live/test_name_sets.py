@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from simpleindex.core.names import ProjectName
 from simpleindex.directory.live.snapshot_table import DAMAGED, SnapshotTable
 from simpleindex.directory.scan.catalogue import CatalogueFile
-from simpleindex.directory.scan.name_sets import NameSet, SortedNames
+from simpleindex.directory.scan.name_sets import NameSet, RemainingNames, SortedNames
 from simpleindex.directory.scan.resting import packed_at_rest
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ProjectSnapshot
 from tests.fixtures.snapshots import snapshot_at_rest
@@ -50,6 +50,22 @@ def test_sets(catalogued: set[ProjectName], first: set[ProjectName], second: set
         assert set(same) == second
         assert one.difference(same) == first - second
         assert same.difference(one) == second - first
+
+
+@given(some_names, some_names, st.sets(st.sampled_from(NAMES)), st.lists(st.sampled_from([*NAMES, *MANY])))
+def test_names_are_taken_out(
+    catalogued: set[ProjectName], names: set[ProjectName], more: set[ProjectName], taken: list[ProjectName]
+) -> None:
+    """One after the other, in order, and the set that they came from keeps them."""
+    whole = NameSet.of(SortedNames.of(sorted(catalogued)), names - more)
+    remaining = RemainingNames(whole, more)
+    in_turn = remaining.in_order()
+    for name in taken:
+        remaining.discard(name)
+    assert set(remaining) == (names | more).difference(taken)
+    assert len(remaining) == len({*remaining})
+    assert [name for name in in_turn if name in remaining] == sorted(remaining)
+    assert set(whole) == names - more
 
 
 def test_a_name_on_its_way_to_the_others_is_there_once() -> None:
