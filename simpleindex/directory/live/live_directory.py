@@ -157,6 +157,8 @@ class LiveDirectory(DirectoryChanges):
             await self._bounded(done)
         elif not is_up_to_date:
             await self._bounded(Deferred.fromCoroutine(self._bring_all_up_to_date()))
+        if self._names is None:
+            await self._offered.gather(self.snapshots, self._in_read_thread)
         return self._list()
 
     def _is_list_up_to_date(self) -> bool:

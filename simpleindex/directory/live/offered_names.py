@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from typing import TYPE_CHECKING
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
 
 from simpleindex.directory.scan.snapshot import is_offered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.snapshot_table import SnapshotTable
+    from simpleindex.directory.scan.batches import RunInThread
+
+_MANY: Final = 5_000
+"""Projects; fewer are gathered and sorted in a few milliseconds."""
+
+_SORTED_AT_ONCE: Final = 5_000
+"""Names that are sorted in one call, during which no other thread runs."""
 
 
 class OfferedNames:
@@ -17,14 +28,20 @@ class OfferedNames:
 
     def __init__(self) -> None:
         self._names: list[ProjectName] | None = None
+        # While a thread gathers the names: what has changed since it began; and who waits for it.
+        self._changed: dict[ProjectName, bool] = {}
+        self._waiting: list[Deferred[None]] | None = None
 
     def forget(self) -> None:
         """Make them again when they are needed next."""
         self._names = None
+        self._waiting = None
 
     def note(self, name: ProjectName, *, is_offered: bool) -> None:
-        """Add a name, or remove it."""
+        """Add a name, or remove it; to be called with every new snapshot, also where nothing changes."""
         if self._names is None:
+            if self._waiting is not None:
+                self._changed[name] = is_offered
             return
         place = bisect_left(self._names, name)
         is_there = self._names[place : place + 1] == [name]
@@ -33,9 +50,47 @@ class OfferedNames:
         elif is_there and not is_offered:
             del self._names[place]
 
+    async def gather(self, snapshots: SnapshotTable, run_in_thread: RunInThread) -> None:
+        """Make very many names in a thread, if they are not made yet: where requests would wait for it otherwise."""
+        while self._names is None and len(snapshots) > _MANY:
+            if self._waiting is not None:
+                done: Deferred[None] = Deferred()
+                self._waiting.append(done)
+                await done
+                continue
+            waiting: list[Deferred[None]] = []
+            self._waiting, self._changed = waiting, {}
+            try:
+                names = await run_in_thread(lambda: sorted_in_parts(_unsorted(snapshots)))
+                if self._waiting is waiting:  # else forgotten meanwhile
+                    self._names = names
+                    for name, is_now_offered in self._changed.items():
+                        self.note(name, is_offered=is_now_offered)
+            finally:
+                if self._waiting is waiting:
+                    self._waiting = None
+                for each in waiting:
+                    each.callback(None)
+
     def of(self, snapshots: SnapshotTable) -> tuple[ProjectName, ...]:
         """Return the names in their order."""
         if self._names is None:
-            in_flux = (name for name, snapshot in snapshots.in_flux() if is_offered(snapshot))
-            self._names = sorted([*snapshots.at_rest, *in_flux])
+            self._names = sorted(_unsorted(snapshots))
         return tuple(self._names)
+
+
+def _unsorted(snapshots: SnapshotTable) -> list[ProjectName]:
+    # In this order, and each once: in another thread one may be found in both. One that is found in neither is noted.
+    in_flux = {name: is_offered(snapshot) for name, snapshot in snapshots.in_flux()}
+    offered = [name for name, is_one in in_flux.items() if is_one]
+    return [*offered, *(name for name in snapshots.at_rest if name not in in_flux)]
+
+
+def sorted_in_parts(names: Sequence[ProjectName]) -> list[ProjectName]:
+    """Return names in their order, without keeping other threads from running for longer than a part of them takes."""
+    # Of every so-manieth name: what lies between two of these is about as much each time.
+    limits = sorted(names[:: max(_SORTED_AT_ONCE // 8, 1)])[::8]
+    parts: list[list[ProjectName]] = [[] for _ in range(len(limits) + 1)]
+    for name in names:
+        parts[bisect_right(limits, name)].append(name)
+    return [name for part in parts for name in sorted(part)]

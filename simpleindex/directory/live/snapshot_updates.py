@@ -220,13 +220,14 @@ class SnapshotUpdates(ABC):
         if current is not before:
             # Another round was quicker and may have seen later: only what was learnt is kept.
             self.snapshots[name] = replace(current, known=snapshot.known.updated(current.known))
+            self._offered.note(name, is_offered=is_offered(current))
             return False
         if snapshot.project is not before.project or snapshot.trouble != before.trouble:
             self.generation += 1
             self.changed_ns = self._reader.now_ns()
         if is_offered(snapshot) != is_offered(before):
             self._names = None
-            self._offered.note(name, is_offered=is_offered(snapshot))
+        self._offered.note(name, is_offered=is_offered(snapshot))
         self._guard.note_existence(name, before=exists(before), now=exists(snapshot))
         if snapshot == NO_SNAPSHOT and name not in self._places:
             self.snapshots.remove(name)

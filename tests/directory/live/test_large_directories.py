@@ -8,8 +8,12 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
+
 from simpleindex.core.names import ProjectName
+from simpleindex.directory.live.offered_names import sorted_in_parts
 from simpleindex.directory.live.snapshot_table import SnapshotTable
+from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import add_sdist, add_wheel
 from tests.fixtures.live_directory import LiveDirectoryFixture
 from tests.fixtures.snapshots import snapshot_at_rest
@@ -88,3 +92,32 @@ def test_the_list_of_names_is_kept_in_order(tmp_path: Path) -> None:
     world.live.directories_changed(frozenset({"e", "nobody"}))
     assert world.names() == ["a", "b", "d", "e"]
     assert world.live._offered is kept
+
+
+def test_very_many_names_are_gathered_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several requests wait for one thread; what changes meanwhile is in their list, however it changes."""
+    monkeypatch.setattr("simpleindex.directory.live.offered_names._MANY", 2)
+    for name in ("b", "d", "f"):
+        add_wheel(tmp_path, name)
+    world = LiveDirectoryFixture(tmp_path).begin()
+    world.reads.held = True
+    waiting = [Deferred.fromCoroutine(world.live.project_list()) for _ in range(3)]
+    assert len(world.reads.calls) == 1
+    world.live._offered.note(ProjectName("a"), is_offered=True)
+    world.live._offered.note(ProjectName("d"), is_offered=False)
+    world.reads.release()
+    assert [result(each).names for each in waiting] == 3 * [("a", "b", "f")]
+    world.live._names = None
+    world.live._offered.forget()
+    world.reads.held = True
+    again = Deferred.fromCoroutine(world.live.project_list())
+    world.live._offered.forget()
+    world.reads.release()
+    assert result(again).names == ("b", "d", "f")
+
+
+def test_sorted_in_parts() -> None:
+    """Names are in the order of one call of sorted(), however many there are."""
+    names = [ProjectName(f"p{number * 7919 % 20_011}") for number in range(20_011)]
+    for some in (names, names[:1], []):
+        assert sorted_in_parts(some) == sorted(some)
