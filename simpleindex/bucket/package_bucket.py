@@ -242,12 +242,16 @@ class PackageBucket(PackageDirectory):
             Changed: It is another object by now, or gone.
             OSError: The store cannot be used.
         """
-        file = self.listed(path, stamp)
+        return self.download(self.listed(path, stamp))
+
+    def download(self, file: ObjectState) -> int:
+        """Do the same with an object that need not be listed, as one in the trash."""
         with tempfile.TemporaryFile(dir=self._scratch) as copy:
             try:
                 self.store.download(file.key, file.etag, copy)
             except (ConditionFailed, MissingObject):
-                raise Changed(os.path.basename(path)) from None
+                raise Changed(os.path.basename(file.key)) from None
+            copy.seek(0)
             return os.dup(copy.fileno())
 
     def read_span(self, path: str, stamp: Stamp, offset: int, length: int) -> bytes:

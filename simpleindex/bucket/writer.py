@@ -6,13 +6,12 @@ change (the ledger, the project file) are put only in the place of the content t
 
 from __future__ import annotations
 
-import io
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import file_digest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from simpleindex.bucket.facts import SHA256, object_metadata, publication_mark
 from simpleindex.bucket.locks import lock_change, lock_upload
@@ -171,7 +170,6 @@ class BucketWriter:
         if SHA256 in metadata:
             return metadata[SHA256]
         with open(self._bucket.open_file(file.key, file.stamp), "rb") as copy:
-            copy.seek(0)
             return file_digest(copy, "sha256").hexdigest()
 
     # -- deletions --------------------------------------------------------------------------------------------------
@@ -241,7 +239,7 @@ class BucketWriter:
         """
         name = parse_distribution_name(filename, project)
         key = f"{project}/{filename}"
-        with storing(key), lock_change(self._locks, project):
+        with storing(key), lock_change(self._locks, project), ExitStack() as stack:
             trashed = [
                 each
                 for each in self._store.list(f"{TRASH}/")
@@ -251,8 +249,8 @@ class BucketWriter:
                 raise NotHere(f"deleted file {filename} of the project {project}")
             source = max(trashed, key=lambda each: each.key)
             present = self._present(project)
-            content, _ = self._store.read(source.key)
-            sha256 = file_digest(io.BytesIO(content), "sha256").hexdigest()
+            content = stack.enter_context(open(self._bucket.download(source), "rb"))
+            sha256 = file_digest(content, "sha256").hexdigest()
             for other in (filename, *same_distribution(name, present, formats_may_differ=True)):
                 if other not in present:
                     continue
@@ -261,20 +259,21 @@ class BucketWriter:
                 if other != filename or there != sha256:
                     raise AlreadyExists(other, there, None if other == filename else filename)
             if filename not in present:
-                self._put_back(source.key, key, content, sha256)
+                self._put_back(source, key, content, sha256)
             self._change_ledger(project, partial(with_freed, filename=filename, now=self._now(), who=who))
             for suffix in ("", *SIDE_FILE_SUFFIXES):
                 self._store.delete(source.key + suffix)
             return StoredFile(key, sha256, created=True)
 
-    def _put_back(self, trashed: str, key: str, content: bytes, sha256: str) -> None:
-        _, metadata = self._store.state(trashed)
+    def _put_back(self, trashed: ObjectState, key: str, content: BinaryIO, sha256: str) -> None:
+        _, metadata = self._store.state(trashed.key)
         metadata = {**metadata, **publication_mark(self._bucket.root, key)}
         for suffix in SIDE_FILE_SUFFIXES:
             with suppress(MissingObject):
-                self._store.copy(trashed + suffix, key + suffix)
+                self._store.copy(trashed.key + suffix, key + suffix)
         try:
-            self._store.create(key, io.BytesIO(content), len(content), sha256, metadata)
+            content.seek(0)
+            self._store.create(key, content, trashed.size, sha256, metadata)
         except ConditionFailed:
             raise AlreadyExists(key.rpartition("/")[2], sha256) from None
 

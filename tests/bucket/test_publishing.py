@@ -232,6 +232,21 @@ def test_undelete_is_overtaken(served: BucketNode, monkeypatch: pytest.MonkeyPat
     assert isinstance(error(served.publishing.undelete(ACME, WHEEL, by="alice")), AlreadyExists)
 
 
+def test_undelete_of_a_large_file(served: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes by the disk: in memory it would take as much as it has bytes."""
+    result(served.upload(DATA, WHEEL))
+    result(served.publishing.delete(ACME, WHEEL, by="alice"))
+    read = served.store.read
+
+    def read_ledger(key: str, *further: Any) -> Any:
+        assert key.endswith(LEDGER)
+        return read(key, *further)
+
+    monkeypatch.setattr(served.store, "read", read_ledger)
+    result(served.publishing.undelete(ACME, WHEEL, by="alice"))
+    assert served.files() == {WHEEL: DIGEST}
+
+
 def test_a_file_that_goes_while_it_is_deleted(served: BucketNode) -> None:
     """The writer names files; one that is not there is named."""
     result(served.upload(DATA, WHEEL))
