@@ -233,7 +233,8 @@ class WorkerSupervisor(Service):
                 self._end_fork_server()
             return
         if not self._was_ready:
-            self._give_up(worker, reason)
+            # Not before a signal is taken that systemd or a terminal has sent to all processes.
+            self._reactor.callLater(0, self._give_up, worker, reason)
             return
         pause = self._pauses.after_end(worker.number, self._reactor.seconds())
         sentence = "Worker {number} ended ({reason}); it is started again."
@@ -263,11 +264,11 @@ class WorkerSupervisor(Service):
 
     def _give_up(self, worker: WorkerProcess, reason: str) -> None:
         """End the service, whose first start failed; the worker has written why."""
-        del self.workers[worker.number]
+        self.workers.pop(worker.number, None)
         try:
             self._reactor.stop()
         except ReactorNotRunning:
-            return  # It is ending: systemd and terminals signal all processes.
+            return  # By that signal.
         sentence = "Worker {number} could not start ({reason}), so the server ends."
         _log.critical(sentence, number=worker.number, reason=reason)
         self._reactor.addSystemEventTrigger("after", "shutdown", partial(os._exit, 1))

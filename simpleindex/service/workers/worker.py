@@ -37,7 +37,10 @@ def main(descriptors: Sequence[int]) -> int:
     # Until the service's own is set, a SIGHUP would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     connection, *sockets = descriptors
-    os.write(connection, encode(Message("started", number=os.getpid())))
+    try:
+        os.write(connection, encode(Message("started", number=os.getpid())))
+    except BrokenPipeError:
+        return 1  # The supervisor has ended.
     description = decode_description(_first_line(connection), sockets)
     _show_number(description)
     try:

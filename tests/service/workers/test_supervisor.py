@@ -332,6 +332,8 @@ def test_a_start_that_fails_ends_the_server(world: World) -> None:
     """With status 1; the worker has written why."""
     world.start()
     world.workers[0].end("status 1")
+    assert not world.reactor.was_stopped
+    world.reactor.advance(0)
     assert world.reactor.was_stopped
     ((phase, event, exit_, *status),) = world.reactor.at_the_end
     assert (phase, event) == ("after", "shutdown")
@@ -344,8 +346,9 @@ def test_a_start_that_fails_ends_the_server(world: World) -> None:
 def test_the_end_in_the_middle_of_the_first_start(world: World) -> None:
     """A signal to all processes may end a worker before the supervisor begins its own end, which is no failure."""
     world.start()
-    world.reactor.stop()
     world.workers[0].end("signal SIGTERM")
+    world.reactor.stop()
+    world.reactor.advance(0)
     assert (world.log, world.reactor.at_the_end) == ([], [])
     assert stop(world) == ["ended"]
 

@@ -162,6 +162,14 @@ def test_a_start_that_is_refused(capfd: pytest.CaptureFixture[str], fixture: Ser
     assert "missing" in capfd.readouterr().err
 
 
+def test_a_supervisor_that_has_ended() -> None:
+    """While the worker was forked."""
+    near, far = socket.socketpair()
+    near.close()
+    with far:
+        assert main([far.fileno()]) == 1
+
+
 def test_the_first_line() -> None:
     """And nothing behind it, which belongs to the connection."""
     reading, writing = os.pipe()
