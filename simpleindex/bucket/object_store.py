@@ -25,6 +25,7 @@ from simpleindex.bucket.store_errors import (
     os_error,
     start_refusal,
 )
+from simpleindex.config.layers import without_secrets
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import printable
 
@@ -245,7 +246,8 @@ class ObjectStore:
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
         except DRIVER_ERRORS as error:
             meta = self._client.meta
-            sentence = start_refusal(error, self._bucket, meta.endpoint_url, meta.region_name)
+            endpoint = without_secrets(meta.endpoint_url)
+            sentence = start_refusal(error, self._bucket, endpoint, meta.region_name)
             if sentence is None:
                 raise os_error(error, str(self.location)) from None
             raise RefusedStart(f"{self.location}: {sentence}") from None
@@ -331,7 +333,7 @@ def _connect(location: BucketLocation) -> tuple[Any, Any]:
         return session.client("s3", config=config), session.get_credentials()
     except (BotoCoreError, ValueError) as error:
         # A profile or an endpoint's URL that are none.
-        reason = printable(str(error)).rstrip(".")
+        reason = without_secrets(printable(str(error)).rstrip("."))
         raise RefusedStart(
             f"{location}: {reason}; see AWS_PROFILE, AWS_ENDPOINT_URL and ~/.aws/config."
         ) from None

@@ -140,11 +140,19 @@ def test_a_bucket_that_cannot_be_used(error: Exception, sentence: str) -> None:
         failing(error).require_bucket()
 
 
+def test_an_endpoint_with_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is shown without."""
+    monkeypatch.setattr(FailingClient.meta, "endpoint_url", "https://me:secret@store.example")
+    with pytest.raises(RefusedStart, match=r"at \.\.\.@store.example cannot be reached"):
+        failing(EndpointConnectionError(endpoint_url="https://signed")).require_bucket()
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
         ("AWS_PROFILE", "nobody", r"\(nobody\) could not be found; see AWS_PROFILE"),
         ("AWS_ENDPOINT_URL", "localhost:9000", "localhost:9000; see"),
+        ("AWS_ENDPOINT_URL", "me:secret@localhost:9000", r"py: \.\.\.@localhost:9000; see"),
     ],
 )
 def test_settings_of_boto3_that_are_not_valid(
