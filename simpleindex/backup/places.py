@@ -9,10 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from simpleindex.backup.manifest import BackupPart, PackagesMode
 from simpleindex.config.options import OPTIONS
-from simpleindex.core.errors import InvalidSources, RefusedStart
-from simpleindex.hooks.errors import InvalidHooks
+from simpleindex.core.errors import RefusedStart
 from simpleindex.hooks.settings import Webhook, parse_hooks
-from simpleindex.system.followed_file import read_text_file
+from simpleindex.system.followed_file import read_named_file
 from simpleindex.views.sources_file import Sources, parse_sources
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def scope_of(settings: Settings, mode: PackagesMode) -> BackupScope:
         raise RefusedStart(
             f"No server has used {settings.state}. Name the server's configuration with SIMPLEINDEX_CONFIG=FILE or --config FILE."
         )
-    sources = _sources(settings.sources)
+    sources = Sources() if settings.sources is None else read_named_file(settings.sources, parse_sources)
     parts, missing = [], []
     if mode is not PackagesMode.NONE:
         is_stored = mode is not PackagesMode.REFERENCE
@@ -83,17 +82,6 @@ def scope_of(settings: Settings, mode: PackagesMode) -> BackupScope:
         parts.append(BackupPart(CERTIFICATES, os.path.normpath(settings.certs)))
     parts.append(BackupPart(STATE, os.path.normpath(settings.state)))
     return BackupScope(tuple(parts), tuple(missing), (str(settings.cache),))
-
-
-def _sources(path: Path | None) -> Sources:
-    if path is None:
-        return Sources()
-    try:
-        return parse_sources(read_text_file(str(path)))
-    except OSError as error:
-        raise RefusedStart(f"{path} cannot be read: {error.strerror or error}") from None
-    except InvalidSources as error:
-        raise RefusedStart(f"{path}: {error}") from None
 
 
 def _package_directories(settings: Settings, sources: Sources) -> Iterator[tuple[str, str]]:
@@ -152,12 +140,7 @@ def _named_by_hooks(hooks: Path | None) -> list[str]:
     """
     if hooks is None:
         return []
-    try:
-        webhooks = [hook.target for hook in parse_hooks(read_text_file(str(hooks)))]
-    except OSError as error:
-        raise RefusedStart(f"{hooks} cannot be read: {error.strerror or error}") from None
-    except InvalidHooks as error:
-        raise RefusedStart(f"{hooks} is not valid: {error}") from None
+    webhooks = [hook.target for hook in read_named_file(hooks, parse_hooks)]
     paths = [path for target in webhooks if isinstance(target, Webhook) for path in target.files]
     return [os.path.normpath(hooks.parent / path) for path in paths]
 

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from simpleindex.config.resolution import resolve
-from simpleindex.core.errors import RefusedStart, SimpleIndexError
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import one_of
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.service.places import excluded_paths
-from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from simpleindex.config.settings import Settings
 
@@ -45,20 +44,6 @@ def server_settings(arguments: argparse.Namespace, *, root_may_be_gone: bool = F
         RefusedStart: An option or the configuration file is not valid, or there is no directory of packages.
     """
     return resolve(given_options(arguments), os.environ, Path.cwd(), root_may_be_gone=root_may_be_gone)
-
-
-def read_named_file(path: Path, parse: Callable[[bytes], T]) -> T:
-    """Return the content of a file that the settings name.
-
-    Raises:
-        RefusedStart: It cannot be read, or is not valid.
-    """
-    try:
-        return parse(read_text_file(str(path)))
-    except OSError as error:
-        raise RefusedStart(f"{path} cannot be read: {error.strerror}") from None
-    except SimpleIndexError as error:
-        raise RefusedStart(f"{path}: {error}") from None
 
 
 def open_directory(settings: Settings, directories: Mapping[str, Path], name: str) -> PackageDirectory:

@@ -16,6 +16,7 @@ from simpleindex.system.stamp import Stamp, is_young
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from simpleindex.system.clocks import Clocks
 
@@ -176,6 +177,20 @@ class FollowedFile(Generic[Value]):
         if trouble != self._trouble or repeat:
             self._trouble = trouble
             _log.error("{file} {what}: its last valid content stays in force.", file=self.shown, what=trouble)
+
+
+def read_named_file(path: Path, parse: Callable[[bytes], Value]) -> Value:
+    """Return the value of a file that the settings name, read once.
+
+    Raises:
+        RefusedStart: It cannot be read, or is not valid.
+    """
+    try:
+        return parse(read_text_file(str(path)))
+    except OSError as error:
+        raise RefusedStart(f"{path} cannot be read: {error.strerror}") from None
+    except SimpleIndexError as error:
+        raise RefusedStart(f"{path}: {error}") from None
 
 
 def read_text_file(path: str) -> bytes:

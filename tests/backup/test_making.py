@@ -515,7 +515,7 @@ def test_files_of_hooks(world: BackupWorld, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"hook = 5", "is not valid: it has a 'hook'"), (None, "cannot be read")]
+    ("content", "reason"), [(b"hook = 5", ": it has a 'hook'"), (None, "cannot be read")]
 )
 def test_a_broken_hooks_file(world: BackupWorld, content: bytes | None, reason: str) -> None:
     """It may name secrets too."""

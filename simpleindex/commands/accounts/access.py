@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.rights import default_access
 from simpleindex.commands.arguments import Parser
-from simpleindex.commands.server_options import add_server_options, read_named_file, server_settings
+from simpleindex.commands.server_options import add_server_options, server_settings
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import parse_project_name
 from simpleindex.records.opening import open_records
 from simpleindex.records.owners import OwnerTable
+from simpleindex.system.followed_file import read_named_file
 
 if TYPE_CHECKING:
     from simpleindex.config.settings import Settings

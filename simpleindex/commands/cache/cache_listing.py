@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from simpleindex.commands.arguments import command_user
-from simpleindex.commands.server_options import read_named_file, server_settings
+from simpleindex.commands.server_options import server_settings
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.patterns import ALL, InvalidPattern, matcher, parse_pattern
 from simpleindex.records.audit.audit import Audit
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.pins import PinTable
+from simpleindex.system.followed_file import read_named_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.cache.pins import Pins

@@ -20,11 +20,12 @@ from simpleindex.commands.cache.requirements_files import read_requirements
 from simpleindex.commands.local_index import open_index
 from simpleindex.commands.progress import Progress
 from simpleindex.commands.remote import IndexRefusal, Unreachable
-from simpleindex.commands.server_options import read_named_file, server_settings
+from simpleindex.commands.server_options import server_settings
 from simpleindex.core import bounds
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.parsing.json_text import load_json
 from simpleindex.core.text import human_size, plural
+from simpleindex.system.followed_file import read_named_file
 from simpleindex.views.sources_file import parse_sources
 
 if TYPE_CHECKING:

@@ -18,12 +18,7 @@ from simpleindex.commands.arguments import Parser, command_user
 from simpleindex.commands.migration.import_run import ImportRun
 from simpleindex.commands.migration.import_sources import HTTP_KINDS, PATH_KINDS, open_source, read_people
 from simpleindex.commands.progress import INTERRUPTED
-from simpleindex.commands.server_options import (
-    add_server_options,
-    open_directory,
-    read_named_file,
-    server_settings,
-)
+from simpleindex.commands.server_options import add_server_options, open_directory, server_settings
 from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.core.patterns import InvalidPattern, matcher, parse_pattern
 from simpleindex.core.text import printable
@@ -36,6 +31,7 @@ from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.audit.audit import Audit
 from simpleindex.service.places import further_directories
+from simpleindex.system.followed_file import read_named_file
 
 if TYPE_CHECKING:
     import argparse

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.examination.pool import open_examination
 from simpleindex.commands.arguments import Parser, command_user, complain
 from simpleindex.commands.cache.judging import reasons_against
-from simpleindex.commands.server_options import (
-    add_server_options,
-    open_directory,
-    read_named_file,
-    server_settings,
-)
+from simpleindex.commands.server_options import add_server_options, open_directory, server_settings
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.model import Strategy
@@ -27,6 +22,7 @@ from simpleindex.publishing.errors import AlreadyExists, NameUsed
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.audit.audit import Audit
+from simpleindex.system.followed_file import read_named_file
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.modes import Mode
