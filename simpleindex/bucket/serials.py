@@ -1,18 +1,13 @@
-"""Serials of projects that the nodes of a bucket share, so that a mirror may read from any of them in turn.
-
-A serial belongs to a listing of a project, of which nodes compare digests: the node that lists it first gives it a serial, and every
-other one takes over the same. A mirror keeps the largest serial that it has seen and never looks at smaller ones again, so a node that
-does not list yet what has a smaller serial shows none of those that came later.
-"""
+"""Serials of projects that the nodes of a bucket share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock
 
 from simpleindex.core.names import ProjectName
-from simpleindex.directory.live.serials import ListedSerials, ProjectSerials
+from simpleindex.directory.live.agreed_serials import AgreedSerials, SerialRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,14 +16,6 @@ if TYPE_CHECKING:
 
     from simpleindex.directory.live.snapshot_table import SnapshotTable
     from simpleindex.system.threads import Threads
-
-
-class SerialRow(NamedTuple):
-    """The serial of a project's listing."""
-
-    project: ProjectName
-    listing: int
-    serial: int
 
 
 class SharedSerials(Protocol):
@@ -45,7 +32,7 @@ class SharedSerials(Protocol):
         ...
 
 
-class BucketSerials(ProjectSerials):
+class BucketSerials(AgreedSerials):
     """The serials as one node shows them; for the reactor's thread.
 
     Args:
@@ -55,8 +42,6 @@ class BucketSerials(ProjectSerials):
         has_changed: Called when a serial changed.
     """
 
-    are_shared = True
-
     def __init__(
         self,
         shared: SharedSerials,
@@ -64,16 +49,10 @@ class BucketSerials(ProjectSerials):
         threads: Threads,
         has_changed: Callable[[], object],
     ) -> None:
+        super().__init__(snapshots, has_changed)
         self._shared = shared
-        self._snapshots = snapshots
         self._threads = threads
-        self._has_changed = has_changed
-        self._newest = -1
-        self._first = 0
-        self._changed: dict[ProjectName, int] = {}
-        self._behind: dict[ProjectName, SerialRow] = {}
         self._due: set[ProjectName] = set()
-        self._shown: Mapping[ProjectName, int] | None = None
         self._has_begun = False
         self._turns = DeferredLock()
 
@@ -82,14 +61,6 @@ class BucketSerials(ProjectSerials):
         self._due.add(name)
         if self._has_begun and not self._turns.waiting:
             Deferred.fromCoroutine(self.catch_up()).addErrback(_leave_due)
-
-    def now(self) -> Mapping[ProjectName, int] | None:
-        """Return the serials of all projects; None until they are known."""
-        return self._shown
-
-    def of(self, name: ProjectName) -> int | None:
-        """Return the serial of a project; None until it is known."""
-        return None if self._shown is None else self._changed.get(name, self._first)
 
     async def catch_up(self) -> None:
         """Note what is due, and take over what other nodes have noted since; the first call, all serials that there are.
@@ -105,14 +76,14 @@ class BucketSerials(ProjectSerials):
             rows = await self._threads.run(self._begin, self._snapshots())
             self._has_begun = True
             self._first = min((row.serial for row in rows), default=0)
-            self._take(rows)
+            self.take(rows)
         due, self._due = self._due, set()
         try:
             rows = await self._threads.run(self._note, due, self._snapshots())
         except OSError:
             self._due |= due
             raise
-        self._take(rows)
+        self.take(rows)
 
     def _begin(self, snapshots: SnapshotTable) -> list[SerialRow]:
         """Return all rows, of which those are new whose listings differ; blocking."""
@@ -137,31 +108,6 @@ class BucketSerials(ProjectSerials):
             SerialRow(ProjectName(project), *further)
             for project, *further in self._shared.note(listings, after)
         ]
-
-    def _take(self, rows: Iterable[SerialRow]) -> None:
-        """Take over rows, and show what may be shown."""
-        for row in rows:
-            self._newest = max(self._newest, row.serial)
-            self._behind[row.project] = row
-        for row in [*self._behind.values()]:
-            if not self._is_behind(row):
-                del self._behind[row.project]
-                if row.serial > self._first:
-                    self._changed[row.project] = row.serial
-        end = min((row.serial for row in self._behind.values()), default=self._newest + 1)
-        shown = {name: serial for name, serial in self._changed.items() if serial < end}
-        if self._shown is None or shown != self._shown:
-            self._shown = ListedSerials(shown, self._first)
-            self._has_changed()
-
-    def _is_behind(self, row: SerialRow) -> bool:
-        """Return whether this node does not list yet what a row is about."""
-        snapshots = self._snapshots()
-        listing = snapshots.listing_digest(row.project)
-        if listing is None and (snapshot := snapshots.unpacked.get(row.project)) is not None:
-            # A mirror gets an error for a project that cannot be read, and requests it again; other projects do not wait for it.
-            return not snapshot.trouble
-        return listing != row.listing
 
 
 def _leave_due(failure: Failure) -> None:

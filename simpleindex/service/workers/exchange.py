@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from simpleindex.service.workers.announced_changes import AnnouncedChanges
 from simpleindex.service.workers.messages import Message
+from simpleindex.service.workers.serial_sequence import SerialSequence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from simpleindex.service.workers.shared_watch import SharedWatch
     from simpleindex.service.workers.worker_process import WorkerProcess
@@ -17,9 +19,16 @@ if TYPE_CHECKING:
 class WorkerExchange:
     """Passes changes and reports from each worker to the others, and watches directories for all."""
 
-    def __init__(self, workers: Mapping[int, WorkerProcess], watches: Mapping[str, SharedWatch]) -> None:
+    def __init__(
+        self,
+        workers: Mapping[int, WorkerProcess],
+        watches: Mapping[str, SharedWatch],
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._workers = workers
         self._watches = watches
+        self._serials: dict[str, SerialSequence] = {}
+        self._now = now
         self._changes = AnnouncedChanges()
         self._collections = AnnouncedChanges()
 
@@ -49,6 +58,10 @@ class WorkerExchange:
                 self.collect(worker, message)
             case "report":
                 self.report(worker, message)
+            case "serials":
+                self._serials_of(message.detail).requested(worker)
+            case "serial":
+                self._serials_of(message.detail).note(message.text, message.number)
             case "watch" if (watch := self._watches.get(message.detail)) is not None:
                 watch.requested(worker, again=message.text == "again")
             case "heard" if (watch := self._watches.get(message.detail)) is not None:
@@ -89,10 +102,17 @@ class WorkerExchange:
         """Wait no longer for a worker that has ended."""
         for watch in self._watches.values():
             watch.ended(worker)
+        for serials in self._serials.values():
+            serials.ended(worker)
         for origin in self._changes.ended(worker.number):
             self._answer("seen", origin)
         for origin in self._collections.ended(worker.number):
             self._answer("collected", origin)
+
+    def _serials_of(self, directory: str) -> SerialSequence:
+        if directory not in self._serials:
+            self._serials[directory] = SerialSequence(directory, self._now)
+        return self._serials[directory]
 
     def _others(self, worker: WorkerProcess) -> set[int]:
         return {number for number, each in self._workers.items() if each.is_ready and each is not worker}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.service.workers.messages import WorkerDescription
+    from simpleindex.service.workers.supervised_serials import SupervisedSerials
     from simpleindex.service.workers.supervised_watch import SupervisedWatch
 
 _log = logger(__name__)
@@ -48,6 +49,8 @@ class SupervisorLink(LineReceiver):
     Attributes:
         description: See above.
         reports: Return what this worker reports about a subject, as text; set where the index is composed.
+        clock: See above.
+        serials: By a directory's name, what takes the serials of its projects; set where the index is composed.
         watches: By a directory's name, what takes the supervisor's reports of it; set where the index is composed.
         changed: Makes this worker list a project's present state, by the directory's name; set where the index is composed.
     """
@@ -61,9 +64,10 @@ class SupervisorLink(LineReceiver):
         self.description = description
         self.changed: Callable[[str, ProjectName], Coroutine[Any, Any, None]] | None = None
         self.reports: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {}
+        self.serials: dict[str, SupervisedSerials] = {}
         self.watches: dict[str, SupervisedWatch] = {}
         self._received: dict[int, dict[int, str]] = {}
-        self._clock = clock
+        self.clock = clock
         self._ended = ended
         self._early: list[Message] | None = []
         self._waiting: dict[int, Deferred[None]] = {}
@@ -88,6 +92,8 @@ class SupervisorLink(LineReceiver):
         match message.kind:
             case "ping":
                 self.send(Message("alive"))
+            case "serials" if (serials := self.serials.get(message.detail)) is not None:
+                serials.received(message)
             case "watching" | "unwatched" | "events" if (
                 watch := self.watches.get(message.detail)
             ) is not None:
@@ -128,7 +134,7 @@ class SupervisorLink(LineReceiver):
         waiting: Deferred[None] = Deferred()
         self._waiting[number] = waiting
         self.send(Message("changed", project, directory, number))
-        waiting.addTimeout(SEEN_SECONDS, self._clock, onTimeoutCancel=lambda *_: None)
+        waiting.addTimeout(SEEN_SECONDS, self.clock, onTimeoutCancel=lambda *_: None)
         await waiting
         self._waiting.pop(number, None)
 
@@ -145,7 +151,7 @@ class SupervisorLink(LineReceiver):
         waiting: Deferred[None] = Deferred()
         self._waiting[number], self._received[number] = waiting, {}
         self.send(Message("collect", subject, number=number))
-        waiting.addTimeout(COLLECT_SECONDS, self._clock, onTimeoutCancel=lambda *_: None)
+        waiting.addTimeout(COLLECT_SECONDS, self.clock, onTimeoutCancel=lambda *_: None)
         await waiting
         self._waiting.pop(number, None)
         return self.description.number, self._received.pop(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.service.workers.supervised_serials import SupervisedSerials
 from simpleindex.service.workers.supervised_watch import SupervisedWatch
 from simpleindex.web.status.worker_statuses import OtherWorkers
 
@@ -35,6 +36,9 @@ def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
     """Let changes of this worker be listed by all, and theirs by this one; let each show the status and the metrics of all."""
     directories = {directory.name: directory for directory in index.sources.directories}
     for name, directory in directories.items():
+        if directory.live.announce is None and not directory.live.serials.are_shared:
+            serials = SupervisedSerials(name, directory.live, link.send, link.clock)
+            directory.live.serials = link.serials[name] = serials
         directory.live.announce = _both(directory.live.announce, partial(link.announce, name))
         if directory.choice.method == "inotify":
             watch = SupervisedWatch(name, directory.live, link.send)

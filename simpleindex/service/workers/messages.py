@@ -81,11 +81,12 @@ class Message:
         kind: ``state`` (``ready``, ``complete``, ``reloading``, ``stopping``), ``status``, ``log``, ``alive``, ``changed`` and ``seen`` of a
             worker; ``ping``, ``changed`` and ``seen`` of the supervisor. ``collect``, ``report`` and, at the end, ``collected`` in both
             directions, about metrics. About a directory that the supervisor watches: ``watch`` and ``heard`` of a worker;
-            ``watching``, ``unwatched`` and ``events`` of the supervisor.
+            ``watching``, ``unwatched`` and ``events`` of the supervisor. About serials: ``serials`` and ``serial`` of a worker, ``serials``
+            of the supervisor.
         text: The state, a line for ``systemctl status``, a line of the log, a project, metrics, "again" where a directory was watched
             before, why one is not watched, or what happened in it.
         detail: The level of a line of the log, the directory, or the number of the worker whose metrics they are.
-        number: Of the change that ``changed`` and ``seen`` are about, of the collection of metrics, or of the events.
+        number: Of the change that ``changed`` and ``seen`` are about, of the collection of metrics, or of the events; the digest of a listing, or the first serial.
     """
 
     kind: str

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from simpleindex.core.names import ProjectName
 from simpleindex.service.workers.membership import join_workers
@@ -20,6 +21,10 @@ class Live:
     def __init__(self, announce: Any = None) -> None:
         self.announce = announce
         self.changes: list[str] = []
+        self.serials: Any = SimpleNamespace(are_shared=False)
+
+    def serials_changed(self) -> None:
+        """Nothing is listed here."""
 
     async def changed(self, name: str) -> None:
         self.changes.append(name)
@@ -33,6 +38,8 @@ class Link:
         self.announced: list[tuple[str, str]] = []
         self.reports: dict[str, Any] = {}
         self.watches: dict[str, Any] = {}
+        self.serials: dict[str, Any] = {}
+        self.clock = Clock()
         self.description = SimpleNamespace(count=2)
 
     def collect(self, subject: str) -> str:
@@ -59,6 +66,8 @@ def joined(announce: Any = None) -> tuple[Live, Link]:
     join_workers(index, link)  # type: ignore[arg-type]
     assert index.http.status.other_workers.collect() == "status"
     assert link.reports == {"status": "the status"}
+    # Nodes of one directory have nobody who gives out serials for all.
+    assert link.serials == ({} if announce else {"local": live.serials})
     assert link.watches == {"local": directory.supervised_watch}
     return live, link
 

@@ -128,6 +128,7 @@ def test_a_worker_serves(number: int, is_waiting: bool, fixture: ServiceFixture)
         assert wire.link is not None
         assert wire.sent("state") == ["ready"], "nothing is read before it is watched"
         wire.link.dataReceived(encode(Message("watching", detail="local")))
+        wire.link.dataReceived(encode(Message("serials", "[]", "local", 7)))
         assert set(wire.sent("state")) == ({"ready"} if is_waiting else {"ready", "complete"})
         wire.transport.clear()
         wire.link.dataReceived(encode(Message("changed", "acme", "local", 3)))

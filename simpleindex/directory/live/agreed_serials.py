@@ -1,0 +1,79 @@
+"""Serials of projects on which several processes agree, so that a mirror may read from any of them in turn.
+
+A serial belongs to a listing of a project, of which processes compare digests: the process that lists it first gets a serial for it, and
+every other one takes over the same. A mirror keeps the largest serial that it has seen and never looks at smaller ones again, so a process
+that does not list yet what has a smaller serial shows none of those that came later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from simpleindex.directory.live.serials import ListedSerials, ProjectSerials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from simpleindex.core.names import ProjectName
+    from simpleindex.directory.live.snapshot_table import SnapshotTable
+
+
+class SerialRow(NamedTuple):
+    """The serial of a project's listing."""
+
+    project: ProjectName
+    listing: int
+    serial: int
+
+
+class AgreedSerials(ProjectSerials):
+    """The serials as one process shows them; for the reactor's thread.
+
+    Args:
+        snapshots: Returns what this process lists now.
+        has_changed: Called when a serial changed.
+    """
+
+    are_shared = True
+
+    def __init__(self, snapshots: Callable[[], SnapshotTable], has_changed: Callable[[], object]) -> None:
+        self._snapshots = snapshots
+        self._has_changed = has_changed
+        self._newest = -1
+        self._first = 0
+        self._changed: dict[ProjectName, int] = {}
+        self._behind: dict[ProjectName, SerialRow] = {}
+        self._shown: Mapping[ProjectName, int] | None = None
+
+    def now(self) -> Mapping[ProjectName, int] | None:
+        """Return the serials of all projects; None until they are known."""
+        return self._shown
+
+    def of(self, name: ProjectName) -> int | None:
+        """Return the serial of a project; None until it is known."""
+        return None if self._shown is None else self._changed.get(name, self._first)
+
+    def take(self, rows: Iterable[SerialRow]) -> None:
+        """Take over rows, and show what may be shown."""
+        for row in rows:
+            self._newest = max(self._newest, row.serial)
+            self._behind[row.project] = row
+        for row in [*self._behind.values()]:
+            if not self._is_behind(row):
+                del self._behind[row.project]
+                if row.serial > self._first:
+                    self._changed[row.project] = row.serial
+        end = min((row.serial for row in self._behind.values()), default=self._newest + 1)
+        shown = {name: serial for name, serial in self._changed.items() if serial < end}
+        if self._shown is None or shown != self._shown:
+            self._shown = ListedSerials(shown, self._first)
+            self._has_changed()
+
+    def _is_behind(self, row: SerialRow) -> bool:
+        """Return whether this process does not list yet what a row is about."""
+        snapshots = self._snapshots()
+        listing = snapshots.listing_digest(row.project)
+        if listing is None and (snapshot := snapshots.unpacked.get(row.project)) is not None:
+            # A mirror gets an error for a project that cannot be read, and requests it again; other projects do not wait for it.
+            return not snapshot.trouble
+        return listing != row.listing
