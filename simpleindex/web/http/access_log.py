@@ -37,6 +37,9 @@ _BARE_ESCAPES: Final = {**_ESCAPES, 0x20: "\\x20"}
 _NOTHING_TO_ESCAPE: Final = re.compile(rb"[ !#-\[\]-~]+").fullmatch
 _NOTHING_BARE_TO_ESCAPE: Final = re.compile(r"[!#-\[\]-~]+").fullmatch
 
+_CREDENTIALS: Final = re.compile(rb"://[^/?#]*@")
+"""In a URL (RFC 3986 section 3.2.1), which a request's target can be (RFC 9112 section 3.2.2), and a Referer is."""
+
 
 class LogEntry(NamedTuple):
     """A request that is over, as the log has it.
@@ -93,6 +96,8 @@ def _bare(text: str) -> str:
 # The same clients send the same requests; cached values are short, for request lines and headers are bounded.
 @lru_cache(maxsize=256)
 def _quoted(data: bytes) -> str:
+    if b"@" in data:
+        data = _CREDENTIALS.sub(b"://", data)
     if _NOTHING_TO_ESCAPE(data):
         return f'"{data.decode("ascii")}"'
     return f'"{data.decode("latin-1").translate(_ESCAPES) or "-"}"'

@@ -75,6 +75,20 @@ def test_escapes(agent: bytes, expected: str) -> None:
     assert line(agent=agent).endswith(f' "{expected}"\n')
 
 
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        (b"GET http://user:secret@host/a HTTP/1.1", "GET http://host/a HTTP/1.1"),
+        (b"https://secret@host/?to=http://user:sec@ret@host", "https://host/?to=http://host"),
+        (b"GET /a@b//c@d?e=f:/g@h HTTP/1.1", "GET /a@b//c@d?e=f:/g@h HTTP/1.1"),
+    ],
+)
+def test_passwords_in_urls(sent: bytes, logged: str) -> None:
+    """They are left out, of the request's target as of the page that led there."""
+    entry = LogEntry("192.0.2.1", "", 0.0, sent, 200, 0, sent, b"pip")
+    assert combined(entry).count(f'"{logged}"') == 2
+
+
 def test_user_escapes() -> None:
     """A name has no quotes around it, so its spaces are escaped too."""
     assert " - a\\x20b\\xC3\\xA9\\x0A [" in line(user="a bé\n")
