@@ -34,6 +34,9 @@ SHARE: Final = 0.1
 BATCH: Final = 20
 """Projects that are written together: with 3 KiB each it takes 10 ms of a processor."""
 
+DELAY: Final = 1.0
+"""Seconds between a change and its indexing, in which others come that are written with it: one alone takes three times the work."""
+
 SURVEY_INTERVAL: Final = 3600.0
 """Seconds between two comparisons of everything with the index, where not every change is noted."""
 
@@ -122,6 +125,7 @@ class Indexer:
             if spent is None:
                 self._wake = Deferred()
                 await self._wake
+                await deferLater(self._clock, DELAY)
             else:
                 spent += max(0.0, self._seconds() - started)
                 await deferLater(self._clock, spent * (1 / SHARE - 1))

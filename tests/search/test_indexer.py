@@ -10,14 +10,17 @@ from twisted.internet.task import Clock
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName
 from simpleindex.search.database import SearchDatabase
-from simpleindex.search.indexer import BATCH, SHARE, SURVEY_INTERVAL, Indexer
+from simpleindex.search.indexer import BATCH, DELAY, SHARE, SURVEY_INTERVAL, Indexer
 from simpleindex.search.origins import DirectoryOrigin
 from tests.fixtures.log import logged_failures
 from tests.fixtures.threads import InlineThreads
 from tests.search.world import SearchWorld
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from simpleindex.search.database import Entry
 
 
 @pytest.fixture
@@ -128,6 +131,26 @@ def test_work_is_followed_by_nine_times_as_much_waiting(tmp_path: Path) -> None:
     assert waited >= worked * (1 / SHARE - 1) * 0.5
     indexer.stop()
     database.close()
+
+
+def test_changes_that_come_one_after_another_are_written_together(
+    world: SearchWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = SearchDatabase.write
+
+    def counted(self: SearchDatabase, origin: str, entries: list[Entry], removed: Sequence[str] = ()) -> None:
+        written.append(len(entries))
+        write(self, origin, entries, removed)
+
+    monkeypatch.setattr(SearchDatabase, "write", counted)
+    for number in range(BATCH):
+        world.add(f"beta-{number}")
+        world.indexer.note("local", ProjectName(f"beta-{number}"))
+        world.clock.advance(DELAY / BATCH)
+    assert written == [BATCH]
+    world.finish()
+    assert written == [BATCH]
 
 
 def test_after_the_end_nothing_is_indexed(world: SearchWorld) -> None:
