@@ -42,7 +42,7 @@ class Options(usage.Options):
     settings: Settings
 
     def __init__(self) -> None:
-        self.given: dict[str, object] = {}
+        self.command_line: dict[str, object] = {}
         self.directory = Path.cwd()
         super().__init__()
 
@@ -74,18 +74,18 @@ class Options(usage.Options):
         Raises:
             RefusedStart: Something cannot be obeyed.
         """
-        return resolve(self.given, os.environ, self.directory, root_may_be_gone=root_may_be_gone)
+        return resolve(self.command_line, os.environ, self.directory, root_may_be_gone=root_may_be_gone)
 
 
 def _taker(option: Option) -> Callable[..., None]:
     def take(self: Options, text: str) -> None:
         if option.repeatable:
-            self.given[option.name] = (*self.given.get(option.name, ()), text)  # type: ignore[misc]
+            self.command_line[option.name] = (*self.command_line.get(option.name, ()), text)  # type: ignore[misc]
         else:
-            self.given[option.name] = text
+            self.command_line[option.name] = text
 
     def take_flag(self: Options) -> None:
-        self.given[option.name] = True
+        self.command_line[option.name] = True
 
     taker: Callable[..., None] = take_flag if option.flag else take
     taker.__doc__ = (
@@ -131,7 +131,7 @@ def _make_service(options: Any) -> IService:
             from simpleindex.service.workers.supervisor import WorkerSupervisor  # noqa: PLC0415  (only with --workers)
 
             settings = replace(options.settings, workers=workers)
-            given = options.given, str(options.directory)
+            given = options.command_line, str(options.directory)
             service = WorkerSupervisor(settings, given, options.resolve, reactor, owner, process)
         else:
             service = IndexService(options.settings, options.resolve, reactor, owner, process)

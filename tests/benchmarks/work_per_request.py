@@ -34,7 +34,7 @@ from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorl
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.live_directory import LiveDirectoryFixture
 from tests.fixtures.site import JSON, SiteFixture, read, request
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def _in_front(directory: Path) -> SiteFixture:
     sources.write_text('[[upstream]]\nname = "pypi"\nurl = "https://index.example/simple/"\n')
     policies = LiveSourcesFile(str(sources), open_list=lambda _: NamesList, allowances=lambda _: ())
     said = policies.open()
-    threads, records = HeldThreads(), RecordsDatabase(state)
+    threads, records = PausedThreads(), RecordsDatabase(state)
     owners = OwnerTable(records)
     policy = policies.of_views(frozenset({MAIN_VIEW}))
     pinned = PinnedSource(behind.source, said.upstreams[0].url, Pins(state), behind.clock, threads)

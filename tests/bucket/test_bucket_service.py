@@ -52,7 +52,7 @@ class BucketServiceFixture(ServiceFixture):
         self.put("acme")
         users = place / "users"
         users.write_text(f"alice:{hash_password('secret')}\n")
-        self.given["path"] = LOCATION
+        self.command_line["path"] = LOCATION
         self.users = {"users": str(users)}
 
     def put(self, name: str) -> None:

@@ -13,7 +13,7 @@ from simpleindex.directory.scan.snapshot import ProjectSnapshot
 from tests.fixtures.bucket import ACME
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import wheel_bytes, wheel_name
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -158,7 +158,7 @@ def test_answers_come_one_after_the_other(
 ) -> None:
     """Also while projects change: an older answer that came last would hide the newer serial of a project for ever."""
     one, _ = nodes
-    threads = HeldThreads()
+    threads = PausedThreads()
     node = BucketSerials(shared, lambda: one.live.snapshots, threads, lambda: None)
     result(node.catch_up())
     threads.held = True

@@ -20,7 +20,7 @@ from tests.fixtures.deferreds import error, facts, pending, result
 from tests.fixtures.distributions import add_sdist, add_wheel, put, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import ACME, OTHER, LiveDirectoryFixture
 from tests.fixtures.stepping import at_once
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ class Here:
         self.wheel = add_wheel(root)
         add_sdist(root)
         self.world = LiveDirectoryFixture(root).begin()
-        self.threads = HeldThreads()
+        self.threads = PausedThreads()
         self.source = LocalSource(self.world.live, self.world.directory, self.threads, slow_opens=slow_opens)
 
     def tell(self) -> None:

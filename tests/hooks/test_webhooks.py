@@ -15,7 +15,7 @@ from simpleindex.upstreams.http.agent import OutgoingAgent, tls_policy
 from simpleindex.upstreams.pages.urls import HostPolicy
 from tests.fixtures.hostile_upstream import always, endless
 from tests.fixtures.network import Close, Network, Pause, response
-from tests.fixtures.threads import HeldThreads, InlineThreads
+from tests.fixtures.threads import InlineThreads, PausedThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -115,7 +115,7 @@ def test_the_end_of_the_server() -> None:
     """A request that is under way is cancelled, and its connection closed."""
     network = Network(lambda _: iter([Pause(5), response()]), {"chat.example": ("10.1.1.1",)})
     agent = OutgoingAgent(network, HostPolicy(URL), tls_policy(), {})
-    held = HeldThreads()
+    held = PausedThreads()
     target = WebhookTarget(URL, lambda: None, agent, network.clock, held, 10.0)
     for is_held in (False, True):
         held.held = is_held

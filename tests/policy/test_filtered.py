@@ -25,7 +25,7 @@ from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.stepping import at_once
 from tests.fixtures.stub_source import UPLOADED_NS
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 from tests.views.test_union import Absent
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class FilteredSourceFixture:
         self.policy = Policy(rules)
         self.clock = Clock()
         self.clock.advance(UPLOADED + DAY)
-        self.threads = HeldThreads()
+        self.threads = PausedThreads()
         self.filtered = FilteredSource(self.source, "pypi", lambda: self.policy, self.clock, self.threads)
 
     def project(self) -> Project:
@@ -278,7 +278,7 @@ def test_no_way_around_by_the_next_index(strategy: Strategy, rule: PolicyRule) -
         [UpstreamMember(world.filtered), UpstreamMember(other)],
         NameRules(strategy),
         was_used=lambda _: False,
-        threads=HeldThreads(),
+        threads=PausedThreads(),
     )
     names = [file.filename for file in result(union.project(ACME)).files]
     if strategy is Strategy.FIRST_INDEX:
@@ -309,7 +309,7 @@ def test_no_rule_makes_an_own_name_anybody_elses(blocked: DenialMode, is_hidden:
         [UpstreamMember(upstream)],
         NameRules(),
         was_used=lambda _: False,
-        threads=HeldThreads(),
+        threads=PausedThreads(),
     )
     for ask in (union.project, lambda name: union.file(name, "acme-99.0.zip")):
         with suppress(NotHere, NotAllowed):

@@ -30,7 +30,7 @@ from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import FailingExaminer
 from tests.fixtures.live_directory import ACME, LONG_AFTER_NS, LiveDirectoryFixture
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ class Place:
     def __init__(self, root: Path, **options: Any) -> None:
         self.world = LiveDirectoryFixture(root).begin()
         self.root = root
-        self.writes = HeldThreads()
+        self.writes = PausedThreads()
         self.writer = Writer(self.world.directory)
         self.examiner = FailingExaminer()
         self.publishing = LocalPublishing(

@@ -23,7 +23,7 @@ from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.memory_upstream import HOST
 from tests.fixtures.stepping import at_once
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,7 +169,7 @@ def test_a_large_page_is_taken_apart_in_a_thread(
     later = replace(page, files=page.files[:1])
     answers += [page, later]
     several: Any = Pages()
-    threads = HeldThreads()
+    threads = PausedThreads()
     threads.held = True
     source = FlatPageUpstream(several, threads)
     waiting = [Deferred.fromCoroutine(source.project(ACME)) for _ in range(2)]

@@ -15,7 +15,7 @@ from simpleindex.views.name_rules import NameRules
 from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.stepping import at_once
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 from tests.views.test_union import Absent
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class HiddenSourceFixture:
             [UpstreamMember(self.upstream, is_listed=True, name="pypi")],
             rules or NameRules(),
             was_used=lambda _: False,
-            threads=HeldThreads(),
+            threads=PausedThreads(),
         )
 
 

@@ -17,7 +17,7 @@ from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorl
 from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture as LocalWorld
 from tests.fixtures.site import JSON, SiteFixture, read
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +36,14 @@ class LocalFirstFixture:
         self.outside.upstream.add(PUBLIC, DATA)
         self.outside.upstream.add(PRIVATE, b"evil", bare=True)
         self.used: set[str] = set()
-        source = LocalSource(self.local.live, self.local.directory, HeldThreads())
+        source = LocalSource(self.local.live, self.local.directory, PausedThreads())
         self.index = SiteFixture(
             UnionSource(
                 LocalMember(source),
                 [UpstreamMember(self.outside.source, is_listed=True)],
                 rules,
                 was_used=lambda name: name in self.used,
-                threads=HeldThreads(),
+                threads=PausedThreads(),
             )
         )
 

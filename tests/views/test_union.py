@@ -25,7 +25,7 @@ from tests.fixtures.distributions import add_wheel, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
 from tests.fixtures.stepping import at_once
 from tests.fixtures.stub_source import StubSource
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ class UnionFixture:
             source.add(WHEEL, data)
         self.rules = rules or NameRules()
         self.used = used
-        self.threads = HeldThreads()
+        self.threads = PausedThreads()
         self.members = [UpstreamMember(self.first), UpstreamMember(self.second)]
         self.build()
 
@@ -205,7 +205,7 @@ def test_a_real_directory_in_front(tmp_path: Path) -> None:
     """An upstream's project is answered at once, and one that has just appeared here is not taken for absent."""
     world = LiveDirectoryFixture(tmp_path / "root").begin()
     house = UnionFixture()
-    house.local = LocalSource(world.live, world.directory, HeldThreads())  # type: ignore[assignment]
+    house.local = LocalSource(world.live, world.directory, PausedThreads())  # type: ignore[assignment]
     house.build()
     assert at_once(house.union.project(ACME)) is house.first.pages[ACME]
     house.first.asked.clear()

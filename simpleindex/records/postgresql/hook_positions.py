@@ -33,7 +33,7 @@ class SharedHookPositions:
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
         self._number = 0
-        self._held: set[str] = set()
+        self._locked: set[str] = set()
 
     def tail(self, name: str) -> SharedAuditTail:
         """Return what a hook reads: from where it ended, whichever node it was; a new hook reads what is new."""
@@ -64,13 +64,13 @@ class SharedHookPositions:
                         self._connection.execute(statement.encode())
                     self._number += 1
                 # Also of a lock that is held: it is lost with the connection.
-                lock = "true" if name in self._held else f"pg_try_advisory_lock({_key(name)})"
+                lock = "true" if name in self._locked else f"pg_try_advisory_lock({_key(name)})"
                 row = self._connection.execute(f"SELECT {lock}".encode()).fetchone()
             except psycopg.Error as error:
                 self._close()
                 raise portable(error, self._server.place) from None
             if row is not None and row[0]:
-                self._held.add(name)
+                self._locked.add(name)
                 return self._number
             return None
 
@@ -81,7 +81,7 @@ class SharedHookPositions:
         self._audit.close()
 
     def _close(self) -> None:
-        self._held.clear()
+        self._locked.clear()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

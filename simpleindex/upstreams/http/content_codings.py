@@ -223,16 +223,16 @@ class _Deflate:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._held = b""
+        self._beginning = b""
         self._decoder: Any = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         if self._decoder is None:
-            self._held += data
+            self._beginning += data
             # The header has two bytes, of which the second completes a multiple of 31 (RFC 1950).
-            if len(self._held) < 2:
+            if len(self._beginning) < 2:
                 return
-            data, first = self._held, int.from_bytes(self._held[:2])
+            data, first = self._beginning, int.from_bytes(self._beginning[:2])
             is_framed = first % 31 == 0 and first >> 8 & 15 == 8 and first >> 12 <= 7 and not first & 32
             self._decoder = zlib.decompressobj(zlib.MAX_WBITS if is_framed else -zlib.MAX_WBITS)
         elif self._decoder.eof and data:

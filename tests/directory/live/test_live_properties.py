@@ -27,7 +27,7 @@ from tests.fixtures.deferreds import result
 from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture, frozen_stamp
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ class LiveMachine(RuleBasedStateMachine):
         self.events = Events()
         self.world = LiveDirectoryFixture(self.root, watch=self.events)
         self.world.now_ns = self.tick + SECOND
-        self.source = LocalSource(self.world.live, self.world.directory, HeldThreads())
+        self.source = LocalSource(self.world.live, self.world.directory, PausedThreads())
         self.asked: list[tuple[Deferred[Any], ProjectName, int]] = []
         self.operations = self.rested = 0
         self.written_in_place = False

@@ -23,7 +23,7 @@ from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
 from tests.fixtures.inotify import ManualReaders
 from tests.fixtures.live_directory import LiveDirectoryFixture
 from tests.fixtures.site import SiteFixture
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 from tests.fixtures.trees import as_nobody, public_directory
 
 if TYPE_CHECKING:
@@ -131,13 +131,13 @@ class PrivateNamesFixture:
         self.world.live.polling = polling
         self.outside = UpstreamWorld(base / "cache")
         self.outside.upstream.add(WHEEL, b"evil", bare=True)
-        self.source = LocalSource(self.world.live, self.world.directory, HeldThreads())
+        self.source = LocalSource(self.world.live, self.world.directory, PausedThreads())
         self.union = UnionSource(
             LocalMember(LocalViewSource(self.source, ()), hides=self.source.claims),
             [UpstreamMember(self.outside.source, is_listed=True)],
             rules or NameRules(),
             was_used=self.record.has,
-            threads=HeldThreads(),
+            threads=PausedThreads(),
             standing=StandingAnswers(self.outside.clock, self.world.live.lacks, self.record.has),
         )
         self.index = SiteFixture(self.union)
@@ -353,16 +353,16 @@ def test_another_directory_and_a_view_that_hides_it(base: Path) -> None:
     """A name that any directory of the index takes is own in every view."""
     house = PrivateNamesFixture(base)
     world = LiveDirectoryFixture(base / "staging", record=house.record).begin()
-    staging = LocalSource(world.live, world.directory, HeldThreads())
+    staging = LocalSource(world.live, world.directory, PausedThreads())
     for local in (LocalViewSource(house.source, [staging]), UnionSource(
-        LocalMember(house.source), [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, threads=HeldThreads()
+        LocalMember(house.source), [UpstreamMember(staging)], NameRules(allow_upstream=("*",)), was_used=lambda _: False, threads=PausedThreads()
     )):  # fmt: skip
         union = UnionSource(
             LocalMember(local),
             [UpstreamMember(house.outside.source)],
             NameRules(),
             was_used=house.record.has,
-            threads=HeldThreads(),
+            threads=PausedThreads(),
         )
         house.index = SiteFixture(union)
         assert house.ask() == (200, True)

@@ -145,7 +145,7 @@ class World:
         self.forced = 0
         self.supervisor = WorkerSupervisor(
             self.index.resolve(),
-            (self.index.given, str(place)),
+            (self.index.command_line, str(place)),
             self.index.resolve,
             self.reactor,
             (None, None),

@@ -83,7 +83,7 @@ class Wire:
         fixture.reactor = self.reactor = AdoptingReactor(meanwhile)
         descriptor = os.dup(socket.socket(socket.AF_INET).detach())
         given = {
-            **fixture.given,
+            **fixture.command_line,
             "state": str(fixture.place / "state"),
             "cache": str(fixture.place / "cache"),
         }

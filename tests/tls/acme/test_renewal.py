@@ -21,7 +21,7 @@ from tests.fixtures.acme import DAY, NAME, FakeAuthority
 from tests.fixtures.certificates import NOW
 from tests.fixtures.faults import Faults
 from tests.fixtures.log import logged_failures
-from tests.fixtures.threads import HeldThreads, InlineThreads
+from tests.fixtures.threads import InlineThreads, PausedThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     OpenStore = Callable[[str, frozenset[str]], AcmeStore]
 
 
-class StartedThreads(HeldThreads):
+class StartedThreads(PausedThreads):
     """Those of a renewal, which starts and stops them."""
 
     def start(self, index: int = 0) -> None:

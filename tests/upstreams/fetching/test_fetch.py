@@ -23,7 +23,7 @@ from simpleindex.upstreams.fetching.partial_file import PartialFile, PartialFile
 from tests.fixtures.cached_upstream import ACME, DATA, WHEEL, CachedUpstreamFixture, failure, read
 from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.memory_upstream import HOST, MemoryStream, MemoryUpstream
-from tests.fixtures.threads import HeldThreads, InlineThreads
+from tests.fixtures.threads import InlineThreads, PausedThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,7 +152,7 @@ def test_a_request_that_leaves_while_a_file_is_opened_leaves_nothing_open(
     tmp_path: Path, *, has: bool
 ) -> None:
     """The thread cannot be called back, so what it opened is closed once it comes."""
-    threads = HeldThreads(held=True)
+    threads = PausedThreads(held=True)
     (tmp_path / "file").touch()
     opened: list[int] = []
 

@@ -20,7 +20,7 @@ from simpleindex.web.downloads import counter as module
 from simpleindex.web.downloads.counter import FLUSH_SECONDS, DownloadCounter
 from tests.fixtures.deferreds import result
 from tests.fixtures.site import FAR, NEAR, SiteFixture
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ class World:
         self.index = SiteFixture()
         self.index.source.add(WHEEL, bytes(SIZE), metadata=b"Metadata-Version: 2.1\n")
         self.settings: Settings = resolve({"path": str(place)}, {"HOME": str(place)}, place)
-        self.threads = HeldThreads()
+        self.threads = PausedThreads()
         self.threads.held = False
         self.database = Database()
         self.now = NOW

@@ -16,7 +16,7 @@ from simpleindex.web.http.respond import respond
 from simpleindex.web.http.response import Response, sentence
 from tests.fixtures.connection import ConnectionFixture, answers, get
 from tests.fixtures.log import logged_failures
-from tests.fixtures.threads import HeldThreads
+from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
     from twisted.web.http import Request
@@ -55,7 +55,7 @@ class Bodies:
         self.sink = MemorySink()
         self.judging: Deferred[MemorySink] = Deferred()
         self.lengths: list[int | None] = []
-        self.threads = HeldThreads()
+        self.threads = PausedThreads()
         self.failures = logged_failures()
 
     def intake(self, request: IndexRequest) -> IncomingBody | None:
