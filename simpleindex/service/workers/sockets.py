@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import CannotListenError
@@ -48,7 +49,8 @@ class SharedSocket:
         mine = self.of(worker, listens=False)
         # Linux ends all later connections of a socket on which this is called while it does not listen.
         if self._port is None and _listens(mine):
-            mine.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # Others refuse it, and the connections wait.
+                mine.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the sockets; those that workers inherited stay open in the workers."""
