@@ -35,6 +35,16 @@ _OF_SYSTEMD: Final = (
 _OF_A_REACTOR: Final = "twisted.internet.reactor"
 """Its import makes the reactor, which each worker does for itself."""
 
+_OF_WORKERS_ALONE: Final = (
+    "simpleindex.service.workers.membership",
+    "simpleindex.service.workers.supervised_watch",
+    "simpleindex.service.composition.pages",
+    "simpleindex.search.search",
+    "simpleindex.metrics.exposition",
+    "simpleindex.web.fast.tls",
+)
+"""What the supervisor does not need, and workers import when they start or with their first requests. What is not installed is left out."""
+
 _LARGE_BLOCK: Final = str(2 * 1024 * 1024)
 
 _OF_WORKERS: Final = {
@@ -95,7 +105,8 @@ class ForkServerProcess(ProcessProtocol):
             worker: Its number.
             descriptors: Its connection to this process, then its listening sockets.
         """
-        modules = [name for name in importable(sys.modules) if name not in self._modules]
+        names = (*importable(sys.modules), *_OF_WORKERS_ALONE)
+        modules = [name for name in names if name not in self._modules]
         self._modules.update(modules)
         try:
             send_request(self._requests, ForkRequest(worker, modules), descriptors)

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import types
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -26,7 +27,12 @@ from simpleindex.service.workers.fork_requests import (
     send_request,
 )
 from simpleindex.service.workers.fork_server import ForkServer, import_modules, main
-from simpleindex.service.workers.fork_server_process import _OF_WORKERS, ForkServerProcess, importable
+from simpleindex.service.workers.fork_server_process import (
+    _OF_WORKERS,
+    _OF_WORKERS_ALONE,
+    ForkServerProcess,
+    importable,
+)
 from simpleindex.service.workers.messages import Message, decode, encode
 
 if TYPE_CHECKING:
@@ -166,6 +172,12 @@ def test_modules_are_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gc.get_freeze_count() > 0
 
 
+def test_modules_of_workers_alone_exist() -> None:
+    """The fork server leaves out in silence what it cannot import. The folder of the fast lane can be deleted."""
+    names = [name for name in _OF_WORKERS_ALONE if ".fast." not in name]
+    assert [name for name in names if find_spec(name) is None] == []
+
+
 def test_what_another_process_can_import() -> None:
     """Not the reactor, which each worker makes for itself."""
     plain = types.ModuleType("plain")
@@ -206,6 +218,7 @@ def test_the_fork_server_of_a_supervisor() -> None:
     assert received is not None
     assert received[0].worker == 3
     assert "simpleindex.service.workers.messages" in received[0].modules
+    assert {*_OF_WORKERS_ALONE} <= {*received[0].modules}
     fork_server.fork(4, [])
     assert receive_request(reactor.requests) == (ForkRequest(4, []), [])
     report = encode(Message("ended", "-9", number=3))
