@@ -29,6 +29,8 @@ CONDITION_FAILED: Final = 412
 
 _PLAIN: Final = frozenset({200, 206, MISSING, CONDITION_FAILED})
 
+_WITH_OBJECT: Final = frozenset({200, 206})
+
 _ELSEWHERE: Final = frozenset({301, 307, 400})
 """Another region or another kind of signature: boto3 finds out which."""
 
@@ -92,6 +94,8 @@ class DirectRequests:
             return None
         if answer.headers.get("Content-Length", length := str(len(answer.content))) != length:
             return None
+        if answer.status_code in _WITH_OBJECT and "ETag" not in answer.headers:
+            return None  # Not of a store: a proxy before it may answer with a page of its own.
         return answer.status_code, answer.content, answer.headers
 
     def head(self, key: str) -> tuple[int, ObjectState, Mapping[str, str]] | None:
@@ -168,15 +172,22 @@ class DirectRequests:
 
 def _page_of(xml: bytes) -> ListedPage:
     objects = []
-    is_encoded, following = False, None
-    for element in fromstring(xml):  # noqa: S314  (expat bounds what entities come to; the store is trusted with the packages)
+    is_encoded, is_truncated, following = False, False, None
+    listing = fromstring(xml)  # noqa: S314  (expat bounds what entities come to; the store is trusted with the packages)
+    if _local(listing.tag) != "ListBucketResult":
+        raise ValueError("another answer than a listing")
+    for element in listing:
         match _local(element.tag):
+            case "IsTruncated":
+                is_truncated = element.text == "true"
             case "EncodingType":
                 is_encoded = element.text == "url"
             case "NextContinuationToken":
                 following = element.text
             case "Contents":
                 objects.append({_local(each.tag): each.text for each in element})
+    if is_truncated and following is None:
+        raise ValueError("a part of a listing, and not how to get the rest")
     return ListedPage(tuple(_state(each, is_encoded=is_encoded) for each in objects), following)
 
 

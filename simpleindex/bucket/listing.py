@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,8 @@ REQUESTS: Final = 4
 
 _RANGES: Final = ("2", "a", "c", "e", "g", "k", "m", "o", "p", "q", "s", "t", "u")
 """Where ranges of keys begin: names of projects are spread over them evenly."""
+
+_OF_A_LISTING: Final = frozenset({"Name", "KeyCount", "IsTruncated", "Contents"})
 
 _PARAMETERS: Final = {"start-after": "StartAfter", "continuation-token": "ContinuationToken"}
 
@@ -45,7 +48,7 @@ class BucketListing:
         page = self._page(prefix, {})
         yield from page.objects
         if page.following is not None:
-            yield from self._rest(prefix, page.objects[-1].key)
+            yield from self._rest(prefix, page.objects[-1].key if page.objects else "")
 
     def _rest(self, prefix: str, last: str) -> Iterator[ObjectState]:
         """Yield the objects behind the last one of the first page."""
@@ -68,6 +71,8 @@ class BucketListing:
             found += objects
             if page.following is None or len(objects) < len(page.objects):
                 return found
+            if page.following in wanted.values():
+                raise OSError(errno.EIO, "the store lists the same page again and again", prefix)
             wanted = {"continuation-token": page.following}
 
     def _page(self, prefix: str, wanted: Mapping[str, str]) -> ListedPage:
@@ -77,11 +82,15 @@ class BucketListing:
         with as_os_errors(prefix):
             place = {_PARAMETERS[name]: value for name, value in wanted.items()}
             answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **place)
+        following = answer.get("NextContinuationToken")
+        # Taken for a listing, a page of a proxy would be an empty bucket, and a part of one would end the projects behind it.
+        if not _OF_A_LISTING & answer.keys() or (answer.get("IsTruncated") and following is None):
+            raise OSError(errno.EIO, "the store answered with something else than a whole listing", prefix)
         objects = (
             ObjectState(each["Key"], each["ETag"], each["Size"], nanoseconds(each["LastModified"]))
             for each in answer.get("Contents", ())
         )
-        return ListedPage(tuple(objects), answer.get("NextContinuationToken"))
+        return ListedPage(tuple(objects), following)
 
 
 def nanoseconds(moment: datetime) -> int:

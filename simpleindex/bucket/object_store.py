@@ -23,6 +23,7 @@ from simpleindex.bucket.store_errors import (
     as_errors_of_put,
     as_os_errors,
     os_error,
+    require_etag,
     start_refusal,
 )
 from simpleindex.config.layers import without_secrets
@@ -136,6 +137,7 @@ class ObjectStore:
         else:
             _require(answer[0], key)
             data, now = answer[1], answer[2]["ETag"]
+        require_etag(etag, now, key)
         if span is not None and len(data) != span[1]:
             raise OSError(errno.EIO, "the store answered with other bytes than were requested", key)
         return data, now
@@ -145,6 +147,8 @@ class ObjectStore:
         with as_os_errors(key):
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **conditions)
             with closing(found["Body"]) as body:
+                if "ETag" not in found:
+                    raise OSError(errno.EIO, "the store answered with something else than an object", key)
                 return body.read(), found["ETag"]
 
     def download(self, key: str, etag: str, file: BinaryIO) -> None:
@@ -158,6 +162,7 @@ class ObjectStore:
         with as_os_errors(key):
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, IfMatch=etag)
             with closing(found["Body"]) as body:
+                require_etag(etag, found.get("ETag"), key)
                 file.writelines(body.iter_chunks(1024 * 1024))
         file.flush()
 
@@ -216,8 +221,7 @@ class ObjectStore:
             OSError: The store cannot be used.
         """
         with as_os_errors(source):
-            origin = {"Bucket": self._bucket, "Key": self._prefix + source}
-            self._client.copy_object(Bucket=self._bucket, Key=self._prefix + target, CopySource=origin)
+            self._client.copy_object(**self._target(target), CopySource=self._target(source))
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is not there is no mistake.
@@ -245,9 +249,8 @@ class ObjectStore:
         try:
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
         except DRIVER_ERRORS as error:
-            meta = self._client.meta
-            endpoint = without_secrets(meta.endpoint_url)
-            sentence = start_refusal(error, self._bucket, endpoint, meta.region_name)
+            meta, bucket = self._client.meta, self._bucket
+            sentence = start_refusal(error, bucket, without_secrets(meta.endpoint_url), meta.region_name)
             if sentence is None:
                 raise os_error(error, str(self.location)) from None
             raise RefusedStart(f"{self.location}: {sentence}") from None

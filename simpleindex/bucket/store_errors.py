@@ -107,3 +107,13 @@ def start_refusal(error: DriverError, bucket: str, endpoint: str, region: str | 
     if code in _MISSING:
         return f"{endpoint} does not answer as an S3-compatible store does; see AWS_ENDPOINT_URL."
     return None
+
+
+def require_etag(wanted: str | None, now: str | None, key: str) -> None:
+    """Refuse an object that is not the one of a condition, which a proxy may have passed over.
+
+    Raises:
+        ConditionFailed: It is another one.
+    """
+    if wanted is not None and (now or "").strip('"') != wanted.strip('"'):
+        raise ConditionFailed(key)

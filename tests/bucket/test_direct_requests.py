@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.credentials import Credentials
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
@@ -75,7 +76,7 @@ def test_plain_answers() -> None:
         "X-Amz-Meta-A": "b",
     }
     store = Store(
-        (206, {"Content-Length": "3"}, b"abc"),
+        (206, {"Content-Length": "3", "ETag": "e"}, b"abc"),
         (404, {}, b""),
         (200, head, b""),
         (200, {}, XML % b"<EncodingType>url</EncodingType>"),
@@ -103,10 +104,13 @@ BUSY: Any = (503, {}, b"")
         ("get", ({},), BUSY),
         ("get", ({},), LOST),
         ("get", ({},), (200, {"Content-Length": "9"}, b"cut off")),
+        ("get", ({},), (200, {}, b"a page of a proxy")),
         ("head", (), BUSY),
         ("head", (), (200, {}, b"")),
         ("page", ({},), BUSY),
         ("page", ({},), (404, {}, b"")),
+        ("page", ({},), (200, {}, b"<html><body>Log in</body></html>")),
+        ("page", ({},), (200, {}, b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>")),
         ("page", ({},), (200, {}, b"<ListBucketResult><Contents>")),
         ("page", ({},), (200, {}, b"<ListBucketResult><Contents><Key>x</Key></Contents></ListBucketResult>")),
     ],
@@ -196,3 +200,19 @@ def test_listing_by_boto3() -> None:
     assert [each.key for each in BucketListing(client, nothing, "packages").objects("")].count("z") == 1
     assert requested[0] == {"Bucket": "packages", "Prefix": ""}
     assert {"StartAfter": "a", "Bucket": "packages", "Prefix": ""} in requested
+
+
+@for_each(
+    "answer",
+    [
+        {"ResponseMetadata": {}},
+        {"Contents": [], "IsTruncated": True},
+        {"Contents": [], "IsTruncated": True, "NextContinuationToken": "t"},
+    ],
+)
+def test_listings_that_are_none(answer: Any) -> None:
+    """A proxy's page, a part without a way to the rest, the same part for ever: none of them is an empty bucket."""
+    nothing: Any = SimpleNamespace(page=lambda *_: None)
+    client = SimpleNamespace(list_objects_v2=lambda **_: answer)
+    with pytest.raises(OSError, match="the store"):
+        [*BucketListing(client, nothing, "packages").objects("")]

@@ -193,6 +193,23 @@ def test_a_store_that_ignores_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
         store.read("x", span=(4, 2))
 
 
+def test_a_proxy_that_passes_over_conditions(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another object is none of those that are listed; what has no tag is no object."""
+    create(node.store, "a/x", b"one")
+    answer: Any = (200, b"two", {"ETag": '"2"'})
+    monkeypatch.setattr(node.store._direct, "get", lambda *_: answer)
+    with pytest.raises(ConditionFailed):
+        node.store.read("a/x", '"1"')
+    assert node.store.read("a/x", "2")[0] == b"two"
+    monkeypatch.setattr(node.store._direct, "get", lambda *_: None)
+    found = {"Body": io.BytesIO(b"a page of a proxy")}
+    monkeypatch.setattr(node.client, "get_object", lambda **_: found)
+    with pytest.raises(OSError, match="something else than an object"):
+        node.store.read("a/x")
+    with pytest.raises(ConditionFailed):
+        node.store.download("a/x", '"1"', io.BytesIO())
+
+
 def test_a_key_that_is_forbidden() -> None:
     with pytest.raises(PermissionError):
         failing(refused("AccessDenied", 403)).state("x")
