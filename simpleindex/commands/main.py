@@ -147,6 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"simpleindex: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("simpleindex"):
+            raise  # No library, but a mistake of ours.
         from simpleindex.system.extras import missing  # noqa: PLC0415  (for this sentence only)
 
         print(f"simpleindex: {missing(error.name, 'publish')}", file=sys.stderr)

@@ -166,3 +166,14 @@ def test_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
         runpy.run_module("simpleindex", run_name="__main__")
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"simpleindex {__version__}\n"
+
+
+def test_a_missing_module_of_this_program_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sentence about an extra hides it."""
+
+    def fail(*_: object) -> int:
+        raise ModuleNotFoundError(name="simpleindex.core.gone")
+
+    monkeypatch.setattr("simpleindex.commands.main._run", fail)
+    with pytest.raises(ModuleNotFoundError):
+        main(["docs"])
