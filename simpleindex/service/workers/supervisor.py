@@ -13,7 +13,6 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.protocol import Factory
-from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, LogLevel
 from twisted.python.components import Componentized
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.internet.interfaces import IDelayedCall
+    from twisted.internet.task import LoopingCall
     from twisted.logger import FileLogObserver
 
     from simpleindex.config.settings import Settings
@@ -108,6 +108,7 @@ class WorkerSupervisor(Service):
         self._pauses = RestartPauses()
         self._was_ready = False
         self._others: IDelayedCall | None = None
+        self._look: IDelayedCall | None = None
         self._reloading: set[int] = set()
         self._ended: Deferred[None] | None = None
 
@@ -142,10 +143,7 @@ class WorkerSupervisor(Service):
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         if (beat := start_watchdog(self._notifier, self._reactor)) is not None:
             self._loops.append(beat)
-        looking = LoopingCall(self._end_silent_workers)
-        looking.clock = self._reactor
-        looking.start(ALIVE_SECONDS, now=False)
-        self._loops.append(looking)
+        self._look = self._reactor.callLater(ALIVE_SECONDS, self._end_silent_workers)
         self._exchange.watch_directories()
         self._spawn(1)
 
@@ -274,6 +272,8 @@ class WorkerSupervisor(Service):
         self._reactor.addSystemEventTrigger("after", "shutdown", partial(os._exit, 1))
 
     def _end_silent_workers(self) -> None:
+        # Not at fixed times: after a look that is late, as on a machine under load, the workers need theirs to answer.
+        self._look = self._reactor.callLater(ALIVE_SECONDS, self._end_silent_workers)
         self._exchange.repeat_lost_reports()
         for worker in self.workers.values():
             if not worker.is_ready:
@@ -316,8 +316,9 @@ class WorkerSupervisor(Service):
         self._state_lock.end_claim()
         for loop in self._loops:
             loop.stop()
-        if self._others is not None and self._others.active():
-            self._others.cancel()
+        for call in (self._others, self._look):
+            if call is not None and call.active():
+                call.cancel()
         for shared in self._sockets.values():
             shared.close()
         self._exchange.close()

@@ -363,6 +363,15 @@ def test_a_worker_that_hangs_is_ended(world: World) -> None:
     assert world.signals == [(1001, signal.SIGKILL)]
 
 
+def test_a_look_that_is_late(world: World) -> None:
+    """The workers have all their time to answer: none is ended because the supervisor was held up."""
+    world.start_all()
+    world.reactor.advance(2 * ALIVE_SECONDS - 0.01)
+    assert world.workers[0].taken() == [Message("ping")]
+    world.reactor.advance(0.02)
+    assert world.signals == []
+
+
 def test_one_that_does_not_serve_yet_may_be_silent(world: World) -> None:
     world.start()
     world.reactor.advance(2 * ALIVE_SECONDS)
