@@ -12,6 +12,7 @@ from simpleindex.records.audit.audit_reading import uploads_of
 from simpleindex.web.downloads.history import DownloadHistory
 from simpleindex.web.downloads.rights import DownloadRights, ReadableDownloads
 from simpleindex.web.people.front_page import FrontPage
+from simpleindex.web.people.guide_page import GuidePage
 from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
 from simpleindex.web.people.project.difference_page import DifferencePage
 from simpleindex.web.people.project.inside_page import InsidePage
@@ -95,6 +96,7 @@ class _Composition:
             ),
             "badge": BadgePage(),
             "status": StatusPage(services, self._parts.status),
+            "docs": GuidePage(services),
             "why": WhyPage(services, WhyPages(self._parts.admission, self._parts.sources.explain)),
         }
 

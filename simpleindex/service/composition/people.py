@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _RENDERED_BYTES: Final = 16 * 1024 * 1024
 """Rendered pages that are kept; a project's has some 20 KiB compressed."""
 
-OWN_PAGES: Final = ("setup", "inside", "diff", "search.json", FEED, "badge", "status", "why")
+OWN_PAGES: Final = ("setup", "inside", "diff", "search.json", FEED, "badge", "status", "why", "docs")
 """The pages below ``/-/`` that every index has, by the first segment behind it."""
 
 

@@ -1,0 +1,59 @@
+"""``/-/docs/[<topic>]`` for people: the guides as pages, with links; tools get them as text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from simpleindex.system.guides import document, read_documents, title
+from simpleindex.web.guides import DOCS_PREFIX, document_response
+from simpleindex.web.people.navigation import is_navigation
+from simpleindex.web.people.renderer import PageContent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simpleindex.web.http.response import Response
+    from simpleindex.web.people.page_request import PageRequest
+    from simpleindex.web.people.project.project_page import PageServices
+
+# The example files are in the package, and not served.
+_EXAMPLE: Final = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(deploy/[^)]+)\)")
+_LONG: Final = 1_000
+"""Entries for which a page is rendered in a thread: Markdown takes some milliseconds."""
+
+
+class GuidePage:
+    """Answers ``/-/docs/``."""
+
+    def __init__(self, services: PageServices) -> None:
+        self._services = services
+
+    async def answer(self, request: PageRequest) -> Response:
+        """Return a guide, or the list of guides, in the form that the client reads.
+
+        Raises:
+            NotHere: There is no such guide.
+        """
+        topic = getattr(request.route, "name", "").partition("/")[2]
+        response = document_response(topic, request.info)
+        if not is_navigation(request.info.method, request.info.header) or request.parameter("format"):
+            return response
+
+        def values() -> Mapping[str, Any]:
+            return _values(topic)
+
+        content = PageContent("guide.html", values, key=DOCS_PREFIX + topic, entries=_LONG)
+        return await self._services.renderer.answer(request, content)
+
+
+def _values(topic: str) -> dict[str, Any]:
+    text = document(topic)
+    if text is None:
+        topics = [(each, title(words).replace("`", "")) for each, words in read_documents().items()]
+        return {"heading": "Guides", "topics": topics, "html": ""}
+    from readme_renderer import markdown  # noqa: PLC0415  (only people read guides)
+
+    # The package's own text; links to other guides are relative, and lead from one page to the next as they are.
+    html = markdown.render(_EXAMPLE.sub(r"\1 (`\2` in the package)", text))
+    return {"heading": title(text).replace("`", ""), "topics": [], "html": html}
