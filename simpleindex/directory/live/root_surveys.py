@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from twisted.python.failure import Failure
@@ -11,6 +12,7 @@ from simpleindex.directory.live.project_reads import ProjectReads
 from simpleindex.directory.live.root_guard import EMPTIED, REPLACED, UNTIL_READ
 from simpleindex.directory.live.snapshot_updates import BATCH, ROOT, SECOND_LOOK
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT
+from simpleindex.system.collector import collector_paused
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger
 from simpleindex.system.stamp import is_young
@@ -82,7 +84,11 @@ class RootSurveys(ProjectReads):
         changed = places.changed(self._places)
         # A directory may have been away just when it was looked at, and be back as if it had never been. What is at rest was
         # read in these very places.
-        unsure = places.missing_in(self.snapshots.at_rest) - changed
+        if self.complete or self._looks.is_idle:
+            unsure = places.missing_in(self.snapshots.at_rest) - changed
+        else:
+            # Very many are yet to be read, and wait for that already.
+            unsure = {name for name, _ in self.snapshots.in_flux() if name in places} - changed
         return changed.union(name for name in unsure if not self._has_seen(name, places.of(name).directories))
 
     def _is_successor(self, survey: RootListing) -> bool:
@@ -122,7 +128,8 @@ class RootSurveys(ProjectReads):
     ) -> tuple[RootListing, ProjectPlaces]:
         """Survey the root, and remember names that it takes; blocking."""
         directory = self._reader.directory
-        survey = directory.survey()
+        with nullcontext() if self._surveyed else collector_paused():
+            survey = directory.survey()
         if self._guard.identity in (None, survey.identity):
             self.private_names.remember_surveyed(directory.vanished(appeared), survey.traced)
         return survey, ProjectPlaces.listed(survey, catalogued)

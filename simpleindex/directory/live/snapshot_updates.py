@@ -26,6 +26,7 @@ from simpleindex.directory.scan.batches import BatchReader
 from simpleindex.directory.scan.name_sets import NO_PROJECTS, RemainingNames
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, exists, is_offered
 from simpleindex.directory.watch.interface import NoWatch, WatchUnavailable
+from simpleindex.system.collector import Freezing
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ class SnapshotUpdates(ABC):
         self._root_stamp: Stamp | None = None
         self._surveyed = False
         self._first_reads = RemainingNames(NO_PROJECTS)
+        self._freezing = Freezing()
         self._names: ProjectList | None = None
         self._offered = OfferedNames()
         self.serials: ProjectSerials = Serials(reader.now_ns)
@@ -282,6 +284,7 @@ class SnapshotUpdates(ABC):
             return
         for name in names:
             self._first_reads.discard(name)
+            self._freezing.note_object()
         if self._surveyed and not self._first_reads:
             self.complete = True
             self._first_reads = RemainingNames(NO_PROJECTS)

@@ -45,6 +45,14 @@ _COLUMNS: Final = """(
     PRIMARY KEY (root, directory, filename)
 ) WITHOUT ROWID"""
 
+_RECALL: Final = (
+    "SELECT filename, inode, size, mtime_ns, ctime_ns, version, sha256, requires_python, sidecar_sha256, sidecar_size,"
+    " place_offset, place_stored, place_method, checksum FROM facts WHERE root = ? AND directory = ?"
+)
+
+_FEW: Final = 20
+"""Files of a directory that are looked for by their names."""
+
 _PAGE: Final = 1_000
 """Rows gone through at once."""
 
@@ -119,11 +127,10 @@ class DigestCache:
         The link count is not remembered: the stamps that come back carry the entries' own.
         """
         by_name = {entry.filename: entry for entry in entries}
-        rows = self._run(
-            "SELECT filename, inode, size, mtime_ns, ctime_ns, version, sha256, requires_python, sidecar_sha256,"
-            " sidecar_size, place_offset, place_stored, place_method, checksum FROM facts WHERE root = ? AND directory = ?",
-            (self._root, directory),
-        )
+        # Where few files are new, those of a large directory are not all read. Not every name is one that SQLite takes.
+        names = [*by_name] if len(by_name) <= _FEW and all(map(str.isascii, by_name)) else []
+        named = f" AND filename IN ({', '.join('?' * len(names))})" if names else ""
+        rows = self._run(_RECALL + named, (self._root, directory, *names))
         recalled = {}
         for *row, checksum in rows:
             filename, inode, size, mtime_ns, ctime_ns, *facts = row

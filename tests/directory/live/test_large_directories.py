@@ -121,3 +121,22 @@ def test_sorted_in_parts() -> None:
     names = [ProjectName(f"p{number * 7919 % 20_011}") for number in range(20_011)]
     for some in (names, names[:1], []):
         assert sorted_in_parts(some) == sorted(some)
+
+
+def test_a_survey_while_the_first_reading_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits to be read is not looked at because of it, one by one; all is read once."""
+    for number in range(300):
+        add_wheel(tmp_path, f"p{number:03}")
+    world = LiveDirectoryFixture(tmp_path)
+    world.reads.held = True
+    world.live.begin(world.watch)
+    world.reads.deliver()  # the survey
+    before = len(world.live._looks)
+    add_wheel(tmp_path, "new")
+    world.live.root_changed()
+    monkeypatch.setattr(world.live, "_has_seen", None)
+    world.reads.deliver(world.reads.names().index("_survey_now"))
+    assert len(world.live._looks) == before + 1
+    world.reads.release()
+    assert world.live.complete
+    assert len(world.names()) == 301
