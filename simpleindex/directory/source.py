@@ -79,13 +79,18 @@ class LocalSource:
 
     async def file(self, name: ProjectName, filename: str) -> Body:
         """One file, its sidecar, or a signature or provenance beside it."""
+        snapshot = await self._live.up_to_date(name)
         try:
-            return await self._open(name, filename, await self._live.up_to_date(name))
+            return await self._open(name, filename, snapshot)
+        except NotHere:
+            # Another worker may have listed it already.
+            if snapshot is None or not self._live.is_behind(name, snapshot):
+                raise
         except (Changed, BrokenArchive, OSError) as error:
             if (trouble := own_trouble(error)) is not None and trouble.is_passing:
                 raise
-            # The disk is ahead of the snapshot: let it catch up, and answer from what is there then.
-            snapshot = await self._live.rescanned(name)
+        # The disk is ahead of the snapshot: let it catch up, and answer from what is there then.
+        snapshot = await self._live.rescanned(name)
         try:
             return await self._open(name, filename, snapshot)
         except (Changed, BrokenArchive, OSError) as error:

@@ -126,6 +126,17 @@ def test_what_has_just_appeared_is_not_absent(here: Here) -> None:
         at_once(here.source.project(OTHER))
 
 
+def test_a_file_that_another_worker_lists_already(here: Here) -> None:
+    """It is here too, with its sidecar, before this worker has heard of it; one that nobody has is looked for once."""
+    for filename in (wheel_name(version="9.0"), f"{wheel_name(version='9.1')}.metadata"):
+        assert filename not in [file.filename for file in result(here.source.project(ACME)).files]
+        add_wheel(here.root, version=filename.split("-")[1])
+        assert here.bytes(filename)
+    looks = here.world.live.generation
+    assert isinstance(error(here.ask("acme-9.9.tar.gz")), NotHere)
+    assert here.world.live.generation == looks
+
+
 def test_of_what_is_being_looked_at_nothing_is_said_at_once(here: Here) -> None:
     """Neither that it is there nor that it is not."""
     here.world.reads.held = True

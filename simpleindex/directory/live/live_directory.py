@@ -54,14 +54,14 @@ class LiveDirectory(DirectoryChanges):
         ):
             return snapshot  # Nearly always it is this, and with every page.
         answer = self._answer(name, snapshot, in_time=in_time)
-        if answer is None and not self.polling and self._has_appeared(name, snapshot):
+        if answer is None and self.is_behind(name, snapshot):
             return await self.rescanned(name)
         return answer
 
-    def _has_appeared(self, name: ProjectName, snapshot: ProjectSnapshot) -> bool:
-        """Whether there is something after all where a project would lie: "not here" must be known, not believed."""
-        if name in self.private_names.reserved:
-            return False  # What lies there is known, and leads elsewhere.
+    def is_behind(self, name: ProjectName, snapshot: ProjectSnapshot) -> bool:
+        """Return whether a project's directories are not as its snapshot has them: "not here" must be known, not believed."""
+        if self.polling or name in self.private_names.reserved:
+            return False  # It was looked at, or is known to lead elsewhere.
         known = snapshot.stamps
         stamp = self._reader.directory.stamp
         others = self._places.others
