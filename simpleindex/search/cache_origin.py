@@ -52,7 +52,8 @@ class CacheOrigin:
 
     async def metadata(self, name: ProjectName, file: File) -> bytes | None:
         """Return the cached metadata of a wheel."""
-        return await self._threads.run(self._metadata, name, file)
+        # Of most projects the cache holds no metadata, and a thread would be woken for nothing.
+        return None if file.metadata is None else await self._threads.run(self._metadata, name, file)
 
     def _representative(self, name: ProjectName) -> Representative | None:
         listing = self._cache.listing(self._identity, name, is_use=False)

@@ -105,7 +105,8 @@ class Cached:
         self.cache.load()
         self.listing = CachedListing(Project(ACME, self.files), None, None, None, 0.0, {})
         self.cache.store_listing(INDEX, self.listing)
-        self.origin = CacheOrigin("public", INDEX, self.cache, InlineThreads())
+        self.threads = InlineThreads()
+        self.origin = CacheOrigin("public", INDEX, self.cache, self.threads)
 
     def representative(self) -> Any:
         """What represents the project."""
@@ -123,6 +124,13 @@ def test_a_cached_listing_without_files_gives_the_name(cached: Cached) -> None:
     representative = cached.representative()
     assert representative.indexed == IndexedFile("", "", 2)
     assert result(cached.origin.metadata(ACME, representative.file)) is None
+
+
+def test_without_cached_metadata_no_thread_is_woken_for_them(cached: Cached) -> None:
+    file = cached.representative().file
+    before = cached.threads.calls
+    assert result(cached.origin.metadata(ACME, file)) is None
+    assert cached.threads.calls == before
 
 
 def test_the_newest_release_with_cached_metadata_represents_it(cached: Cached) -> None:
