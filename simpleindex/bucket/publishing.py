@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from simpleindex.archives.examination import protocol
@@ -90,7 +91,8 @@ class BucketPublishing(Publisher):
         facts = self._facts(draft, upload)
         stored = self._writer.publish(draft, upload.name, facts, side_files, claim, overwrite=overwrite)
         if stored.created and self.file_cache is not None:
-            with draft.reader() as file:
+            # It is published: a copy that cannot be kept is requested of the store later.
+            with suppress(CannotStore), draft.reader() as file:
                 self.file_cache.keep_upload(file, stored.path, draft.size)
         return stored, ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,6 @@ from tests.fixtures.distributions import sdist_bytes, sdist_name, wheel_bytes, w
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.fixtures.bucket import BucketNode
     from tests.fixtures.log import CapturedLog
@@ -200,3 +200,20 @@ def _has(cache: BucketFileCache, number: int) -> bool:
     if descriptor is not None:
         os.close(descriptor)
     return descriptor is not None
+
+
+def test_an_upload_that_cannot_be_kept(
+    new_node: Callable[..., BucketNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is published all the same: the staged file may be gone, or no descriptor left, once the store has it."""
+    node = new_node("node", cache=1 << 20).begin()
+    create = node.store.create
+
+    def create_and_lose(*arguments: Any) -> None:
+        create(*arguments)
+        (staged,) = Path(node.publishing._staging.path).iterdir()
+        staged.unlink()
+
+    monkeypatch.setattr(node.store, "create", create_and_lose)
+    assert result(node.upload(wheel_bytes(), wheel_name())).created
+    assert node.files().keys() == {wheel_name()}
