@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from simpleindex.commands.main import _COMMANDS, _WITHOUT_HELP, main
 from simpleindex.config.options import OPTIONS
 from tests.fixtures.tables import for_each
-from tests.test_documents import DOCUMENTS, name_of
+from tests.test_documents import CODE, DOCUMENTS, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,3 +81,10 @@ def test_lines_that_run_commands_are_found() -> None:
     """In the ways that the guides write them."""
     text = 'Words simpleindex yank --x.\n\n    sudo A=b /opt/bin/simpleindex yank acme --reason "a b"   # words --y\n'
     assert command_lines(text) == [["yank", "acme", "--reason", "a b"]]
+
+
+def test_nothing_installs_a_package_of_strangers() -> None:
+    """The program is installed from its clone: what an index of the public calls ``simpleindex`` is another's."""
+    wrong = re.compile(r"install (?:-\S+ )*'?(?:twisted-)?simpleindex\b")
+    texts = [*DOCUMENTS, *(path for path in CODE if "tests" not in path.parts)]
+    assert not [name_of(path) for path in texts if wrong.search(path.read_text("utf-8"))]

@@ -113,7 +113,7 @@ def _way_in(place: ServicePlace, step: PathStep, user: ServiceUser) -> str:
     """Return the command that lets the service's user do what it has to."""
     if place.role == INTERPRETER:
         # Rather than to open root's home, where pyenv and uv put theirs.
-        return "/usr/bin/python3 -m venv /opt/simpleindex && /opt/simpleindex/bin/pip install simpleindex"
+        return "cd CLONE && /usr/bin/python3 -m venv /opt/simpleindex && /opt/simpleindex/bin/pip install ."
     path = shlex.quote(step.path)
     if step is place.steps[-1] and place.is_written:
         return f"chown -R {user.name}: {path} && chmod u+rwx {path}"

@@ -101,7 +101,7 @@ def test_reports() -> None:
         (
             ServicePlace(INTERPRETER, "/x y", way(0o700)),
             "/x y cannot be read by index, the user of the service (the Python of the server).",
-            "/usr/bin/python3 -m venv /opt/simpleindex && /opt/simpleindex/bin/pip install simpleindex",
+            "cd CLONE && /usr/bin/python3 -m venv /opt/simpleindex && /opt/simpleindex/bin/pip install .",
         ),
         (ServicePlace("--path", "/gone", (), is_written=True), "does not exist", "install -d -o index /gone"),
     ],
