@@ -107,6 +107,11 @@ def _further_worker(table: Table) -> float | None:
     return _ratio(table("large, workers", "further_mb", "simpleindex, 4 workers", _MANY), one)
 
 
+def _two_workers(table: Table) -> float | None:
+    two = table("workers, page in step", "cpu_us", "simpleindex, two servers at once")
+    return _ratio(table("workers, page in step", "cpu_us", "simpleindex --workers 2"), two)
+
+
 def _large(warmth: str, key: str, size: int) -> Callable[[Table], float | None]:
     return lambda table: table(f"large, {warmth}", key, "simpleindex, every core", size)
 
@@ -152,6 +157,7 @@ GOALS: Final = (
         True,
         lambda table: table("workers, new connections", "largest_share", "simpleindex --workers 2"),
     ),
+    Goal("processor time of a page with 2 workers: x that of two servers at once", 1.05, True, _two_workers),
     Goal("peak memory, 10,000 x 5, warm start, MB", 100, True, _value("start, warm", "peak_mb", _MEMORY_AT)),
     Goal("peak memory, 10,000 x 5, cold start, MB", 100, True, _value("start, cold", "peak_mb", _MEMORY_AT)),
     Goal("memory for each further file, bytes", 1_000, True, _per_file),

@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from tests.benchmarks import repository
-from tests.benchmarks.bench import Part
+from tests.benchmarks.bench import Part, turn
 from tests.benchmarks.processes import cpu_of, processes_below
 from tests.benchmarks.servers import EveryCoreSimpleindex
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from tests.benchmarks.bench import Bench, Values
     from tests.benchmarks.servers import Server
@@ -44,10 +45,32 @@ def with_workers(count: int) -> type[WorkersSimpleindex]:
     return type(f"Workers{count}", (WorkersSimpleindex,), {"name": name, "count": count})
 
 
+class OneProcess(EveryCoreSimpleindex):
+    """One process beside another one that does nothing."""
+
+    name = "simpleindex, one process"
+
+
+class TwoServers(EveryCoreSimpleindex):
+    """The second of two servers that have nothing in common and are as busy: the control of what two workers cost."""
+
+    name = "simpleindex, two servers at once"
+
+
 def spread(bench: Bench) -> None:
     """The share of the busiest worker: of new connections, and of the processor time for clients that wait between requests."""
     small = repository.repository(bench.workplace.repositories, *bench.sizes.small)
     page = f"/simple/{next(small.names())}/"
+    with bench.started([OneProcess, TwoServers, with_workers(2)], small) as servers:
+        one, *_ = servers
+
+        def in_step(server: Server) -> Values:
+            if not isinstance(server, TwoServers):
+                return _in_step([server], page, bench)
+            with turn(one):
+                return _in_step([one, server], page, bench)
+
+        bench.rounds(Part("workers, page in step", servers, in_step))
     with bench.started([with_workers(count) for count in _COUNTS], small) as servers:
         bench.rounds(
             Part("workers, new connections", servers, lambda server: asyncio.run(_connected(bench, server))),
@@ -93,6 +116,46 @@ async def _waiting_clients(bench: Bench, server: Server, page: str) -> Values:
         "per_s": requests / bench.sizes.seconds,
         "cpu_us": sum(used) / requests * 1e6,
     }
+
+
+def _in_step(servers: Sequence[Server], page: str, bench: Bench) -> Values:
+    """Request a page over many connections at once, again when all are answered, so that all processes are busy at the same time.
+
+    The processor time of two processes on two processors that share parts is larger for the same work; so it is compared with that
+    of two servers, and not of one.
+    """
+    request = f"GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    count = max(2, bench.sizes.connections // 8)
+    ports = [servers[number % len(servers)].port for number in range(count)]
+    with contextlib.ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 30)) for port in ports
+        ]
+        size = _size_of_answer(connections, request)
+        before = sum(server.running.weigh().cpu for server in servers)
+        pages, end = 0, time.monotonic() + bench.sizes.seconds
+        while time.monotonic() < end:
+            for each in connections:
+                each.sendall(request)
+            for each in connections:
+                each.recv(size, socket.MSG_WAITALL)
+            pages += count
+        used = sum(server.running.weigh().cpu for server in servers) - before
+        return {"cpu_us": used / pages * 1e6}
+
+
+def _size_of_answer(connections: Sequence[socket.socket], request: bytes) -> int:
+    """Request a page once over each connection; return how long the answer is, which is the same each time."""
+    sizes = set()
+    for each in connections:
+        each.sendall(request)
+        answer = each.recv(65536)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        rest = int(fields[b"content-length"]) - len(body)
+        sizes.add(len(answer) + len(each.recv(rest, socket.MSG_WAITALL) if rest else b""))
+    assert len(sizes) == 1, sizes
+    return sizes.pop()
 
 
 def workers_of(server: Server) -> list[int]:
