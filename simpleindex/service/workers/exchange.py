@@ -62,10 +62,21 @@ class WorkerExchange:
                 self._serials_of(message.detail).requested(worker)
             case "serial":
                 self._serials_of(message.detail).note(message.text, message.number)
-            case "watch" if (watch := self._watches.get(message.detail)) is not None:
-                watch.requested(worker, again=message.text == "again")
+            case "watch":
+                self._watch(worker, message)
             case "heard" if (watch := self._watches.get(message.detail)) is not None:
                 watch.received(worker, message.number)
+
+    def _watch(self, worker: WorkerProcess, message: Message) -> None:
+        watch = self._watches.get(message.detail)
+        if watch is not None and watch.path == message.text:
+            watch.requested(worker, again=bool(message.number))
+            return
+        # A worker that is started again reads the sources file as it is now.
+        reason = (
+            f"{message.text} is watched after a restart of the server, for it was no source at its start."
+        )
+        worker.send(Message("unwatched", reason, message.detail))
 
     def announce(self, worker: WorkerProcess, message: Message) -> None:
         """Let all others list what one changed."""

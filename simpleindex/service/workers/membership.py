@@ -41,7 +41,7 @@ def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
             directory.live.serials = link.serials[name] = serials
         directory.live.announce = _both(directory.live.announce, partial(link.announce, name))
         if directory.choice.method == "inotify":
-            watch = SupervisedWatch(name, directory.live, link.send)
+            watch = SupervisedWatch(name, directory.path, directory.live, link.send)
             directory.supervised_watch = link.watches[name] = watch
 
     async def changed(name: str, project: ProjectName) -> None:

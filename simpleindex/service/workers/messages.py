@@ -83,10 +83,11 @@ class Message:
             directions, about metrics. About a directory that the supervisor watches: ``watch`` and ``heard`` of a worker;
             ``watching``, ``unwatched`` and ``events`` of the supervisor. About serials: ``serials`` and ``serial`` of a worker, ``serials``
             of the supervisor.
-        text: The state, a line for ``systemctl status``, a line of the log, a project, metrics, "again" where a directory was watched
-            before, why one is not watched, or what happened in it.
+        text: The state, a line for ``systemctl status``, a line of the log, a project, metrics, the path of a directory, why one is
+            not watched, or what happened in it.
         detail: The level of a line of the log, the directory, or the number of the worker whose metrics they are.
-        number: Of the change that ``changed`` and ``seen`` are about, of the collection of metrics, or of the events; the digest of a listing, or the first serial.
+        number: Of the change that ``changed`` and ``seen`` are about, of the collection of metrics, or of the events; 1 if a directory was
+            watched before; the digest of a listing, or the first serial.
     """
 
     kind: str

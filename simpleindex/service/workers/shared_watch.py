@@ -68,6 +68,9 @@ class SharedWatch(ChangeListener):
         reactor: Where events are waited for.
         run_in_thread: Runs what blocks.
         make_watch: Makes the watch.
+
+    Attributes:
+        path: See above.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class SharedWatch(ChangeListener):
         make_watch: Callable[..., InotifyWatch] = InotifyWatch,
     ) -> None:
         self._name = name
-        self._path = path
+        self.path = path
         self._directory = directory
         self._reactor = reactor
         self._run_in_thread = run_in_thread
@@ -101,7 +104,7 @@ class SharedWatch(ChangeListener):
         """Begin to watch, or begin again where another directory lies now."""
         self.close()
         self._failure = None
-        self._watch = self._make_watch(self._reactor, self._path, self)
+        self._watch = self._make_watch(self._reactor, self.path, self)
         # Before the watch: where another directory takes its place meanwhile, it is watched anew once more.
         self._identity = self._identity_now()
         try:
@@ -235,7 +238,7 @@ class SharedWatch(ChangeListener):
             parse_project_name(raw)
         except InvalidProjectName:
             return False
-        path = os.path.join(self._path, raw)
+        path = os.path.join(self.path, raw)
         # What a link leads to may come later.
         return (os.path.isdir(path) or os.path.islink(path)) and not self._directory.is_excluded(
             os.path.realpath(path)

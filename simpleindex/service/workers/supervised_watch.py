@@ -21,12 +21,14 @@ class SupervisedWatch(Watch):
 
     Args:
         name: The directory's name among the sources.
+        path: Where it lies.
         live: The directory.
         send: Sends a message to the supervisor.
     """
 
-    def __init__(self, name: str, live: LiveDirectory, send: Callable[[Message], None]) -> None:
+    def __init__(self, name: str, path: str, live: LiveDirectory, send: Callable[[Message], None]) -> None:
         self._name = name
+        self._path = path
         self._live = live
         self._send = send
         self._is_watched = False
@@ -43,7 +45,7 @@ class SupervisedWatch(Watch):
         if self._is_watched:
             return
         has_begun = self._has_begun
-        self._send(Message("watch", "again" if has_begun else "", self._name))
+        self._send(Message("watch", self._path, self._name, int(has_begun)))
         if has_begun:
             raise WatchUnavailable(f"The supervisor of the workers begins to watch {self._name} again.")
 

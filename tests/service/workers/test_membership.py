@@ -56,7 +56,11 @@ def joined(announce: Any = None) -> tuple[Live, Link]:
     """An index of one directory that is served by a worker."""
     live, link = Live(announce), Link()
     directory = SimpleNamespace(
-        name="local", live=live, choice=SimpleNamespace(method="inotify"), supervised_watch=None
+        name="local",
+        path="/packages",
+        live=live,
+        choice=SimpleNamespace(method="inotify"),
+        supervised_watch=None,
     )
     index: Any = SimpleNamespace(
         sources=SimpleNamespace(directories=[directory]),

@@ -74,7 +74,7 @@ class Worker:
         self.loses = self.is_slow = False
         self.sent: list[Message] = []
         self._shared: Any = shared
-        self.watch = SupervisedWatch("local", self.live, self._to_supervisor)  # type: ignore[arg-type]
+        self.watch = SupervisedWatch("local", "/packages", self.live, self._to_supervisor)  # type: ignore[arg-type]
 
     def send(self, message: Message) -> None:
         passed = decode(encode(message).rstrip())
@@ -85,7 +85,7 @@ class Worker:
 
     def _to_supervisor(self, message: Message) -> None:
         if message.kind == "watch":
-            self._shared.requested(self, again=message.text == "again")
+            self._shared.requested(self, again=bool(message.number))
         elif not self.is_slow:
             self._shared.received(self, message.number)
 

@@ -394,9 +394,14 @@ def test_what_is_changed_by_hand_is_heard_of_by_all(world: World) -> None:
     world.reactor.advance(0)
     for each in world.workers:
         each.taken()
-        each.report("watch", "", "local")
-        each.report("watch", "", "elsewhere")
+        each.report("watch", str(world.index.root), "local")
         assert each.taken() == [Message("watching", detail="local")]
+        for place in (("/new", "new"), ("/new", "local")):
+            each.report("watch", *place)
+            (answer,) = each.taken()
+            assert answer is not None
+            assert answer.kind == "unwatched"
+            assert answer.text.startswith("/new is watched after a restart of the server")
     (world.index.root / "acme").mkdir()
     (reader,) = world.reactor.getReaders()
     reader.doRead()
