@@ -84,11 +84,11 @@ class RootSurveys(ProjectReads):
         changed = places.changed(self._places)
         # A directory may have been away just when it was looked at, and be back as if it had never been. What is at rest was
         # read in these very places.
-        if self.complete or self._looks.is_idle:
-            unsure = places.missing_in(self.snapshots.at_rest) - changed
-        else:
-            # Very many are yet to be read, and wait for that already.
+        if self.complete or not self._looks.is_idle:
+            # All others are at rest; or very many are yet to be read, and wait for that already.
             unsure = {name for name, _ in self.snapshots.in_flux() if name in places} - changed
+        else:
+            unsure = places.missing_in(self.snapshots.at_rest) - changed
         return changed.union(name for name in unsure if not self._has_seen(name, places.of(name).directories))
 
     def _is_successor(self, survey: RootListing) -> bool:
