@@ -128,7 +128,7 @@ class RootSurveys(ProjectReads):
     ) -> tuple[RootListing, ProjectPlaces]:
         """Survey the root, and remember names that it takes; blocking."""
         directory = self._reader.directory
-        with nullcontext() if self._surveyed else collector_paused():
+        with nullcontext() if self.complete else collector_paused():
             survey = directory.survey()
         if self._guard.identity in (None, survey.identity):
             self.private_names.remember_surveyed(directory.vanished(appeared), survey.traced)
