@@ -63,7 +63,7 @@ def test_a_node_that_dies(postgresql: PostgreSQL, tmp_path: Path, log: CapturedL
         each.clock.advance(LOOK_SECONDS)
     assert (one.target.files, two.target.files) == (["1", "2"], [])
     one.upload("3")
-    # As when the node is gone: its connection ends.
+    # It ends: another node takes over with its next look.
     one.positions.close()
     two.clock.advance(LOOK_SECONDS)
     one.clock.advance(LOOK_SECONDS)

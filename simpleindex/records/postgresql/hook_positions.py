@@ -77,6 +77,10 @@ class SharedHookPositions:
     def close(self) -> None:
         """Let other nodes notify the hooks; those that go on here are held again with their next look."""
         with self._lock:
+            if self._connection is not None:
+                # At once: the server notices the end of a connection only some time after it.
+                with suppress(psycopg.Error):
+                    self._connection.execute(b"SELECT pg_advisory_unlock_all()")
             self._close()
         self._audit.close()
 
