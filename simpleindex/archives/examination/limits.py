@@ -1,4 +1,4 @@
-"""The limits of an examining process: memory, computing time, waiting; and the errors where one is exceeded."""
+"""The limits of an examining process: memory, computing time, waiting, time without work; and the errors where one is exceeded."""
 
 from __future__ import annotations
 

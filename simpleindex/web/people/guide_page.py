@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simpleindex.web.people.project.project_page import PageServices
 
 # The example files are in the package, and not served.
-_EXAMPLE: Final = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(deploy/[^)]+)\)")
+_EXAMPLE: Final = re.compile(r"\[([^\]\[]+)\]\((?:\.\./)+(deploy/[^)(]+)\)")
 _LONG: Final = 1_000
 """Entries for which a page is rendered in a thread: Markdown takes some milliseconds."""
 
