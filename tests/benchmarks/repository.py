@@ -55,11 +55,12 @@ class Repository:
         return wheel_name(name, f"1.{release}.0")
 
     def make(self) -> Repository:
-        """Write what is missing; a finished one is taken as it is."""
+        """Write what is missing; of a finished one the projects that were removed since."""
         done = self.path.with_name(f"{self.path.name}.done")
-        if done.exists():
-            return self
+        present = set(os.listdir(self.path)) if done.exists() else set()
         for name in self.names():
+            if name in present:
+                continue
             directory = self.path / name
             directory.mkdir(parents=True, exist_ok=True)
             for release in range(self.files_each):

@@ -11,20 +11,29 @@ from typing import Any, Final
 
 import pytest
 
+from tests.benchmarks.repository import repository
 from tests.fixtures.depth import THOROUGH
 
 _ROOT: Final = Path(__file__).parents[2]
 
 
+def test_a_project_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    """A repository of 700,000 was measured with 500,000: its removal had been stopped half-way."""
+    made = repository(tmp_path, 3, 2)
+    shutil.rmtree(made.path / "project000001")
+    repository(tmp_path, 3, 2)
+    assert [len(list((made.path / name).iterdir())) for name in made.names()] == [2, 2, 2]
+
+
 @pytest.mark.slow
 def test_some_measures(tmp_path: Path) -> None:
-    """Servers of ours and others are started, asked and counted; the table and the JSON file have what was measured."""
+    """Servers of ours and others are started and measured; the table and the JSON file have what was measured."""
     document = _benchmarked(tmp_path, "--smoke", "--only", "roots,changes,search")
     _check(document, tmp_path, {"root", "change to listing", "answers while files arrive"})
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not THOROUGH, reason="takes a minute; SIMPLEINDEX_THOROUGH=1 runs it")
+@pytest.mark.skipif(not THOROUGH, reason="takes a minute; TESTS_THOROUGH=1 runs it")
 def test_smoke(tmp_path: Path) -> None:
     """One command, no set-up, a table and a JSON file with the machine, versions, every measure and every goal."""
     document = _benchmarked(tmp_path, "--smoke")
@@ -78,7 +87,7 @@ def test_the_version_before(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
-@pytest.mark.skipif(not THOROUGH, reason="loads both processors for seconds; SIMPLEINDEX_THOROUGH=1 runs it")
+@pytest.mark.skipif(not THOROUGH, reason="loads both processors for seconds; TESTS_THOROUGH=1 runs it")
 def test_wrk(tmp_path: Path) -> None:
     """Where wrk is there and has a second, its script sends the requests and its result is read."""
     chosen = ("--only", "access-log", "--servers", "simpleindex", "--rounds", "1", "--seconds", "1")
