@@ -88,7 +88,7 @@ def _unsorted(snapshots: SnapshotTable) -> list[ProjectName]:
 
 def sorted_in_parts(names: Sequence[ProjectName]) -> list[ProjectName]:
     """Return names in their order, without keeping other threads from running for longer than a part of them takes."""
-    # Of every so-manieth name: what lies between two of these is about as much each time.
+    # Limits that are taken at equal distances: about as many names lie between any two of them.
     limits = sorted(names[:: max(_SORTED_AT_ONCE // 8, 1)])[::8]
     parts: list[list[ProjectName]] = [[] for _ in range(len(limits) + 1)]
     for name in names:
