@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from simpleindex.system.ownership import give_to_owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FILE_MODE: Final = 0o644
 
@@ -31,6 +33,17 @@ def write_all(descriptor: int, data: bytes, offset: int = 0) -> None:
         written = os.pwrite(descriptor, view, offset)
         view = view[written:]
         offset += written
+
+
+@contextmanager
+def locked_directory(directory: str | Path) -> Iterator[None]:
+    """Wait until no other process has a directory locked, and keep it locked until the end of the block."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def make_directory(path: str) -> None:

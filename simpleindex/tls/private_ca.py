@@ -5,9 +5,8 @@ Its key lies in the state directory and signs nothing but this machine's server 
 
 from __future__ import annotations
 
-import fcntl
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from simpleindex.core.errors import RefusedStart
+from simpleindex.system.atomic import locked_directory
 from simpleindex.tls.certificate_files import places, read_certificate_file, why_unreadable
 from simpleindex.tls.certificates import is_issued_by
 from simpleindex.tls.issuing import is_due, is_made_here, make_ca, make_server_certificate, permitted
@@ -102,7 +102,8 @@ def ensure(
         _make_directory(certs, 0o700, owner)
         _make_directory(state, 0o700, owner)
         _make_directory(home, 0o755, owner)
-        with _locked(home):
+        # Several processes may serve one directory, and be started at once.
+        with locked_directory(home):
             made = _ensure_server_certificate(server, home, identity, now, owner)
         lost = tuple(_lost(path, home, server) for path in orphans)
         return replace(made, warnings=(*lost, *made.warnings), orphans=frozenset(map(str, orphans)))
@@ -245,17 +246,6 @@ def _cannot(error: OSError, certs: Path) -> str:
         f"{error.filename or certs} cannot be read or written ({error.strerror}): let the service do so, or put a "
         f"certificate of your own into {certs}."
     )
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    # Several processes may serve one directory, and be started at once.
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _make_directory(path: Path, mode: int, owner: Owner) -> None:

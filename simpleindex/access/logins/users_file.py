@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from simpleindex.system.atomic import locked_directory
 from simpleindex.system.followed_file import MAXIMUM_SIZE
 from simpleindex.system.ownership import give_to_owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 def change_users_file(path: str, change: Callable[[bytes], bytes | None]) -> bool:
@@ -29,23 +29,13 @@ def change_users_file(path: str, change: Callable[[bytes], bytes | None]) -> boo
         OSError: It cannot be read or written; it is unchanged.
     """
     path = os.path.realpath(path)
-    with _locked(os.path.dirname(path)):
+    # The directory, for the file itself is another one afterwards.
+    with locked_directory(os.path.dirname(path)):
         status, content = _read(path)
         changed = change(content)
         if changed is not None:
             _replace(path, changed, status)
     return status is None and changed is not None
-
-
-@contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    # The directory, for the file itself is another one afterwards.
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: str) -> tuple[os.stat_result | None, bytes]:
