@@ -124,6 +124,9 @@ class RecordsDatabase(Records):
     def follow(self) -> None:
         """Do nothing: every query finds the changes of other processes."""
 
+    def catch_up(self) -> None:
+        """Do nothing: the same."""
+
     def announce(self, place: str, project: str) -> None:
         """Do nothing: there are no other nodes."""
 

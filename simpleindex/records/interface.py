@@ -139,6 +139,14 @@ class Records(Protocol):
         """Follow changes of other nodes from now on, until :meth:`close`."""
         ...
 
+    def catch_up(self) -> None:
+        """Read what other processes changed until now, for queries that are to find it; blocking.
+
+        Raises:
+            Unavailable: The records cannot be read.
+        """
+        ...
+
     def announce(self, place: str, project: str) -> None:
         """Tell other nodes that a project changed; blocking, and never fails: they find it at their next listing.
 

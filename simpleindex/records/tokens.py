@@ -82,6 +82,14 @@ class TokenTable:
             raise UnusableToken(token.id, refusal)
         return token
 
+    def catch_up(self) -> None:
+        """Read what other processes changed until now; blocking.
+
+        Raises:
+            Unavailable: The records cannot be read.
+        """
+        self._database.catch_up()
+
     def all(self) -> Sequence[Token]:
         """Return all tokens, the oldest first."""
         return self._tokens("ORDER BY created, id", ())

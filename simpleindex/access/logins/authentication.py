@@ -79,7 +79,7 @@ class Authentication:
             raise InsecureCredentials
         match credentials:
             case TokenCredentials():
-                identity = self._tokens.identity(credentials, address)
+                identity = await self._tokens.identity(credentials, address)
             case PasswordCredentials():
                 identity = await self._by_password(credentials, address)
             case MalformedCredentials(reason):

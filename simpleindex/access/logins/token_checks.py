@@ -8,7 +8,7 @@ from cachetools import LRUCache
 
 from simpleindex.access.errors import Unauthenticated, UnusableToken
 from simpleindex.access.identity import Identity
-from simpleindex.access.logins.credentials import LAST_USE_SECONDS
+from simpleindex.access.logins.credentials import LAST_USE_SECONDS, may_be_secret
 from simpleindex.system.clocks import SYSTEM_CLOCKS
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ class TokenRecords(Protocol):
         """Return the token, or raise UnusableToken or Unavailable; takes microseconds."""
         ...
 
+    def catch_up(self) -> None:
+        """Read what other processes changed until now, or raise Unavailable; blocking."""
+        ...
+
     def touch(self, id: str, now: float, /) -> None:  # noqa: A002
         """Record a use; takes a write to disk."""
         ...
@@ -44,7 +48,7 @@ class TokenChecks:
         records: The tokens.
         users: Returns the current users; None without a users file: then the user of a token need not be in it.
         failed_logins: Logs failures.
-        threads: Threads that write records.
+        threads: Threads that use the records.
         clocks: The clocks.
     """
 
@@ -63,7 +67,7 @@ class TokenChecks:
         self._clocks = clocks
         self._touched: LRUCache[str, float] = LRUCache(_MOST_TOUCHED)
 
-    def identity(self, credentials: TokenCredentials, address: str) -> Identity:
+    async def identity(self, credentials: TokenCredentials, address: str) -> Identity:
         """Return the identity that a token gives.
 
         Raises:
@@ -72,7 +76,7 @@ class TokenChecks:
         """
         now = self._clocks.now()
         try:
-            token = self._records.find(credentials.secret, now)
+            token = await self._find(credentials.secret, now)
             if token.user is not None and self._users and token.user not in self._users().hashes:
                 # A user who was removed must not log in with an older token.
                 raise UnusableToken(token.id, f"belongs to {token.user!r}, who is not in the users file")
@@ -81,6 +85,16 @@ class TokenChecks:
             raise Unauthenticated(_WRONG_TOKEN) from None
         self._touch(token, now)
         return Identity(token.user, token.limits)
+
+    async def _find(self, secret: str, now: float) -> Token:
+        """Return the token; one that is not known may have been created a moment ago, by a command or another node."""
+        try:
+            return self._records.find(secret, now)
+        except UnusableToken as error:
+            if error.id is not None or not may_be_secret(secret):
+                raise
+        await self._threads.run(self._records.catch_up)
+        return self._records.find(secret, now)
 
     def _touch(self, token: Token, now: float) -> None:
         """Record that a token is used; no request waits for it, and a full disk is no reason to refuse one."""

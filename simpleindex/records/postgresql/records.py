@@ -38,6 +38,8 @@ POLL_SECONDS: Final = 5.0
 WAKE_SECONDS: Final = 0.5
 """Between two looks whether the service ends."""
 
+_TRY_LATER: Final = "The records of this index cannot be used now; try again later."
+
 RETRY_SECONDS: Final = 1.0
 """Between two tries to reach a server that is away."""
 
@@ -64,7 +66,7 @@ class PostgreSQLRecords(Records):
         self.replica = RecordsReplica()
         self._memory = memory
         self._monotonic = monotonic
-        self._heard = -memory
+        self._heard = self._caught_up_since = -memory
         self.listeners: list[Callable[[str, str], object]] = []
         self._node = secrets.token_hex(8)
         self._logged: str | None = None
@@ -156,7 +158,24 @@ class PostgreSQLRecords(Records):
                 cause=cause,
                 memory=round(self._memory),
             )
-        return Unavailable("The records of this index cannot be used now; try again later.")
+        return Unavailable(_TRY_LATER)
+
+    def catch_up(self) -> None:
+        """Bring the copy up to date; calls that wait for one another share one reading.
+
+        Raises:
+            Unavailable: The server is away.
+        """
+        if self._logged is not None:
+            # Who follows the changes tries again every second: a thread that also waits for the server helps nobody.
+            raise Unavailable(_TRY_LATER)
+        wanted = self._monotonic()
+        try:
+            with self._synchronizing:
+                if self._caught_up_since <= wanted:
+                    self._catch_up()
+        except (sqlite3.Error, OSError) as error:
+            raise self.unavailable(error) from error
 
     def announce(self, place: str, project: str) -> None:
         """Tell other nodes that a project changed; see :meth:`Records.announce`."""
@@ -190,19 +209,24 @@ class PostgreSQLRecords(Records):
 
     def _synchronize(self) -> None:
         with self._synchronizing:
-            was_open = self._connection is not None
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        since = self._monotonic()
+        was_open = self._connection is not None
+        try:
+            self._take_changes()
+        except psycopg.Error as error:
+            if not was_open:
+                raise portable(error, self.path) from None
             try:
+                # The connection may have broken long ago, as with a restart of the server.
                 self._take_changes()
-            except psycopg.Error as error:
-                if not was_open:
-                    raise portable(error, self.path) from None
-                try:
-                    # The connection may have broken long ago, as with a restart of the server.
-                    self._take_changes()
-                except psycopg.Error as again:
-                    raise portable(again, self.path) from None
-            self._heard = self._monotonic()
-            self._logged = None
+            except psycopg.Error as again:
+                raise portable(again, self.path) from None
+        self._caught_up_since = since
+        self._heard = self._monotonic()
+        self._logged = None
 
     def _take_changes(self) -> None:
         if self._connection is None:

@@ -84,6 +84,30 @@ class IdentifyTests(LoginTestCase):
             self.assertEqual(identity, Identity("alice", TOKEN.limits))
         self.assertEqual(self.thread.count, 0)
 
+    def test_a_token_of_another_node(self) -> None:
+        """One that was created a moment ago counts, although its creation is not known here yet; so does that it was revoked."""
+        new, revoked = "sidx-" + "N" * 43, "sidx-" + "R" * 43
+        self.tokens.elsewhere = {
+            new: replace(TOKEN, id="new00000"),
+            revoked: replace(TOKEN, id="rev00000", revoked=1),
+        }
+        self.authentication = self.make(threads=self.thread)
+        asking = self.begin(f"Bearer {new}")
+        self.assertNoResult(asking)
+        self.thread.deliver_all()
+        self.assertEqual(self.successResultOf(asking).user, "alice")
+        self.refused(Unauthenticated, f"Bearer {revoked}")
+        self.assertEqual(self.said, ["Login failed for '__token__' from 192.0.2.7: token rev00000 revoked"])
+
+    def test_a_token_that_cannot_be_looked_up(self) -> None:
+        """Whether it was created elsewhere cannot be known while the records are away: that is no wrong token."""
+        self.authentication = self.make(threads=self.thread)
+        asking = self.begin(f"Bearer sidx-{'N' * 43}")
+        self.tokens.failure = Unavailable("no records")
+        self.thread.deliver_all()
+        self.failureResultOf(asking, Unavailable)
+        self.assertEqual(self.said, [])
+
     def test_a_token_of_nobody(self) -> None:
         """It needs no user in the file."""
         self.tokens.by_secret[SECRET] = replace(TOKEN, user=None)

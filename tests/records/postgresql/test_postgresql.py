@@ -204,6 +204,59 @@ def test_changes_that_are_not_understood(postgresql: PostgreSQL) -> None:
     node.records.close()
 
 
+def test_catching_up(
+    postgresql: PostgreSQL, new_node: Callable[[str], Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token is found although the notification of its creation has not come, as on a busy machine."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 60.0)
+    url = postgresql.create_database()
+    one, two = new_node(url), new_node(url)
+    one.records.write(
+        lambda transaction: transaction.execute("ALTER TABLE tokens DISABLE TRIGGER notify_nodes")
+    )
+    token, secret = one.tokens.create("alice", OPTIONS, 1)
+    two.tokens.catch_up()
+    assert two.tokens.find(secret, 2) == token
+
+
+def test_many_catch_up_at_once(postgresql: PostgreSQL) -> None:
+    """Those who wait for a reading that began before share the next one, as when somebody tries many wrong tokens."""
+    times: queue.Queue[float] = queue.Queue()
+    clock = Clock()
+
+    def monotonic() -> float:
+        times.put(clock.now)
+        return clock.now
+
+    records = PostgreSQLRecords(postgresql.create_database(), 60.0, monotonic)
+    records.prepare()
+    synchronize, readings = records.replica.synchronize, list[float]()
+    begun, may_end = threading.Event(), threading.Event()
+
+    def hold(connection: Any) -> None:
+        readings.append(clock.now)
+        begun.set()
+        assert may_end.wait(PATIENCE)
+        synchronize(connection)
+
+    records.replica.synchronize = hold  # type: ignore[method-assign]
+    callers = [threading.Thread(target=records.catch_up) for _ in range(9)]
+    callers[0].start()
+    assert begun.wait(PATIENCE)
+    while not times.empty():
+        times.get()
+    for caller in callers[1:]:
+        caller.start()
+    for _ in callers[1:]:
+        times.get(timeout=PATIENCE)
+    clock.now += 1
+    may_end.set()
+    for caller in callers:
+        caller.join(PATIENCE)
+    records.close()
+    assert readings == [1000.0, 1001.0]
+
+
 @pytest.fixture
 def open_directory() -> Iterator[Path]:
     """A directory that the server's user can enter."""
@@ -227,6 +280,8 @@ def test_a_server_that_goes_away(
         with pytest.raises(Unavailable, match="cannot be used now"):
             node.owners.claim(OTHER, "bob", 1)
         assert FirstSeen(node.records).times("i", ACME, {"a": "x"}, 1) == {}
+        with pytest.raises(Unavailable, match="cannot be used now"):
+            node.tokens.catch_up()
         node.clock.now += 59
         assert node.tokens.find(secret, 2)
         node.clock.now += 2
