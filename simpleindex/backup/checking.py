@@ -13,7 +13,7 @@ from simpleindex.core.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simpleindex.backup.manifest import Manifest
+    from simpleindex.backup.manifest import BackupItem, Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class CheckedBackup:
         advance: Called after each file.
 
     Attributes:
-        faults: A sentence about each file that is not as in the manifest.
+        damaged: The files that are not as in the manifest.
+        faults: A sentence about each of them.
         files: How many files were read.
 
     Raises:
@@ -41,16 +42,23 @@ class CheckedBackup:
     """
 
     def __init__(self, path: str, manifest: Manifest, advance: Callable[[], object]) -> None:
+        self.damaged: list[BackupItem] = []
         self.faults: list[str] = []
         self.files = 0
         for item in manifest.stored_files():
             file = os.path.join(path, item.stored_path)
-            try:
-                read = read_digest(file)
-            except FileVanished:
-                self.faults.append(f"{printable(file)} is not there.")
-            else:
-                if (read.size, read.sha256) != (item.size, item.sha256):
-                    self.faults.append(f"{printable(file)} has not the size and digest of the manifest.")
+            if fault := _fault(file, item):
+                self.damaged.append(item)
+                self.faults.append(fault)
             self.files += 1
             advance()
+
+
+def _fault(file: str, item: BackupItem) -> str | None:
+    try:
+        read = read_digest(file)
+    except FileVanished:
+        return f"{printable(file)} is not there."
+    if (read.size, read.sha256) != (item.size, item.sha256):
+        return f"{printable(file)} has not the size and digest of the manifest."
+    return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.backup.errors import CannotBackUp, CannotRestore
 from simpleindex.backup.manifest import MANIFEST, InvalidManifest, Manifest, parse_manifest
-from simpleindex.backup.plan import oldest_first
+from simpleindex.backup.plan import oldest_first, plan_restore
 from simpleindex.core.text import printable
 from simpleindex.system.atomic import sync_directory, sync_file_system
 from simpleindex.system.ownership import make_directories
@@ -146,6 +146,16 @@ def read_manifest(backup: str) -> Manifest:
             return parse_manifest(stream.read())
         except (InvalidManifest, UnicodeDecodeError) as error:
             raise CannotRestore(f"{printable(path)} {error}.") from None
+
+
+def read_restorable(backup: str) -> Manifest:
+    """Read the manifest of a backup whose parts fit together; errors as of :func:`read_manifest`."""
+    manifest = read_manifest(backup)
+    try:
+        plan_restore(manifest)
+    except InvalidManifest as error:
+        raise CannotRestore(f"{printable(os.path.join(backup, MANIFEST))} {error}.") from None
+    return manifest
 
 
 def _refuse_strangers(backup: str, manifest: os.stat_result) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.backup.checking import CheckedBackup
-from simpleindex.backup.errors import CannotBackUp, FileVanished
+from simpleindex.backup.destination import read_restorable
+from simpleindex.backup.errors import CannotBackUp, CannotRestore, FileVanished
 from simpleindex.backup.file_copies import copy_database, copy_file, is_database, link_file, read_digest
 from simpleindex.backup.manifest import (
     MANIFEST,
@@ -119,6 +120,8 @@ class _BackupInTheMaking:
         self._report = BackupReport(notes=[*request.scope.missing])
         self._items: list[BackupItem] = []
         self._before, self._before_path = _package_files(destination)
+        self._shared: dict[str, str] = {}
+        """The server's files by their places in the backup, where those of the backup before were taken."""
 
     def run(self) -> BackupReport:
         request = self._request
@@ -141,7 +144,7 @@ class _BackupInTheMaking:
         )
         self._write_manifest(manifest)
         if request.verifies:
-            self._verify(manifest)
+            self._verify()
         self._report.size = sum(item.size for item in manifest.stored_files())
         self._report.path = self._destination.complete(self._free_name())
         return self._report
@@ -225,6 +228,7 @@ class _BackupInTheMaking:
         if not link_file(kept, target):
             return None
         self._report.unchanged += 1
+        self._shared[item.stored_path] = source
         return replace(item, sha256=before.sha256)
 
     def _linked(self, target: str, item: BackupItem) -> BackupItem | None:
@@ -284,13 +288,36 @@ class _BackupInTheMaking:
         finally:
             os.close(descriptor)
 
-    def _verify(self, manifest: Manifest) -> None:
+    def _verify(self) -> None:
+        """Read all of it again, as a restore would."""
+        try:
+            manifest = read_restorable(self._destination.unfinished)
+        except CannotRestore as error:
+            raise CannotBackUp(f"It could not be restored, so it was not kept: {error}") from None
         checked = CheckedBackup(self._destination.unfinished, manifest, self._steps.advance)
-        if checked.faults:
-            raise CannotBackUp(
-                f"{checked.faults[0]} The backup was not kept. If a program writes into package files in place (rsync --inplace), "
-                "use --packages copy; else look at the disk."
-            )
+        for item, fault in zip(checked.damaged, checked.faults, strict=True):
+            if not self._is_mended(item):
+                raise CannotBackUp(
+                    f"{fault} The backup was not kept. If a program writes into package files in place (rsync --inplace), "
+                    "use --packages copy; else look at the disk."
+                )
+
+    def _is_mended(self, item: BackupItem) -> bool:
+        """Copy a file anew that is damaged in the backup before, or no later backup would be good; return whether that helped."""
+        if (source := self._shared.get(item.stored_path)) is None:
+            return False
+        os.unlink(target := self._target(item))
+        try:
+            copied = copy_file(source, target)
+        except (FileVanished, CannotBackUp):
+            return False
+        if (copied.size, copied.sha256) != (item.size, item.sha256):
+            return False
+        self._report.unchanged -= 1
+        self._report.copied += 1
+        damaged = printable(os.path.join(self._before_path, item.stored_path))
+        self._report.notes.append(f"{damaged} is damaged; the new backup has the server's file instead.")
+        return True
 
     def _free_name(self) -> str:
         """Return the name of the backup: the time, a second later where that is used."""

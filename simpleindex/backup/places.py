@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
 from simpleindex.backup.manifest import BackupPart, PackagesMode
+from simpleindex.config.directories import absolute_path
 from simpleindex.config.options import OPTIONS
 from simpleindex.core.errors import RefusedStart
 from simpleindex.hooks.settings import Webhook, parse_hooks
@@ -79,14 +80,14 @@ def scope_of(settings: Settings, mode: PackagesMode) -> BackupScope:
         else:
             missing.append(f"{path} is named by the configuration and is not there.")
     if settings.certs.is_dir():
-        parts.append(BackupPart(CERTIFICATES, os.path.normpath(settings.certs)))
-    parts.append(BackupPart(STATE, os.path.normpath(settings.state)))
+        parts.append(BackupPart(CERTIFICATES, absolute_path(settings.certs)))
+    parts.append(BackupPart(STATE, absolute_path(settings.state)))
     return BackupScope(tuple(parts), tuple(missing), (str(settings.cache),))
 
 
 def _package_directories(settings: Settings, sources: Sources) -> Iterator[tuple[str, str]]:
     if settings.bucket is None:  # The store keeps its own copies.
-        yield PACKAGES, os.path.normpath(settings.path)
+        yield PACKAGES, absolute_path(settings.path)
     for each in sources.directories:
         yield f"{_DIRECTORY}{each.name}", _beside(settings, each.path)
 
@@ -97,7 +98,7 @@ def _configuration(settings: Settings, sources: Sources) -> Iterator[tuple[str, 
     for option in OPTIONS:
         path = getattr(settings, option.field)
         if option.is_path and option.name not in _APART and path is not None:
-            found.setdefault(os.path.normpath(path), option.name)
+            found.setdefault(absolute_path(path), option.name)
     named = [
         *(_beside(settings, path) for path in _named_by(sources)),
         *_named_by_records(settings.records),
@@ -125,7 +126,7 @@ def _named_by_records(url: str | None) -> list[str]:
     """Return the files that the URL of a PostgreSQL database names: passwords, certificates and keys (libpq, "Parameter Key Words")."""
     query = parse_qs(urlsplit(url or "").query)
     return [
-        os.path.normpath(path)
+        absolute_path(path)
         for key in ("passfile", "sslrootcert", "sslcert", "sslkey")
         for path in query.get(key, ())
         if os.path.isabs(path)
@@ -142,9 +143,9 @@ def _named_by_hooks(hooks: Path | None) -> list[str]:
         return []
     webhooks = [hook.target for hook in read_named_file(hooks, parse_hooks)]
     paths = [path for target in webhooks if isinstance(target, Webhook) for path in target.files]
-    return [os.path.normpath(hooks.parent / path) for path in paths]
+    return [absolute_path(hooks.parent / path) for path in paths]
 
 
 def _beside(settings: Settings, path: str) -> str:
     assert settings.sources is not None  # it named the path
-    return os.path.normpath(settings.sources.parent / path)
+    return absolute_path(settings.sources.parent / path)

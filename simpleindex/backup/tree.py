@@ -70,7 +70,7 @@ class PartListing:
 
     def _take(self, entry: os.DirEntry[str], path: str) -> None:
         status = entry.stat(follow_symlinks=False)
-        if self._follows and stat.S_ISLNK(status.st_mode) and entry.is_file():
+        if stat.S_ISLNK(status.st_mode) and self._is_followed(entry, path):
             status = entry.stat()
         if (status.st_dev, status.st_ino) in self._apart:
             return
@@ -85,6 +85,17 @@ class PartListing:
             self.notes.append(
                 f"{printable(entry.path)} is left out, because it is no file, directory or link."
             )
+
+    def _is_followed(self, entry: os.DirEntry[str], path: str) -> bool:
+        """Tell whether what a link leads to is taken: of certificates every file, and directories elsewhere, as deep as they are served."""
+        if not self._follows or entry.is_file():
+            return self._follows
+        top = os.path.realpath(self._part.path)
+        return (
+            "/" not in path
+            and entry.is_dir()
+            and os.path.commonpath([top, os.path.realpath(entry.path)]) != top
+        )
 
     def _is_left_out(self, name: str, inner: str) -> bool:
         if name == RESTORING or name.startswith(REPLACED):

@@ -86,3 +86,14 @@ def refuse_unusable_root(path: Path, where: str) -> None:
         raise RefusedStart(f"{where}: {str(path)!r} cannot be looked at: {error.strerror}") from None
     if not stat.S_ISDIR(mode):
         raise RefusedStart(f"{where}: {str(path)!r} is not a directory; name the directory of packages")
+
+
+def absolute_path(path: str | Path) -> str:
+    """Return an absolute path without ``..`` and doubled slashes, which a manifest of a backup may not have.
+
+    Links are resolved where there is a ``..``: it leads from where the link before it leads.
+    """
+    text = os.fspath(path)
+    if ".." in text.split("/"):
+        text = os.path.realpath(text)
+    return f"/{os.path.normpath(text).lstrip('/')}"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.config.bucket_location import BucketLocation
 from simpleindex.config.contradictions import refuse_contradictions
-from simpleindex.config.directories import directory_of_bucket, home_of, refuse_unusable_root, state_or_cache
+from simpleindex.config.directories import (
+    absolute_path,
+    directory_of_bucket,
+    home_of,
+    refuse_unusable_root,
+    state_or_cache,
+)
 from simpleindex.config.layers import Layers, from_command_line, from_environment, from_file
 from simpleindex.config.options import OPTIONS
 from simpleindex.config.settings import Settings
@@ -105,7 +110,7 @@ def option_texts(
         if option.name == "path" and settings.bucket is not None:
             texts: tuple[str, ...] = (str(settings.bucket),)
         elif option.is_path or isinstance(value, Path):
-            texts = () if value is None else (os.path.normpath(value),)
+            texts = () if value is None else (absolute_path(value),)
         else:
             texts = layers.texts(option.name)
         if texts:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from simpleindex.backup.making import BackupReport, make_backup
 from simpleindex.backup.manifest import MANIFEST, ItemKind, ItemOwner, PackagesMode
 from simpleindex.backup.places import scope_of
 from simpleindex.backup.tree import PartListing
-from simpleindex.config.resolution import resolve
+from simpleindex.config.resolution import option_texts, resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.tokens import TokenTable
@@ -546,3 +547,85 @@ def test_records_in_postgresql(world: BackupWorld, tmp_path: Path, monkeypatch: 
     shutil.rmtree(world.home)
     (note,) = world.restore(report.path)
     assert f"simpleindex records copy sqlite:{world.home}/var {url}" in note
+
+
+@pytest.mark.parametrize("place", ["//{home}/srv", "{home}/linked/../../srv", "{home}/srv//"])
+def test_paths_in_odd_spellings(world: BackupWorld, place: str, tmp_path: Path) -> None:
+    """What ``--path`` names is what is in the backup, and it can be restored: ``..`` leads from where the link before it leads."""
+    (world.home / "deep" / "inner").mkdir(parents=True)
+    (world.home / "linked").symlink_to("deep/inner")
+    given = {**world.command_line, "path": place.format(home=world.home)}
+    settings = resolve(given, {}, world.home)
+    destination = BackupDestination(str(world.backups))
+    request = replace(
+        world.request(verifies=True),
+        scope=scope_of(settings, PackagesMode.LINK),
+        options=option_texts(given, {}, world.home),
+    )
+    with destination.writing():
+        report = make_backup(destination, request, NO_STEPS)
+    manifest = read_manifest(report.path)
+    assert manifest.options["path"] == (str(world.home / "srv"),)
+    world.restore(report.path, tmp_path / "to")
+    assert (tmp_path / f"to{world.home}/srv" / WHEEL).is_file()
+
+
+def test_a_manifest_that_could_not_be_restored(world: BackupWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verification reads it as a restore does, and keeps no such backup."""
+    request = world.request(verifies=True)
+    parts = (*request.scope.parts[:-1], replace(request.scope.parts[-1], name="No Part"))
+    destination = BackupDestination(str(world.backups))
+    request = replace(request, scope=replace(request.scope, parts=parts))
+    with (
+        destination.writing(),
+        pytest.raises(CannotBackUp, match="could not be restored, so it was not kept"),
+    ):
+        make_backup(destination, request, NO_STEPS)
+    assert list(world.backups.iterdir()) == []
+
+
+def test_linked_directories_of_certificates(world: BackupWorld) -> None:
+    """The server follows links to directories of certificates, so they are in the backup; deeper ones it does not read."""
+    live = world.home / "live" / "www.example.org"
+    put(live / "privkey.pem", b"key")
+    (live / "further").symlink_to(world.home / "srv")
+    (world.home / "certs" / "www").symlink_to(live)
+    report = world.back_up(verifies=True)
+    directory = stored(report, "certs/www")
+    assert directory.is_dir()
+    assert not directory.is_symlink()
+    assert (directory / "privkey.pem").read_bytes() == b"key"
+    shutil.rmtree(world.home)
+    world.restore(report.path)
+    assert (world.home / "certs/www/privkey.pem").read_bytes() == b"key"
+    assert os.readlink(world.home / "certs/www/further") == str(world.home / "srv")
+
+
+def test_the_backup_before_is_damaged(world: BackupWorld) -> None:
+    """Its bad copy is not handed on from backup to backup, of which none could be verified."""
+    first = world.back_up(PackagesMode.COPY)
+    bad = stored(first, f"packages/{WHEEL}")
+    times = bad.stat()
+    with bad.open("r+b") as stream:
+        stream.write(b"XX")
+    os.utime(bad, ns=(times.st_atime_ns, times.st_mtime_ns))
+    second = world.back_up(PackagesMode.COPY, verifies=True)
+    assert second.notes == [f"{bad} is damaged; the new backup has the server's file instead."]
+    assert (second.copied, second.unchanged) == (1, FILES - 1)
+    assert stored(second, f"packages/{WHEEL}").read_bytes() == (world.home / "srv" / WHEEL).read_bytes()
+    assert world.back_up(PackagesMode.COPY, verifies=True).unchanged == FILES
+
+
+def test_a_damaged_file_that_is_gone_from_the_server(world: BackupWorld) -> None:
+    """There is nothing to copy, so there is no such backup."""
+    first = world.back_up(PackagesMode.COPY)
+    bad = stored(first, f"packages/{WHEEL}")
+    times = bad.stat()
+    with bad.open("r+b") as stream:
+        stream.write(b"XX")
+    os.utime(bad, ns=(times.st_atime_ns, times.st_mtime_ns))
+    gone = world.home / "srv" / WHEEL
+    destination = BackupDestination(str(world.backups))
+    request = world.request(PackagesMode.COPY, verifies=True)
+    with destination.writing(), pytest.raises(CannotBackUp, match="size and digest of the manifest"):
+        make_backup(destination, request, Steps(lambda _: None, lambda: gone.unlink(missing_ok=True)))
