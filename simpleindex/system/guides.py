@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _SUFFIX = ".md"
+
+_GROUPS: Final = {
+    "Start": ("try-it", "directory", "clients", "options", "troubleshooting", "changelog"),
+    "People and uploads": ("publishing", "uploads", "access", "pages", "events", "downloads"),
+    "Other indexes": ("upstreams", "rules", "names", "other-servers", "refusals", "json-api", "moving-in"),
+    "Operation": (
+        *("operations", "https", "doctor", "backup", "metrics"),
+        *("workers", "records", "nodes", "bucket"),
+    ),
+}
+"""What a reader is here for, and the guides about it in the order in which they are of use."""
+_CODE: Final = "How it is built"
+_DECISIONS: Final = "Decisions"
 
 
 @cache
@@ -28,11 +41,22 @@ def title(text: str) -> str:
     return text.partition("\n")[0].removeprefix("# ")
 
 
+def grouped_topics() -> dict[str, dict[str, str]]:
+    """Return the titles of all guides by group and topic; what no reader is here for is about the code."""
+    titles = {topic: title(text) for topic, text in read_documents().items()}
+    named = {group: {topic: titles.pop(topic) for topic in topics} for group, topics in _GROUPS.items()}
+    decisions = {topic: words for topic, words in titles.items() if "/" in topic}
+    code = {topic: words for topic, words in titles.items() if "/" not in topic}
+    return {**named, _CODE: code, _DECISIONS: decisions}
+
+
 def list_of_topics() -> str:
-    """Return a line for each guide: its topic and its title."""
-    documents = read_documents()
-    width = max(map(len, documents), default=0)
-    return "".join(f"{topic:{width}}  {title(text)}\n" for topic, text in documents.items())
+    """Return a line for each guide, in groups: its topic and its title."""
+    width = max(map(len, read_documents()))
+    return "\n".join(
+        f"{group}:\n" + "".join(f"  {topic:{width}}  {words}\n" for topic, words in topics.items())
+        for group, topics in grouped_topics().items()
+    )
 
 
 def _read(directory: Traversable, prefix: str) -> dict[str, str]:

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 
 def test_it_lists_the_guides_and_prints_one(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line for each guide; a guide as it is."""
+    """A line for each guide, in groups; a guide as it is."""
     assert main(["docs"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(read_documents())
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in lines if line.startswith("  ")) == list(read_documents())
+    assert lines[:2] == ["Start:", f"  {'try-it':{max(map(len, read_documents()))}}  Try it"]
     assert main(["docs", "clients"]) == 0
     assert capsys.readouterr().out == read_documents()["clients"]
 

@@ -14,7 +14,8 @@ def test_the_list_has_a_line_for_each_guide(path: str) -> None:
     """Topic and title, as plain text that a browser shows."""
     reply = SiteFixture().get(path)
     assert (reply.status, reply.headers["content-type"]) == (200, "text/plain; charset=utf-8")
-    assert [line.split()[0] for line in reply.text.splitlines()] == list(read_documents())
+    topics = [line.split()[0] for line in reply.text.splitlines() if line.startswith("  ")]
+    assert sorted(topics) == list(read_documents())
 
 
 @pytest.mark.parametrize("path", ["/-/docs/protocol", "/-/docs/protocol.md", "/-/docs/decisions/http2"])

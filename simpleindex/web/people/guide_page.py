@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.system.guides import document, read_documents, title
+from simpleindex.system.guides import document, grouped_topics, title
 from simpleindex.web.guides import DOCS_PREFIX, document_response
+from simpleindex.web.people.guide_document import guide_document
 from simpleindex.web.people.navigation import is_navigation
 from simpleindex.web.people.renderer import PageContent
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.project.project_page import PageServices
 
-# The example files are in the package, and not served.
-_EXAMPLE: Final = re.compile(r"\[([^\]\[]+)\]\((?:\.\./)+(deploy/[^)(]+)\)")
 _LONG: Final = 1_000
 """Entries for which a page is rendered in a thread: Markdown takes some milliseconds."""
 
@@ -50,10 +48,5 @@ class GuidePage:
 def _values(topic: str) -> dict[str, Any]:
     text = document(topic)
     if text is None:
-        topics = [(each, title(words).replace("`", "")) for each, words in read_documents().items()]
-        return {"heading": "Guides", "topics": topics, "html": ""}
-    from readme_renderer import markdown  # noqa: PLC0415  (only people read guides)
-
-    # The package's own text; links to other guides are relative, and lead from one page to the next as they are.
-    html = markdown.render(_EXAMPLE.sub(r"\1 (`\2` in the package)", text))
-    return {"heading": title(text).replace("`", ""), "topics": [], "html": html}
+        return {"heading": "Guides", "groups": grouped_topics()}
+    return {"heading": title(text).replace("`", ""), "groups": {}, "guide": guide_document(text)}
