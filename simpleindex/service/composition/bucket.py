@@ -113,17 +113,7 @@ class ServedBucket(ServedDirectory):
         self.live = self._live(LiveBucket, lambda: time.time_ns() + _AHEAD_NS, used_names)
         self.live.bucket, self.live.reads = self.directory, runtime.threads.reads
         self._serials = None if facts is None else self._shared_serials(facts)
-        self._file_cache = (
-            BucketFileCache(
-                str(settings.cache),
-                location,
-                settings.bucket_cache,
-                runtime.threads.reads,
-                is_shared=settings.workers != 1,
-            )
-            if settings.bucket_cache and not settings.redirect_downloads
-            else None
-        )
+        self._file_cache = _file_cache(location, runtime)
         self.source = BucketSource(
             self.live,
             self.directory,
@@ -304,6 +294,19 @@ def _shared_facts(settings: Settings, location: str) -> ObjectFacts | None:
     from simpleindex.records.postgresql.object_facts import ObjectFacts  # noqa: PLC0415  (only with --records)
 
     return ObjectFacts(settings.records, location)
+
+
+def _file_cache(location: str, runtime: Runtime) -> BucketFileCache | None:
+    settings = runtime.settings
+    if not settings.bucket_cache or settings.redirect_downloads:
+        return None
+    return BucketFileCache(
+        str(settings.cache),
+        location,
+        settings.bucket_cache,
+        runtime.threads.reads,
+        is_shared=settings.workers != 1,
+    )
 
 
 def _locks(settings: Settings, location: str) -> Locks:
