@@ -20,7 +20,6 @@ from simpleindex.bucket.store_errors import (
     DRIVER_ERRORS,
     ConditionFailed,
     MissingObject,
-    as_errors_of_put,
     as_os_errors,
     os_error,
     require_etag,
@@ -268,7 +267,7 @@ class ObjectStore:
             self._put_in_parts(key, file, metadata, condition)
             return
         digest = base64.b64encode(bytes.fromhex(sha256)).decode()
-        with as_errors_of_put(key):
+        with as_os_errors(key):
             self._client.put_object(
                 **self._target(key),
                 Body=file,
@@ -296,7 +295,6 @@ class ObjectStore:
         try:
             with as_os_errors(key):
                 parts = self._put_parts(target, upload, file)
-            with as_errors_of_put(key):
                 self._client.complete_multipart_upload(
                     **target, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
                 )

@@ -34,26 +34,6 @@ class MissingObject(FileNotFoundError):
     """There is no object of that key."""
 
 
-class UnansweredPut(OSError):
-    """No answer says whether an object was put: the store is out of reach, or out of order."""
-
-
-@contextmanager
-def as_errors_of_put(key: str) -> Iterator[None]:
-    """Raise errors of boto3 while an object gets its key: as :func:`os_error` returns them if the store refuses it.
-
-    Raises:
-        UnansweredPut: The object may be there all the same.
-    """
-    try:
-        yield
-    except DRIVER_ERRORS as error:
-        found = os_error(error, key)
-        if isinstance(found, OSError) and not _is_refusal(error):
-            raise UnansweredPut(*found.args, key) from None
-        raise found from None
-
-
 @contextmanager
 def as_os_errors(key: str) -> Iterator[None]:
     """Raise errors of boto3 as :func:`os_error` returns them."""
@@ -77,14 +57,6 @@ def os_error(error: DriverError, key: str) -> Exception:
     if code in _REFUSED or status == 403:
         return OSError(errno.EACCES, f"the store refuses it ({code})", key)
     return OSError(errno.ETIMEDOUT, f"the store is busy or out of order ({code or status})", key)
-
-
-def _is_refusal(error: DriverError) -> bool:
-    """Return whether the store refused the only request that was made: an earlier one may have been carried out."""
-    if not isinstance(error, ClientError):
-        return False
-    meta = error.response.get("ResponseMetadata", {})
-    return meta.get("HTTPStatusCode", 0) in range(400, 500) and not meta.get("RetryAttempts", 1)
 
 
 def start_refusal(error: DriverError, bucket: str, endpoint: str, region: str | None) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from simpleindex.bucket.facts import SHA256, object_metadata, publication_mark
 from simpleindex.bucket.locks import lock_change, lock_upload
 from simpleindex.bucket.small_objects import change_small_object
-from simpleindex.bucket.store_errors import ConditionFailed, MissingObject, UnansweredPut
+from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
 from simpleindex.core.distribution_identity import all_spellings, same_distribution
 from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault
@@ -34,6 +34,7 @@ from simpleindex.publishing.local.deletions import DeletedFile
 from simpleindex.publishing.local.present_files import StoredFile
 from simpleindex.publishing.local.trash import TRASH
 from simpleindex.publishing.name_claim import NameClaim
+from simpleindex.records.owners import UndecidedClaim
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class BucketWriter:
             name: Its name.
             info: What its examination found, for other nodes.
             side_files: Their content, by suffix.
-            claim: Made under the lock of the project, before the file is put; released if it is certainly not put.
+            claim: Made under the lock of the project, before the file is put.
             overwrite: Whether it may replace another file, and take the name of a deleted one.
 
         Raises:
@@ -93,38 +94,50 @@ class BucketWriter:
             NameUsed: A deleted file had it, or another spelling of it.
             CannotStore: The store cannot be written to.
         """
+        metadata = {SHA256: draft.finish().sha256} if info is None else object_metadata(info)
+        make_claim, put = (claim or NameClaim()).make, partial(self._put, draft, metadata, side_files)
+        with storing(f"{name.project}/{name.filename}"):
+            with suppress(UndecidedClaim), lock_upload(self._locks, name):
+                return self._publish(
+                    draft, name, put, partial(make_claim, is_alone=False), overwrite=overwrite
+                )
+            # Once no other upload of the project is running, it has no files only if the one that made the claim was killed.
+            with lock_change(self._locks, name.project):
+                return self._publish(
+                    draft, name, put, partial(make_claim, is_alone=True), overwrite=overwrite
+                )
+
+    def _publish(
+        self,
+        draft: StagedUpload,
+        name: DistributionName,
+        put: Callable[[str, ObjectState | None], None],
+        make_claim: Callable[[Callable[[], bool]], None],
+        *,
+        overwrite: bool,
+    ) -> StoredFile:
         digests, key = draft.finish(), f"{name.project}/{name.filename}"
-        claim = claim or NameClaim()
-        with storing(key), lock_upload(self._locks, name), claim.released_unless(_may_be_put):
-            for _ in range(_TRIES):
-                present = self._present(name.project)
-                if (before := present.get(name.filename)) is None:
-                    self._require_name(name, present, overwrite=overwrite)
-                elif (sha256 := self._digest_of(before)) == digests.sha256:
-                    return StoredFile(before.key, sha256, created=False)
-                elif not overwrite:
-                    raise AlreadyExists(name.filename, sha256)
-                claim.make()
-                try:
-                    self._put(
-                        draft,
-                        key,
-                        before,
-                        {SHA256: digests.sha256} if info is None else object_metadata(info),
-                        side_files,
-                    )
-                except ConditionFailed:
-                    continue
+        for _ in range(_TRIES):
+            present = self._present(name.project)
+            if (before := present.get(name.filename)) is None:
+                self._require_name(name, present, overwrite=overwrite)
+            elif (sha256 := self._digest_of(before)) == digests.sha256:
+                return StoredFile(before.key, sha256, created=False)
+            elif not overwrite:
+                raise AlreadyExists(name.filename, sha256)
+            make_claim(partial(bool, present))
+            with suppress(ConditionFailed):
+                put(key, before)
                 return StoredFile(key if before is None else before.key, digests.sha256, created=True)
         raise CannotStore(f"{key} is being changed by another writer; try again later.", fault=Fault.BUSY)
 
     def _put(
         self,
         draft: StagedUpload,
-        key: str,
-        before: ObjectState | None,
         metadata: Mapping[str, str],
         side_files: Mapping[str, bytes],
+        key: str,
+        before: ObjectState | None,
     ) -> None:
         digests, place = draft.finish(), before.key if before else key
         if before is not None:
@@ -330,7 +343,3 @@ def _kept(change: ProjectFileChange, before: bytes | None) -> bytes | None:
     """Change a project file so that it stays: an edit must not free a name that is taken, and a deletion has no condition."""
     after = change(before)
     return b'status = "active"\n' if after is None and before is not None else after
-
-
-def _may_be_put(error: Exception) -> bool:
-    return isinstance(error, UnansweredPut)

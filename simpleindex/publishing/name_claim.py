@@ -1,53 +1,27 @@
-"""The claim of an upload to the name of a new project, taken back if nothing is published under it."""
+"""The claim of an upload to the name of a new project: it counts once a file is published under it."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
-def _nothing() -> None:
-    """Do nothing."""
+    from collections.abc import Callable
 
 
 class NameClaim:
-    """What makes the first who publishes a name its owner.
+    """The claim of an upload to a project that exists: to none."""
 
-    Args:
-        make: Makes the claim; raises if the name may not be claimed.
-        release: Takes it back.
-    """
-
-    def __init__(self, make: Callable[[], None] = _nothing, release: Callable[[], None] = _nothing) -> None:
-        self._make = make
-        self._release = release
-        self._is_made = False
-
-    def make(self) -> None:
-        """Make the claim, once; under the lock of the project, before the file is stored.
-
-        Raises:
-            SimpleIndexError: The name may not be claimed.
-        """
-        if not self._is_made:
-            # Also where this fails: the answer of the records may be lost after the claim was written.
-            self._is_made = True
-            self._make()
-
-    @contextmanager
-    def released_unless(self, may_be_stored: Callable[[Exception], bool]) -> Iterator[None]:
-        """Take the claim back after an error, so that another user may publish the name; never if the file may be stored.
+    def make(self, has_files: Callable[[], bool], *, is_alone: bool) -> None:
+        """Make the claim; under the lock of the project, before the file is stored.
 
         Args:
-            may_be_stored: Whether it may be, by the error.
+            has_files: Whether the project has files by now.
+            is_alone: Whether the lock keeps out every other upload of the project.
+
+        Raises:
+            UndecidedClaim: Another upload has claimed the name, and may be running.
+            SimpleIndexError: The name may not be claimed.
         """
-        try:
-            yield
-        except Exception as error:
-            if self._is_made and not may_be_stored(error):
-                self._is_made = False
-                self._release()
-            raise
+
+    def settle(self) -> None:
+        """Make the claim one that counts, once a file is published."""

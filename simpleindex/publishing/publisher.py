@@ -156,6 +156,7 @@ class Publisher(ABC):
         self._checks.examine(draft, upload, rules)
         provenance, warnings = self._checks.provenance_of(upload, digests.sha256)
         stored, more_warnings = self._store(draft, upload, provenance, claim, overwrite=rules.overwrite)
+        claim.settle()
         return Published(stored.sha256, stored.created, (*warnings, *more_warnings))
 
     async def _sizes(self, name: ProjectName) -> dict[str, tuple[str, int]]:

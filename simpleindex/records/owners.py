@@ -13,16 +13,34 @@ if TYPE_CHECKING:
 
 _REMEMBER_SECONDS: Final = 1.0
 
+_EVERY_CLAIM: Final = -(2**62)
+
+
+class UndecidedClaim(Exception):
+    """Another user has claimed a name by an upload that may be running, or may have been killed before it stored its file."""
+
 
 class OwnerTable:
-    """The owners; usable from any thread. Queries take microseconds, changes wait for the disk."""
+    """The owners; usable from any thread. Queries take microseconds, changes wait for the disk.
+
+    A claim is settled once a file is published under the name; until then its time is negative. Nodes of the release before
+    take every claim for a settled one. A column of its own would stop them, because they take over whole rows.
+    """
 
     def __init__(self, database: Records) -> None:
         self._database = database
 
-    def owner(self, name: ProjectName) -> str | None:
-        """Return the owner of a project, or None."""
-        rows = self._database.read('SELECT "user" FROM owners WHERE project = ?', (name,))
+    def owner(self, name: ProjectName, *, is_settled: bool = False) -> str | None:
+        """Return the owner of a project, or None.
+
+        Args:
+            name: The project.
+            is_settled: Whether a claim counts only if it is settled, because no file of the project is known of.
+        """
+        least = 0 if is_settled else _EVERY_CLAIM
+        rows = self._database.read(
+            'SELECT "user" FROM owners WHERE project = ? AND since >= ?', (name, least)
+        )
         return rows[0][0] if rows else None
 
     def owners(self) -> Mapping[ProjectName, str]:
@@ -30,37 +48,50 @@ class OwnerTable:
         rows = self._database.read('SELECT project, "user" FROM owners ORDER BY project', ())
         return {ProjectName(name): user for name, user in rows}
 
-    def claim(self, name: ProjectName, user: str, now: float) -> str:
-        """Make a user the owner of a project that has none; return the owner. If several users claim it at once, one wins."""
+    def claim(
+        self,
+        name: ProjectName,
+        user: str | None,
+        now: float,
+        *,
+        has_files: bool = False,
+        is_alone: bool = False,
+    ) -> str | None:
+        """Claim a name that has no owner yet, for an upload; return the owner. If several users claim it at once, one wins.
 
-        def claim(transaction: RecordsTransaction) -> str:
-            # A further upload of the owner relies on the claim of the first one, which cannot be released from then on: its time
-            # is another one. A column of its own for that would stop nodes of the release before, which take over whole rows.
-            transaction.execute(
-                "INSERT INTO owners VALUES (?, ?, ?) ON CONFLICT (project) DO UPDATE SET since = owners.since - 1"
-                ' WHERE owners."user" = excluded."user"',
-                (name, user, int(now)),
-            )
-            row = transaction.execute('SELECT "user" FROM owners WHERE project = ?', (name,)).fetchone()
-            owner: str = row[0]
-            return owner
+        Args:
+            name: The project.
+            user: Who uploads; None for a token of nobody.
+            now: Seconds since 1970.
+            has_files: Whether the project has files: then nobody becomes its owner.
+            is_alone: Whether no other upload of the project is running: then a claim without a file is that of a killed one.
 
-        return self._database.write(claim)
+        Raises:
+            UndecidedClaim: Another user's claim is not settled, and the project has no files.
+        """
 
-    def release(self, name: ProjectName, user: str, now: float) -> None:
-        """Take back a user's claim, unless another upload relies on it too."""
-        statement = 'DELETE FROM owners WHERE project = ? AND "user" = ? AND since = ?'
-        self._database.write(lambda transaction: transaction.execute(statement, (name, user, int(now))))
+        def claim(transaction: RecordsTransaction) -> tuple[str | None, int]:
+            if is_alone and not has_files:
+                transaction.execute("DELETE FROM owners WHERE project = ? AND since < 0", (name,))
+            if user is not None and not has_files:
+                transaction.execute(
+                    "INSERT INTO owners VALUES (?, ?, ?) ON CONFLICT (project) DO NOTHING",
+                    (name, user, -max(int(now), 1)),
+                )
+            row = transaction.execute(
+                'SELECT "user", since FROM owners WHERE project = ?', (name,)
+            ).fetchone()
+            return row or (None, 0)
 
-    def give(self, name: ProjectName, user: str | None, now: float) -> None:
-        """Change the owner of a project; None leaves it without one."""
+        owner, since = self._database.write(claim)
+        if since < 0 and owner != user and not has_files:
+            raise UndecidedClaim
+        return owner
 
-        def give(transaction: RecordsTransaction) -> None:
-            transaction.execute("DELETE FROM owners WHERE project = ?", (name,))
-            if user is not None:
-                transaction.execute("INSERT INTO owners VALUES (?, ?, ?)", (name, user, int(now)))
-
-        self._database.write(give)
+    def settle(self, name: ProjectName, user: str) -> None:
+        """Settle a user's claim, once a file is published."""
+        statement = 'UPDATE owners SET since = -since WHERE project = ? AND "user" = ? AND since < 0'
+        self._database.write(lambda transaction: transaction.execute(statement, (name, user)))
 
 
 class CachedOwners:
@@ -74,9 +105,9 @@ class CachedOwners:
         self._owned: dict[ProjectName, bool] = {}
         self._owned_until = 0.0
 
-    def owner(self, name: ProjectName) -> str | None:
-        """Return the owner of a project, or None; always read, because rights depend on it."""
-        return self._table.owner(name)
+    def owner(self, name: ProjectName, *, is_settled: bool = False) -> str | None:
+        """Return the owner of a project as :meth:`OwnerTable.owner` does; always read, because rights depend on it."""
+        return self._table.owner(name, is_settled=is_settled)
 
     def owners(self) -> Mapping[ProjectName, str]:
         """Return the owner of every project that has one, for lists; the same object while nothing changes."""
@@ -100,5 +131,5 @@ class CachedOwners:
             self._owned_until = now + _REMEMBER_SECONDS
         is_owned = self._owned.get(name)
         if is_owned is None:
-            is_owned = self._owned[name] = self._table.owner(name) is not None
+            is_owned = self._owned[name] = self._table.owner(name, is_settled=True) is not None
         return is_owned

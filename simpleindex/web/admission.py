@@ -29,8 +29,8 @@ _NOBODY: Final = ":"
 class Owners(Protocol):
     """The owners of projects: who published each of them first."""
 
-    def owner(self, name: ProjectName) -> str | None:
-        """Return the owner of one project, or None."""
+    def owner(self, name: ProjectName, *, is_settled: bool = False) -> str | None:
+        """Return the owner of one project, or None; with ``is_settled`` only one who has published a file of it."""
         ...
 
     def owners(self) -> Mapping[ProjectName, str]:
@@ -160,7 +160,8 @@ class Admission:
             name: The project.
             exists: Whether the project exists for sure: then nobody becomes its owner by being the first to upload.
         """
-        owner = self._owners.owner(name)
+        # An upload that was killed before it stored its file keeps nobody else from the name.
+        owner = self._owners.owner(name, is_settled=action is Action.UPLOAD and not exists)
         if owner is None and exists:
             owner = _NOBODY
         return self.access.decide(identity, action, name, owner)
@@ -188,7 +189,7 @@ _OPEN: Final = default_access()
 class NoOwners:
     """Nobody owns anything."""
 
-    def owner(self, name: ProjectName) -> str | None:
+    def owner(self, name: ProjectName, *, is_settled: bool = False) -> str | None:
         """Nobody."""
 
     def owners(self) -> Mapping[ProjectName, str]:

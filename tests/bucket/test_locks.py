@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.bucket.locks import LockFiles, lock_change, lock_upload
-from simpleindex.core.errors import CannotStore
+from simpleindex.core.errors import CannotStore, NotAllowed
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import PROVENANCE_SUFFIX, ProjectName, parse_distribution_name
 from simpleindex.publishing.errors import AlreadyExists
-from simpleindex.publishing.name_claim import NameClaim
 from simpleindex.publishing.upload.archive_checks import UploadChecks
+from simpleindex.records.opening import open_records
 from tests.fixtures.bucket import ACME
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.distributions import sdist_bytes, wheel_bytes, wheel_name
+from tests.fixtures.name_claims import ClaimsFixture, Killed, RecordedClaim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,15 +166,82 @@ def test_several_buckets(open_locks: OpenLocks, request: pytest.FixtureRequest) 
 
 def test_an_upload_that_waits_too_long(new_node: Callable[..., BucketNode], open_locks: OpenLocks) -> None:
     """It takes no name: the next upload may become its owner."""
-    claims: list[str] = []
-
-    def claim() -> None:
-        claims.append("acme")
-
+    claim = RecordedClaim()
     node = new_node("node", locks=open_locks()).begin()
     with lock_change(open_locks(), ACME):
-        refusal = error(node.upload(DATA, WHEEL, claim=NameClaim(claim)))
+        refusal = error(node.upload(DATA, WHEEL, claim=claim))
     assert isinstance(refusal, CannotStore)
-    assert claims == []
-    result(node.upload(DATA, WHEEL, claim=NameClaim(claim)))
-    assert claims == ["acme"]
+    assert claim.calls == []
+    result(node.upload(DATA, WHEEL, claim=claim))
+    assert claim.calls == ["made", "settled"]
+
+
+@pytest.fixture
+def claims(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ClaimsFixture]:
+    """Records that the nodes share, where their locks are."""
+    url = None
+    if request.node.callspec.params["open_locks"] == "postgresql":
+        url = request.getfixturevalue("postgresql").create_database()
+    records = open_records(str(tmp_path / "state"), url)
+    records.prepare()
+    yield ClaimsFixture(records)
+    records.close()
+
+
+SDIST = "acme-1.0.tar.gz"
+
+
+def kill(node: BucketNode, claims: ClaimsFixture, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin an upload of alice's that is killed when a step has been made, or in the midst of it."""
+    create = node.store.create
+
+    def killed(*arguments: Any) -> None:
+        if step == "put":
+            create(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.store, "create", killed)
+        sending = node.upload(DATA, WHEEL, claim=claims.of("alice"))
+        with pytest.raises(Killed):
+            result(sending)
+
+
+def test_an_upload_that_is_killed_before_its_put(
+    nodes: tuple[BucketNode, BucketNode], claims: ClaimsFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next who publishes the name, to any node, owns it."""
+    one, two = nodes
+    kill(one, claims, "claim", monkeypatch)
+    assert claims.owner() == ("alice", None)
+    late = claims.of("alice")
+    assert result(two.upload(DATA, WHEEL, claim=claims.of("bob"))).created
+    assert claims.owner() == ("bob", "bob")
+    assert isinstance(error(one.upload(sdist_bytes(), SDIST, claim=late)), NotAllowed)
+
+
+def test_an_upload_that_is_killed_after_its_put(
+    nodes: tuple[BucketNode, BucketNode], claims: ClaimsFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is there, so the name is taken."""
+    one, two = nodes
+    kill(one, claims, "put", monkeypatch)
+    assert claims.owner() == ("alice", None)
+    assert isinstance(error(two.upload(sdist_bytes(), SDIST, claim=claims.of("bob"))), NotAllowed)
+    assert result(two.upload(sdist_bytes(), SDIST, claim=claims.of("alice"))).created
+    assert claims.owner() == ("alice", "alice")
+
+
+def test_an_upload_whose_name_another_running_one_has_claimed(
+    nodes: tuple[BucketNode, BucketNode], claims: ClaimsFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the other one; a further upload of that user need not."""
+    one, two = nodes
+
+    def work() -> None:
+        assert busy(error(two.upload(sdist_bytes(), SDIST, claim=claims.of("bob"))))
+        assert result(two.upload(sdist_bytes(), SDIST, claim=claims.of("alice"))).created
+
+    meanwhile(one, monkeypatch, work)
+    assert result(one.upload(DATA, WHEEL, claim=claims.of("alice"))).created
+    assert claims.owner() == ("alice", "alice")

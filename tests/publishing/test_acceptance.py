@@ -190,14 +190,22 @@ def test_another_user_was_quicker(upload: str, is_refused: bool) -> None:
 
 
 @pytest.mark.parametrize("is_away", [False, True])
-def test_nothing_is_published(is_away: bool) -> None:
-    """The name is free again, unless the records are away as well."""
+def test_a_claim_is_settled(is_away: bool) -> None:
+    """Once the file is published; the upload is accepted also if the records went away just then."""
+    site = AcceptanceFixture()
+    settle = Mock(side_effect=Unavailable("The records are away.") if is_away else None)
+    site.owning.settle = settle  # type: ignore[method-assign]
+    assert result(site.accept(site.upload())).published.created
+    settle.assert_called_once_with(ACME, "alice")
+
+
+def test_nothing_is_published() -> None:
+    """No claim is settled."""
     site = AcceptanceFixture()
     site.publishing.trouble = CannotStore("The disk is full.")
-    if is_away:
-        site.owning.release = Mock(side_effect=Unavailable("The records are away."))  # type: ignore[method-assign]
+    site.owning.settle = settle = Mock()  # type: ignore[method-assign]
     assert error(site.accept(site.upload())) is site.publishing.trouble
-    assert site.owning.owner(ACME) == ("alice" if is_away else None)
+    settle.assert_not_called()
 
 
 def test_the_largest_file() -> None:

@@ -30,6 +30,7 @@ from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import FailingExaminer
 from tests.fixtures.live_directory import ACME, LONG_AFTER_NS, LiveDirectoryFixture
+from tests.fixtures.name_claims import RecordedClaim
 from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
@@ -190,11 +191,8 @@ def test_the_same_again(place: Place) -> None:
     """200 with nothing changed; nobody is asked whose it is."""
     first = place.publish(wheel_bytes())
     before = os.stat(place.root / "acme" / WHEEL)
-
-    def own() -> None:
-        raise AssertionError
-
-    again = place.publish(wheel_bytes(), claim=NameClaim(own))
+    again = place.publish(wheel_bytes(), claim=(claim := RecordedClaim()))
+    assert claim.calls == []
     assert (first.created, again.created) == (True, False)
     assert first.sha256 == again.sha256
     assert os.stat(place.root / "acme" / WHEEL) == before
@@ -254,14 +252,11 @@ def test_what_is_refused(place: Place) -> None:
     assert "empty" in place.refused(RefusedUpload, b"")
     stated = wheel_bytes("acme", "1.0", "Requires-Python: >=3.9")
     assert "Requires-Python" in place.refused(RefusedUpload, stated, requires_python=">=3.8")
-
-    def own() -> None:
-        raise NotAllowed("Somebody else was quicker.")
-
-    assert place.refused(NotAllowed, data, claim=NameClaim(own)) == "Somebody else was quicker."
+    claim = RecordedClaim(NotAllowed("Somebody else was quicker."))
+    assert place.refused(NotAllowed, data, claim=claim) == "Somebody else was quicker."
     assert place.world.names() == []
     # Whose it is is decided last: what is refused makes nobody its owner.
-    place.refused(RefusedUpload, data[:-1], claim=NameClaim(own))
+    place.refused(RefusedUpload, data[:-1], claim=claim)
     place.publish(stated, requires_python="!=3.8,>=3.9".removeprefix("!=3.8,"))
 
 
@@ -298,9 +293,8 @@ def test_deleting(place: Place) -> None:
     assert list(deleted) == [WHEEL, sdist_name()]
     assert deleted[WHEEL] == sha256(wheel_bytes()).hexdigest()
     assert place.world.files() == [wheel_name("acme", "2.0")]
-    claims: list[str] = []
-    place.refused(NameUsed, wheel_bytes(), claim=NameClaim(lambda: claims.append("acme")))
-    assert claims == []
+    place.refused(NameUsed, wheel_bytes(), claim=(claim := RecordedClaim()))
+    assert claim.calls == []
     for key in ("1.0", WHEEL, "no version"):
         assert type(error(place.publishing.delete(ACME, key, by="alice"))) is NotHere
     result(place.publishing.free(ACME, WHEEL, by="alice"))

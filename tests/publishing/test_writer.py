@@ -26,7 +26,6 @@ from simpleindex.publishing.local.present_files import StoredFile
 from simpleindex.publishing.local.staging import STAGING, StagedFile, Staging
 from simpleindex.publishing.local.trash import TRASH
 from simpleindex.publishing.local.writer import Writer
-from simpleindex.publishing.name_claim import NameClaim
 from tests.fixtures.distributions import put, wheel_name
 from tests.fixtures.trees import as_nobody, make_fifo, public_directory
 
@@ -326,26 +325,6 @@ def test_somebody_without_locks_is_quicker(bench: Bench, monkeypatch: pytest.Mon
         bench.upload(b"one")
     assert bench.files() == {f"acme/{WHEEL}": b"two"}
     assert not bench.upload(b"two").created
-
-
-@pytest.mark.parametrize(("failing", "is_released"), [("link", True), ("fsync", False)])
-def test_a_claim_is_released(
-    failing: str, is_released: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the file does not get its name; one that has it may stay, although the disk did not confirm it."""
-
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    calls: list[str] = []
-
-    def make() -> None:
-        calls.append("made")
-        monkeypatch.setattr(os, failing, fail)
-
-    with pytest.raises(CannotStore):
-        bench.upload(claim=NameClaim(make, lambda: calls.append("released")))
-    assert calls == (["made", "released"] if is_released else ["made"])
 
 
 @pytest.mark.parametrize("refusal", [errno.EPERM, errno.EOPNOTSUPP])

@@ -15,7 +15,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.policy.judgement import Allowance
 from simpleindex.records.allowances import AllowanceTable
 from simpleindex.records.first_seen import FirstSeen
-from simpleindex.records.owners import OwnerTable
+from simpleindex.records.owners import OwnerTable, UndecidedClaim
 from simpleindex.records.tokens import TokenTable
 from simpleindex.records.used_names import UsedNames
 from simpleindex.system.operation_times import OperationTimes
@@ -69,37 +69,49 @@ def test_tokens(open_database: OpenDatabase) -> None:
 
 
 def test_owners(open_database: OpenDatabase) -> None:
+    """Who comes first owns a name, once the claim is settled; others hear at once who that is."""
     one, two = OwnerTable(open_database()), OwnerTable(open_database())
     assert one.claim(ACME, "alice", 1.5) == "alice"
-    assert two.claim(ACME, "bob", 2) == "alice"
-    two.give(OTHER, "bob", 3)
-    assert one.owners() == {ACME: "alice", OTHER: "bob"}
-    two.give(ACME, None, 4)
-    assert one.owner(ACME) is None
+    with pytest.raises(UndecidedClaim):
+        two.claim(ACME, "bob", 2)
+    assert two.claim(ACME, "alice", 2) == "alice"
+    assert (two.owner(ACME), two.owner(ACME, is_settled=True)) == ("alice", None)
+    two.settle(ACME, "bob")
+    assert two.owner(ACME, is_settled=True) is None
+    one.settle(ACME, "alice")
+    one.settle(ACME, "alice")
+    assert two.owner(ACME, is_settled=True) == "alice"
+    assert two.claim(ACME, "bob", 2, is_alone=True) == "alice"
+    assert two.claim(OTHER, "bob", 3, has_files=True) is None
+    assert one.owners() == {ACME: "alice"}
 
 
-def test_a_claim_is_released(open_database: OpenDatabase) -> None:
-    """By its upload alone, and not once another upload of the owner relies on it."""
+def test_a_claim_of_a_killed_upload(open_database: OpenDatabase) -> None:
+    """Ends when another user claims the name while no upload of it is running, and it has no files."""
     one, two = OwnerTable(open_database()), OwnerTable(open_database())
-    one.claim(ACME, "alice", 1.5)
-    two.release(ACME, "bob", 1.5)
-    two.release(ACME, "alice", 2)
-    assert one.owner(ACME) == "alice"
-    one.release(ACME, "alice", 1.5)
-    assert two.claim(ACME, "bob", 2) == "bob"
-    assert one.claim(ACME, "bob", 2) == "bob"
-    two.release(ACME, "bob", 2)
-    one.release(ACME, "bob", 2)
-    assert one.owner(ACME) == "bob"
+    one.claim(ACME, "alice", 1)
+    assert two.claim(ACME, "bob", 2, has_files=True, is_alone=True) == "alice"
+    assert two.claim(ACME, "bob", 2, is_alone=True) == "bob"
+    one.settle(ACME, "alice")
+    assert (one.owner(ACME), one.owner(ACME, is_settled=True)) == ("bob", None)
+    assert one.claim(ACME, None, 3, is_alone=True) is None
+    assert two.owners() == {}
 
 
 def test_one_of_many_gets_a_name(open_database: OpenDatabase) -> None:
     """The fastest wins; the others learn who that was."""
     tables = [OwnerTable(open_database()) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
-        owners = {*pool.map(lambda n: tables[n % 4].claim(ACME, f"user{n}", n), range(24))}
+        owners = {*pool.map(lambda n: _owner_after(tables[n % 4], f"user{n}"), range(24))} - {None}
     assert len(owners) == 1
     assert tables[0].owners() == {ACME: owners.pop()}
+
+
+def _owner_after(owners: OwnerTable, user: str) -> str | None:
+    try:
+        return owners.claim(ACME, user, 1)
+    except UndecidedClaim:
+        return None
 
 
 def test_allowances(open_database: OpenDatabase) -> None:

@@ -32,8 +32,13 @@ def access(words: list[str]) -> int:
             "No access file was named, so this is what holds without one; give --access FILE as for the server."
         )
     rights = default_access() if settings.access is None else read_named_file(settings.access, parse_access)
-    for line in rights.explain(name, _owner(settings, name)):
+    owner, is_settled = _owner(settings, name)
+    for line in rights.explain(name, owner):
         print(line)
+    if owner is not None and not is_settled:
+        print(
+            f"An upload by which {owner} claimed the name did not end: without a file, the name is still free for the next upload."
+        )
     if not settings.has_logins:
         print(
             "Nobody can log in, because neither --users nor --access is given here: all of it is read-only."
@@ -41,11 +46,13 @@ def access(words: list[str]) -> int:
     return 0
 
 
-def _owner(settings: Settings, name: ProjectName) -> str | None:
+def _owner(settings: Settings, name: ProjectName) -> tuple[str | None, bool]:
+    """Return the owner, and whether the claim is settled."""
     database = open_records(str(settings.state), settings.records)
+    owners = OwnerTable(database)
     try:
-        return OwnerTable(database).owner(name)
+        return owners.owner(name), owners.owner(name, is_settled=True) is not None
     except Unavailable:
-        return None
+        return None, False
     finally:
         database.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import CannotStore, Changed, NotHere
@@ -127,7 +128,7 @@ class Writer:
             filename: Its bare name.
             overwrite: Whether it may replace another file, and take the name of a deleted one.
             formats_may_differ: Whether the release may have an sdist in another format, as old releases have.
-            claim: Made under the lock of the project, before the file gets its name; released if it does not get it.
+            claim: Made under the lock of the project, before the file gets its name.
 
         Raises:
             InvalidFilename: The name is not that of a distribution of the project.
@@ -137,10 +138,7 @@ class Writer:
         """
         name, claim = parse_distribution_name(filename, project), claim or NameClaim()
         digests = draft.finish()
-        with (
-            locked_project(self._directory, self._staging, project) as place,
-            claim.released_unless(lambda _: os.path.lexists(os.path.join(place.path, filename))),
-        ):
+        with locked_project(self._directory, self._staging, project) as place:
             for _ in range(_TRIES):
                 try:
                     if not (entries := served_entries(self._directory, place, filename)):
@@ -150,7 +148,7 @@ class Writer:
                             overwrite=overwrite,
                             formats_may_differ=formats_may_differ,
                         )
-                    claim.make()
+                    claim.make(partial(self._has_files, project), is_alone=True)
                     committed = self._try_to_commit(
                         place, draft, filename, digests.sha256, entries, overwrite=overwrite
                     )
@@ -159,6 +157,9 @@ class Writer:
                 draft.discard()
                 return committed
             raise _busy(project, filename)
+
+    def _has_files(self, project: ProjectName) -> bool:
+        return bool(self._directory.filenames_of(self._directory.places_of(project)))
 
     def commit_several(
         self, project: ProjectName, drafts: Sequence[tuple[StagedUpload, str]], notes: bytes

@@ -54,16 +54,19 @@ class UploadRights(Protocol):
 class ProjectOwners(Protocol):
     """The owners of projects; blocking."""
 
-    def claim(self, name: ProjectName, user: str, now: float, /) -> str:
-        """Make a user the owner of a project that has none; return the owner.
+    def claim(
+        self, name: ProjectName, user: str | None, now: float, /, *, has_files: bool, is_alone: bool
+    ) -> str | None:
+        """Claim a name, as :meth:`simpleindex.records.owners.OwnerTable.claim` does; return the owner.
 
         Raises:
+            UndecidedClaim: Another upload has claimed the name, and may be running.
             Unavailable: They cannot be changed now.
         """
         ...
 
-    def release(self, name: ProjectName, user: str, now: float, /) -> None:
-        """Take back a claim that a user made at a time, unless another upload relies on it too.
+    def settle(self, name: ProjectName, user: str, /) -> None:
+        """Make a user's claim one that counts.
 
         Raises:
             Unavailable: They cannot be changed now.
@@ -194,7 +197,9 @@ class UploadAcceptance:
             upload.draft,
             judged,
             self._rights.access.upload_rules(name),
-            NameClaim() if exists else self._claim(uploader.identity, name),
+            NameClaim()
+            if exists
+            else FirstUpload(self._owners, self._rights, uploader.identity, name, self._now()),
         )
         self._audit(uploader, judged.name, published)
         return AcceptedUpload(judged.name, published)
@@ -210,24 +215,6 @@ class UploadAcceptance:
         except NotHere:
             return None
 
-    def _claim(self, identity: Identity, name: ProjectName) -> NameClaim:
-        """Return what makes the first who publishes a name its owner."""
-        if (user := identity.user) is None:
-            return NameClaim()
-        now = self._now()
-
-        def make() -> None:
-            if self._owners.claim(name, user, now) != user:
-                # Another user was quicker: decide once more.
-                self._rights.require(identity, Action.UPLOAD, name)
-
-        def release() -> None:
-            # What cannot be released now stays: the user may upload again, and an administrator may give the name away.
-            with suppress(Unavailable):
-                self._owners.release(name, user, now)
-
-        return NameClaim(make, release)
-
     def _audit(self, uploader: Uploader, name: DistributionName, published: Published) -> None:
         self._record(
             AuditEntry(
@@ -240,6 +227,33 @@ class UploadAcceptance:
                 digest=published.sha256,
             )
         )
+
+
+class FirstUpload(NameClaim):
+    """Makes the first who publishes a name its owner."""
+
+    def __init__(
+        self, owners: ProjectOwners, rights: UploadRights, identity: Identity, name: ProjectName, now: float
+    ) -> None:
+        self._owners = owners
+        self._rights = rights
+        self._identity = identity
+        self._name = name
+        self._now = now
+        self._owner: str | None = None
+
+    def make(self, has_files: Callable[[], bool], *, is_alone: bool) -> None:
+        user, exists = self._identity.user, has_files()
+        self._owner = self._owners.claim(self._name, user, self._now, has_files=exists, is_alone=is_alone)
+        if self._owner is None or self._owner != user:
+            # Another user was quicker, or a file came by hand: decide once more.
+            self._rights.require(self._identity, Action.UPLOAD, self._name, exists=exists)
+
+    def settle(self) -> None:
+        if self._owner is not None and self._owner == self._identity.user:
+            # A claim that cannot be settled now counts as long as the project has files.
+            with suppress(Unavailable):
+                self._owners.settle(self._name, self._owner)
 
 
 def largest_file(access: Access) -> int:

@@ -402,10 +402,16 @@ def test_access(place: Place) -> None:
     assert "yank: nobody" in out
     assert "Nobody can log in" not in out
     database = RecordsDatabase(str(place.state))
-    OwnerTable(database).claim(ProjectName("acme-app"), "carol", 0)
+    owners = OwnerTable(database)
+    owners.claim(ProjectName("acme-app"), "carol", 0)
+    out, _ = place.run("access", "acme-app", "--access", "access.toml")
+    assert "upload: owner (carol)" in out
+    assert "An upload by which carol claimed the name did not end" in out
+    owners.settle(ProjectName("acme-app"), "carol")
     database.close()
     out, _ = place.run("access", "acme-app", "--access", "access.toml")
     assert "upload: owner (carol)" in out
+    assert "claimed" not in out
 
 
 def test_access_without_a_file(place: Place) -> None:

@@ -1,0 +1,123 @@
+"""A new name belongs to the first who publishes it; an upload that was killed keeps it from nobody."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simpleindex.core.errors import NotAllowed
+from simpleindex.directory.layout.package_directory import PackageDirectory
+from simpleindex.publishing.local import locked_project
+from simpleindex.publishing.local.writer import Writer
+from simpleindex.records.opening import open_records
+from tests.fixtures.bucket import ACME
+from tests.fixtures.distributions import sdist_name, wheel_name
+from tests.fixtures.name_claims import ClaimsFixture, Killed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from simpleindex.publishing.upload.acceptance import FirstUpload
+
+WHEEL, SDIST = wheel_name(), sdist_name()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def claims(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ClaimsFixture]:
+    """Over records of both kinds."""
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").create_database()
+    records = open_records(str(tmp_path / "state"), url)
+    records.prepare()
+    yield ClaimsFixture(records)
+    records.close()
+
+
+class Place:
+    """A root to upload into."""
+
+    def __init__(self, root: Path, claims: ClaimsFixture) -> None:
+        root.mkdir()
+        self.root = root
+        self.claims = claims
+        self.writer = Writer(PackageDirectory(str(root), ()))
+
+    def upload(self, user: str | None, filename: str = WHEEL) -> None:
+        """Claim the name, store a file, and settle the claim."""
+        claim = self.claims.of(user)
+        self.commit(filename, claim)
+        claim.settle()
+
+    def commit(self, filename: str, claim: FirstUpload) -> None:
+        """Store a file."""
+        with self.writer.begin() as draft:
+            draft.write(b"one")
+            self.writer.commit(draft, ACME, filename, claim=claim)
+
+
+@pytest.fixture
+def place(tmp_path: Path, claims: ClaimsFixture) -> Place:
+    """An empty root."""
+    return Place(tmp_path / "root", claims)
+
+
+def kill_at(module: object, function: str, monkeypatch: pytest.MonkeyPatch, place: Place, user: str) -> None:
+    """Begin an upload that is killed where it calls a function."""
+
+    def kill(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, function, kill)
+        with pytest.raises(Killed):
+            place.upload(user)
+
+
+def test_it_is_killed_before_its_file_comes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next who publishes the name owns it."""
+    kill_at(os, "link", monkeypatch, place, "alice")
+    assert place.claims.owner() == ("alice", None)
+    place.upload("bob")
+    assert place.claims.owner() == ("bob", "bob")
+    with pytest.raises(NotAllowed):
+        place.upload("alice", SDIST)
+
+
+def test_it_is_killed_and_sent_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same user, who owns it."""
+    kill_at(os, "link", monkeypatch, place, "alice")
+    place.upload("alice")
+    assert place.claims.owner() == ("alice", "alice")
+
+
+def test_it_is_killed_after_its_file_came(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is there, so the name is taken."""
+    kill_at(locked_project, "sync_directory", monkeypatch, place, "alice")
+    assert (place.root / ACME / WHEEL).exists()
+    assert place.claims.owner() == ("alice", None)
+    with pytest.raises(NotAllowed):
+        place.upload("bob", SDIST)
+    place.upload("alice", SDIST)
+    assert place.claims.owner() == ("alice", "alice")
+
+
+def test_a_file_came_by_hand_meanwhile(place: Place) -> None:
+    """Nobody becomes its owner, whoever had claimed the name."""
+    claim = place.claims.of("alice")
+    (place.root / ACME).mkdir()
+    (place.root / ACME / SDIST).write_bytes(b"by hand")
+    with pytest.raises(NotAllowed):
+        place.commit(WHEEL, claim)
+    assert place.claims.owner() == (None, None)
+
+
+def test_a_token_of_nobody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it publishes has no owner, least of all one whose upload was killed."""
+    kill_at(os, "link", monkeypatch, place, "alice")
+    monkeypatch.setattr(place.claims._rights, "require", lambda *_, **__: None)
+    place.upload(None)
+    assert place.claims.owner() == (None, None)
