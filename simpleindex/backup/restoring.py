@@ -142,8 +142,12 @@ class _Restore:
         try:
             for root in self._plan.roots:
                 self._put_in_place(root)
-        except OSError as error:
-            sentence = trouble_of(error, self._plan.roots[0].path).for_operator()
+        except (OSError, KeyboardInterrupt) as error:
+            sentence = (
+                trouble_of(error, self._plan.roots[0].path).for_operator()
+                if isinstance(error, OSError)
+                else "It was stopped."
+            )
             raise CannotRestore(
                 f"{sentence} Part of the backup is in place; restore it again with --force."
             ) from None

@@ -25,7 +25,9 @@ _JSON: Final = "application/vnd.pypi.simple.v1+json, application/json;q=0.9, */*
 _BETWEEN_LOOKS: Final = 0.1
 _ANSWER_SECONDS: Final = 60.0
 _END_SECONDS: Final = 20.0
-_TWISTD: Final = "from twisted.scripts.twistd import run; run()"
+# It ends with the command that tries it, however that ends (prctl(2), PR_SET_PDEATHSIG with SIGTERM).
+_ENDS_WITH_PARENT: Final = "import ctypes, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 15); "
+_TWISTD: Final = f"{_ENDS_WITH_PARENT}from twisted.scripts.twistd import run; run()"
 
 
 class NoAnswer(SimpleIndexError):

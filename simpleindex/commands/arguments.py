@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from simpleindex.config.resolution import resolve_people
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.text import shown
 from simpleindex.records.audit.audit import Audit
 from simpleindex.records.lost_records import RecordsCondition
 from simpleindex.records.start_check import condition_of, initialize_records
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from simpleindex.core.audit_entry import AuditEntry
     from simpleindex.core.names import ProjectName
 
+_MOST_DIGITS: Final = 9
 _NAME_THE_STATE: Final = "Name the server's configuration with SIMPLEINDEX_CONFIG=FILE or --config FILE, or its state directory with --state DIR."
 
 
@@ -62,6 +64,21 @@ class CommandPaths:
         audit = Audit(str(self.state))
         audit.record(entry)
         audit.close()
+
+
+def whole_number(least: int, unit: str = "") -> Callable[[str], int]:
+    """Return a function that reads an option with a whole number; a unit may be written behind it."""
+
+    def read(text: str) -> int:
+        digits = text.removesuffix(unit) if unit else text
+        if (
+            not (digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS)
+            or int(digits) < least
+        ):
+            raise argparse.ArgumentTypeError(f"{shown(text)} is no whole number from {least} on")
+        return int(digits)
+
+    return read
 
 
 def add_path_options(parser: argparse.ArgumentParser, names: Sequence[str] = ("state", "config")) -> None:

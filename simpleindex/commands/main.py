@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +13,7 @@ from simpleindex import __version__
 from simpleindex.core.errors import SimpleIndexError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 USAGE: Final = """\
 usage: simpleindex COMMAND [options]
@@ -179,5 +181,21 @@ def _run(command: Callable[[list[str]], int], words: list[str]) -> int:
     from simpleindex.commands.arguments import complain  # noqa: PLC0415  (not for usage and --version)
     from simpleindex.system.log import log_to  # noqa: PLC0415
 
-    with log_to(complain):
+    with log_to(complain), _ends_as_by_ctrl_c():
         return command(words)
+
+
+@contextmanager
+def _ends_as_by_ctrl_c() -> Iterator[None]:
+    """Have a command that is told to end, by systemd or by a terminal that is gone, remove what is unfinished as ^C has it do."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        # nohup ignores SIGHUP.
+        if signal.getsignal(number) is signal.SIG_DFL
+    }
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

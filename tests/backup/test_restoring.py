@@ -260,6 +260,26 @@ def test_a_rename_that_fails(world: BackupWorld, monkeypatch: pytest.MonkeyPatch
         world.restore(report.path)
 
 
+def test_it_is_stopped_while_it_is_put_in_place(world: BackupWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there may have been moved aside already, so the sentence does not say that nothing was restored."""
+    report = world.back_up()
+    renamed: list[str] = []
+    rename = os.rename
+
+    def stop(source: str, target: str) -> None:
+        if renamed:
+            raise KeyboardInterrupt
+        renamed.append(target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", stop)
+    with pytest.raises(CannotRestore, match=r"It was stopped\. Part of the backup is in place.*--force"):
+        world.restore(report.path, replaces=True)
+    monkeypatch.undo()
+    world.restore(report.path, replaces=True)
+    assert (world.home / "srv" / "acme").is_dir()
+
+
 @pytest.mark.parametrize("is_root", [True, False])
 def test_owners(world: BackupWorld, is_root: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """By name where this machine has it, else by number; only root can give files away."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from simpleindex.backup import trial_server
-from simpleindex.backup.trial_server import NoAnswer, TrialServer
+from simpleindex.backup.trial_server import _ENDS_WITH_PARENT, _TWISTD, NoAnswer, TrialServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,3 +79,23 @@ def test_it_is_never_ready_nor_ends(tmp_path: Path, program: pytest.MonkeyPatch)
             pass
         with pytest.raises(NoAnswer, match="was not ready after 0 seconds: up"):
             server.wait_until_ready(0)
+
+
+PARENT = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE)
+child.stdout.readline()
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such call")
+def test_it_ends_with_a_command_that_is_killed() -> None:
+    """Nobody else would end it: it has a session of its own, and serves what is in the backup."""
+    server = f"{_ENDS_WITH_PARENT}import signal, sys; print('up', flush=True); signal.pause()"
+    # Both ends of the standard error are closed when both processes have ended.
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT, server], stderr=subprocess.PIPE, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (-9, b"")
+    assert _TWISTD.startswith(_ENDS_WITH_PARENT)

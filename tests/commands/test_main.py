@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from simpleindex import __version__
+from simpleindex.commands import main as main_module
 from simpleindex.commands.main import USAGE, main
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from tests.fixtures.distributions import add_wheel, put, wheel_name
@@ -177,3 +179,47 @@ def test_a_missing_module_of_this_program_is_a_bug(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("simpleindex.commands.main._run", fail)
     with pytest.raises(ModuleNotFoundError):
         main(["docs"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_a_command_that_is_told_to_end(
+    number: int, is_ignored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends as by ^C, so that it removes what is unfinished; unless nohup had the signal ignored."""
+    cleared: list[str] = []
+
+    def work(_: list[str]) -> int:
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleared.append("all of it")
+        return 0
+
+    monkeypatch.setattr(main_module, "_command", lambda _: work)
+    before = signal.signal(number, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
+    try:
+        assert main(["backup"]) == (0 if is_ignored else 130)
+        assert signal.getsignal(number) == (signal.SIG_IGN if is_ignored else signal.SIG_DFL)
+    finally:
+        signal.signal(number, before)
+    assert cleared == ["all of it"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["backup", "there", "--keep", "0"], "argument --keep: '0' is no whole number from 1 on; see "),
+        (["backup", "there", "--keep", "some"], "argument --keep: 'some' is no whole number from 1 on; see "),
+        (
+            ["backup", "there", "--packages", "all"],
+            "argument --packages: invalid choice: 'all' (choose from ",
+        ),
+        (["log", "--limit", "-1"], "argument --limit: '-1' is no whole number from 0 on; see "),
+        (["log", "--limit", "9" * 5000], "is no whole number from 0 on; see "),
+    ],
+)
+def test_values_that_are_none(words: list[str], said: str, capsys: Captured) -> None:
+    """The sentence says what is wanted, and names nothing that only our code knows, such as a function."""
+    assert main(words) == 2
+    assert said in capsys.readouterr().err

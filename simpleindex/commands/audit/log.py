@@ -17,6 +17,7 @@ from simpleindex.commands.arguments import (
     command_paths,
     project_argument,
     require_readable_state,
+    whole_number,
 )
 from simpleindex.core.audit_entry import EVENTS, matching_events
 from simpleindex.core.errors import RefusedStart
@@ -123,7 +124,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--limit",
         metavar="N",
-        type=int,
+        type=whole_number(0),
         help=f"print the newest N entries, 0 for all [default: {_ENTRIES_SHOWN}; --json: 0]",
     )
     parser.add_argument(

@@ -14,7 +14,7 @@ from simpleindex.backup.destination import BackupDestination
 from simpleindex.backup.making import BackupRequest, make_backup
 from simpleindex.backup.manifest import PackagesMode
 from simpleindex.backup.places import scope_of
-from simpleindex.commands.arguments import Parser, complain
+from simpleindex.commands.arguments import Parser, complain, whole_number
 from simpleindex.commands.progress import INTERRUPTED, Progress
 from simpleindex.commands.server_options import add_server_options, given_options, server_settings
 from simpleindex.config.resolution import option_texts
@@ -37,13 +37,13 @@ def backup(words: list[str]) -> int:
     """Make a backup; return the exit status."""
     arguments = _parse(words)
     settings = server_settings(arguments)
-    destination = BackupDestination(arguments.destination)
-    scope = scope_of(settings, arguments.packages)
+    destination, packages = BackupDestination(arguments.destination), PackagesMode(arguments.packages)
+    scope = scope_of(settings, packages)
     _refuse_inside(destination.path, settings, scope)
     request = BackupRequest(
         scope,
         option_texts(given_options(arguments), os.environ, Path.cwd()),
-        arguments.packages,
+        packages,
         # Old backups go only when the new one is certain.
         arguments.verify or arguments.keep is not None,
         datetime.now(UTC),
@@ -79,9 +79,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--packages",
-        type=PackagesMode,
-        choices=list(PackagesMode),
-        default=PackagesMode.LINK,
+        choices=[mode.value for mode in PackagesMode],
+        default=PackagesMode.LINK.value,
         metavar="link|copy|reference|none",
         help="how to keep the packages: by hard links where the file system allows, else copies (link, the default); by copies; "
         "by names and digests alone; not at all",
@@ -91,20 +90,13 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--keep",
-        type=_count,
+        type=whole_number(1),
         metavar="N",
         help="then remove all backups but the newest N; only when the new one is verified",
     )
     server = parser.add_argument_group("the server's options")
     add_server_options(server, *_SERVER_OPTIONS)
     return parser.parse_args(words)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def _refuse_inside(destination: str, settings: Settings, scope: BackupScope) -> None:

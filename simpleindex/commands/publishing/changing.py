@@ -6,7 +6,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.commands.arguments import Parser, add_index_options, command_user
+from simpleindex.commands.arguments import Parser, add_index_options, command_user, whole_number
 from simpleindex.commands.remote import Remote
 from simpleindex.commands.server_options import add_server_options, open_directory, server_settings
 from simpleindex.core.audit_entry import AuditEntry
@@ -75,7 +75,9 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
         parser.add_argument("--reason", default="", help="shown on the project's page and by installers")
     if command == "purge":
         help_days = f"days since the deletion (default {_DEFAULT_DAYS})"
-        parser.add_argument("--older-than", type=_days, default=_DEFAULT_DAYS, metavar="DAYS", help=help_days)
+        parser.add_argument(
+            "--older-than", type=whole_number(0, "d"), default=_DEFAULT_DAYS, metavar="DAYS", help=help_days
+        )
     here = parser.add_argument_group("on the served directory")
     add_server_options(here, "path", "state", "config")
     if command not in _LOCAL_ONLY:
@@ -86,13 +88,6 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
             login="holds the token (default: the variable SIMPLEINDEX_TOKEN)",
         )
     return parser.parse_args(words)
-
-
-def _days(text: str) -> int:
-    days = int(text.removesuffix("d"))
-    if days < 0:
-        raise ValueError(text)
-    return days
 
 
 # On the served directory

@@ -146,8 +146,11 @@ def test_delete_undelete_free_purge(place: Place, monkeypatch: pytest.MonkeyPatc
         (("undelete", "acme", "note.txt"), "note.txt"),
         (("undelete", "acme", "1.0"), "undelete takes the name of a file"),
         (("purge", "--index-url", "https://h/"), "see simpleindex purge --help"),
-        (("purge", "--older-than", "-1"), "see simpleindex purge --help"),
-        (("purge", "--older-than", "soon"), "see simpleindex purge --help"),
+        (("purge", "--older-than", "-1"), "'-1' is no whole number from 0 on; see simpleindex purge --help"),
+        (
+            ("purge", "--older-than", "soon"),
+            "'soon' is no whole number from 0 on; see simpleindex purge --help",
+        ),
         (("yank", "acme"), "see simpleindex yank --help"),
         (("yank", "acme", "1.0", "--path", "nowhere"), "nowhere"),
         (("free", "acme", "1.0", "--rea", "x"), "see simpleindex free --help"),
