@@ -35,6 +35,9 @@ _ORIGIN: Final = re.compile(
 # Segments as RFC 3986 section 3.3 has them; no empty one, which proxies and clients count in different ways.
 _URL_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})+)*/?")
 
+_SECRETS_OF_LIBPQ: Final = {"password", "sslpassword", "oauth_client_secret"}
+"""Parameters whose values are secrets ("Parameter Key Words" in libpq's documentation)."""
+
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _SHORTEST_POLL: Final = 0.05  # seconds; a sweep of 10,000 directories takes that long (docs/measurements.md)
@@ -169,10 +172,17 @@ def to_records(text: str) -> str:
         parts = urlsplit(text)
     except ValueError:
         raise InvalidSetting("is not a URL like 'postgresql://db.example.org/simpleindex'") from None
-    if parts.password is not None or "password" in parse_qs(parts.query):
+    # To libpq the login ends with the first @ before the path, whatever stands in the password.
+    login, _, hosts = text.partition("://")[2].partition("/")[0].rpartition("@")
+    if ":" in login or _SECRETS_OF_LIBPQ & parse_qs(parts.query).keys():
         raise InvalidSetting(
             "holds a password, which lists of processes show; write it into a file that libpq reads: ?passfile=/etc/simpleindex/pgpass"
         )
+    for host in hosts.partition("?")[0].split(","):
+        _, colon, port = host.rpartition("]")[2].partition(":")
+        # It may be the beginning of a password with a slash in it.
+        if colon and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65_536):
+            raise InvalidSetting("has a port that is none; ports go from 1 to 65535")
     return text
 
 

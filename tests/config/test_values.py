@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 BASE = Path("/base")
 
 NOT_WORKERS = "is neither a whole number from 1 to 999 nor 'auto'"
+HOLDS_PASSWORD = "holds a password, which lists of processes show; write it into a file that libpq reads: ?passfile=/etc/simpleindex/pgpass"
 UNLIKE_RECORDS = "is not a URL like 'postgresql://db.example.org/simpleindex'"
 NO_PATH = "has a path that is not written like '/pypi/'"
 UNLIKE_URL = "is not a URL like 'https://packages.example.com/'"
@@ -85,7 +86,14 @@ NOT_NETWORK = "is not an address or a network such as '192.0.2.0/24' or '::1'"
         (to_days, "52w", 364),
         (to_workers, "auto", 0),
         (to_workers, "999", 999),
-        (to_records, "postgres://db/index", "postgres://db/index"),
+        *(
+            (to_records, text, text)
+            for text in (
+                "postgres://db/index",
+                "postgresql:///index",
+                "postgresql://me@[2001:db8::1]:5432,db:65535/index?passfile=/a@b:c",
+            )
+        ),
         (to_bytes, "0", 0),
         (to_bytes, "1000", 1000),
         (to_bytes, "64M", 64 * 1024 * 1024),
@@ -158,6 +166,21 @@ def test_values(reader: Callable[[str], Any], text: str, value: object) -> None:
         *((to_workers, text, NOT_WORKERS) for text in ("0", "-1", "1000", "two")),
         (to_records, "mysql://db/index", UNLIKE_RECORDS),
         (to_records, "postgresql://[db/index", UNLIKE_RECORDS),
+        *(
+            (to_records, f"postgresql://{rest}", HOLDS_PASSWORD)
+            for rest in (
+                "me:secret@db/x",
+                "me:a?b@db/x",
+                "me:a#b@db/x",
+                "db/x?pass%77ord=a",
+                "db/x?sslpassword=a",
+                "db/x?oauth_client_secret=a",
+            )
+        ),
+        *(
+            (to_records, f"postgresql://{rest}", "has a port that is none; ports go from 1 to 65535")
+            for rest in ("me:a/b@db/x", "db:0/x", "db:65536", "a,b:x/y", "db:/x", "[::1]:x?sslmode=require")
+        ),
         (to_bytes, "64MB", NOT_BYTES),
         (to_bytes, "M", NOT_BYTES),
         (to_bytes, "-1", NOT_BYTES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,7 +16,7 @@ from simpleindex.core.errors import RefusedStart
 from simpleindex.records.postgresql.schema import RECORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from simpleindex.records.interface import RecordsCursor, RecordsTransaction
@@ -39,11 +40,44 @@ _BOUNDS: Final[dict[str, Any]] = {
 """Parameters of libpq (its documentation, "Parameter Key Words") unless the URL has them."""
 
 
-def without_password(url: str) -> str:
-    """Return where a server and database are, for messages."""
-    parts = conninfo_to_dict(url)
+_UNKNOWN: Final = re.compile(r'invalid URI query parameter: "(\w{1,40})"', re.ASCII)
+
+
+def parse_url(url: str) -> dict[str, Any]:
+    """Return the parameters of libpq that a URL has.
+
+    Raises:
+        RefusedStart: It is none. Of libpq's reason only the name of a parameter is shown: the rest may quote a secret.
+    """
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.Error as error:
+        unknown = _UNKNOWN.search(str(error))
+        reason = (
+            f"has the unknown parameter {unknown[1]!r}" if unknown else "is not written as libpq reads it"
+        )
+        raise RefusedStart(
+            f"--records: the URL {reason}; write it like 'postgresql://db.example.org/simpleindex?sslmode=verify-full'"
+        ) from None
+
+
+def without_password(parts: Mapping[str, Any]) -> str:
+    """Return where a server and database are, for messages; arguments: the parameters of a URL."""
     host, port, name = (parts.get(key) for key in ("host", "port", "dbname"))
     return f"postgresql://{host or 'localhost'}{f':{port}' if port else ''}/{name or ''}"
+
+
+def with_bounds(parts: Mapping[str, Any], schema: str) -> str:
+    """Return the connection string for the tables of a schema: with our bounds where the URL has none of its own.
+
+    Args:
+        parts: The parameters of the URL. The last of equal options counts, so its own may change the time limits, but
+            never the schema: tables of all schemas would meet in one.
+        schema: Its name.
+    """
+    times = "-c statement_timeout=10000 -c lock_timeout=10000"
+    options = f"{times} {parts.get('options', '')} -c search_path={schema}"
+    return make_conninfo("", **{**_BOUNDS, **parts, "options": options})
 
 
 def portable(error: psycopg.Error, place: str) -> OSError:
@@ -67,16 +101,18 @@ class PostgreSQLServer:
         url: As libpq takes it (``postgresql://host/database``).
         schema: The schema of the tables.
 
+    Raises:
+        RefusedStart: The URL is none.
+
     Attributes:
         times: Durations of reads and writes; None where nothing is measured.
     """
 
     def __init__(self, url: str, schema: VersionedSchema = RECORDS) -> None:
-        self.place = without_password(url)
+        parts = parse_url(url)
+        self.place = without_password(parts)
         self._schema = schema
-        options = f"-c search_path={schema.name} -c statement_timeout=10000 -c lock_timeout=10000"
-        parameters = {**_BOUNDS, "options": options}
-        self._url = make_conninfo(url, **{key: value for key, value in parameters.items() if key not in url})
+        self._url = with_bounds(parts, schema.name)
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
         self._preparing = threading.Lock()

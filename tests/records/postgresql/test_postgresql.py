@@ -15,6 +15,8 @@ import pytest
 
 psycopg = pytest.importorskip("psycopg")
 
+from psycopg.conninfo import conninfo_to_dict  # noqa: E402
+
 from simpleindex.access.identity import Action  # noqa: E402
 from simpleindex.access.token_options import TokenOptions  # noqa: E402
 from simpleindex.core.errors import RefusedStart, Unavailable  # noqa: E402
@@ -32,7 +34,12 @@ from simpleindex.records.postgresql.schema import (  # noqa: E402
     REPLICATED,
     STEPS,
 )
-from simpleindex.records.postgresql.server import portable, without_password  # noqa: E402
+from simpleindex.records.postgresql.server import (  # noqa: E402
+    parse_url,
+    portable,
+    with_bounds,
+    without_password,
+)
 from simpleindex.records.start_check import begin_shared_records  # noqa: E402
 from simpleindex.records.tokens import TokenTable  # noqa: E402
 from simpleindex.records.used_names import UsedNames  # noqa: E402
@@ -414,7 +421,43 @@ def test_steps() -> None:
     ],
 )
 def test_no_password_is_shown(url: str, shown: str) -> None:
-    assert without_password(url) == shown
+    assert without_password(parse_url(url)) == shown
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        ("/x?sslmod=require", "has the unknown parameter 'sslmod'"),
+        ("/x?PASSWORD=hidden", "has the unknown parameter 'PASSWORD'"),
+        ("/x?hidden", "is not written as libpq reads it"),
+        ("/%hidden", "is not written as libpq reads it"),
+    ],
+)
+def test_a_url_that_libpq_does_not_read(rest: str, reason: str) -> None:
+    """It is refused with a sentence, which shows nothing that may be secret."""
+    with pytest.raises(RefusedStart) as refused:
+        open_postgresql(f"postgresql://db{rest}")
+    assert str(refused.value).startswith(f"--records: the URL {reason}; write it like ")
+    assert "hidden" not in str(refused.value)
+
+
+def test_bounds_of_every_wait() -> None:
+    """They hold also where a name in the URL is that of a parameter, unless the URL has one of its own."""
+    parts = conninfo_to_dict(with_bounds(parse_url("postgresql://keepalives_idle/options"), "s"))
+    options = "-c statement_timeout=10000 -c lock_timeout=10000  -c search_path=s"
+    assert (parts["keepalives_idle"], parts["options"]) == ("10", options)
+    parts = conninfo_to_dict(with_bounds(parse_url("postgresql:///x?connect_timeout=9"), "s"))
+    assert parts["connect_timeout"] == "9"
+
+
+def test_options_of_the_url(postgresql: PostgreSQL) -> None:
+    """They count, and the tables are in their schemas all the same."""
+    url = f"{postgresql.create_database()}?options=-c%20lock_timeout%3D7s%20-c%20search_path%3Dpublic"
+    node = Node(url)
+    node.records.prepare()
+    rows = node.records.writer.read("SELECT current_setting('lock_timeout'), current_schema()", ())
+    assert rows == [("7s", "simpleindex")]
+    node.records.close()
 
 
 def test_errors_show_no_values() -> None:
