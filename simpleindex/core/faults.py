@@ -33,6 +33,8 @@ class Fault(Enum):
     """Something of another kind lies there: a directory, a link, a name that is too long."""
     BROKEN = "broken"
     """The disk, the network behind it or the data on it is damaged."""
+    AWAY = "away"
+    """A server that the index needs cannot be reached, or refuses."""
     UNKNOWN = "unknown"
     """An error that should not come up here."""
 
@@ -58,6 +60,7 @@ _NUMBERS: Final[dict[Fault, tuple[str, ...]]] = {
     Fault.FORBIDDEN: ("EACCES", "EPERM"),
     Fault.READ_ONLY: ("EROFS",),
     Fault.MISPLACED: ("ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG", "ENOTEMPTY", "EEXIST", "EXDEV", "EMLINK"),
+    Fault.AWAY: ("ECONNREFUSED",),
     Fault.BROKEN: (
         *("EIO", "ESTALE", "EUCLEAN", "EBADMSG", "EREMOTEIO", "ENODEV", "ENXIO", "ENOMEDIUM", "ESHUTDOWN"),
         *("ECOMM", "EHOSTDOWN", "EHOSTUNREACH", "EPROTO", "EOVERFLOW"),
@@ -152,6 +155,7 @@ _FOR_CLIENTS: Final = {
     Fault.READ_ONLY: "The disk of the index is read-only",
     Fault.MISPLACED: "Something else lies where the index needs a file or directory of its own",
     Fault.BROKEN: "The disk of the index has a fault",
+    Fault.AWAY: "The index cannot use a server that it needs",
     Fault.UNKNOWN: "The index could not use a file of its own",
 }
 
@@ -168,5 +172,6 @@ _REMEDIES: Final = {
     Fault.READ_ONLY: "mount its file system for writing, and see why it is not (`dmesg`).",
     Fault.MISPLACED: "move away what lies there.",
     Fault.BROKEN: "look at its disk or network file system (`dmesg`), and restore what is lost from a backup.",
+    Fault.AWAY: "see that the server runs, and lets this machine in.",
     Fault.UNKNOWN: "the server's log may say more; please report it.",
 }

@@ -58,9 +58,10 @@ class RecordsDatabase(Records):
         """0, because every query finds the changes of other processes."""
         return 0
 
-    def __init__(self, state_directory: str, *, initialized: bool = False) -> None:
+    def __init__(self, state_directory: str, *, initialized: bool = False, is_logged: bool = True) -> None:
         self.path = os.path.join(state_directory, RECORDS_FILENAME)
         self._initialized = initialized
+        self._is_logged = is_logged
         self._reader: RecordsConnection = RecordsConnection(self.path, _READ_TIMEOUT, initialized=initialized)
         self._writer: RecordsConnection = RecordsConnection(
             self.path, _WRITE_TIMEOUT, initialized=initialized
@@ -108,6 +109,8 @@ class RecordsDatabase(Records):
     def unavailable(self, error: sqlite3.Error | OSError) -> Unavailable:
         """Return the error for clients; it is logged once until the database can be read again."""
         trouble = trouble_of(error, self.path)
+        if not self._is_logged:
+            return Unavailable(trouble.for_operator())
         if trouble.cause != self._logged:
             self._logged = trouble.cause
             _log.error(

@@ -23,7 +23,12 @@ TOKEN_MEMORY: Final = 60.0
 
 
 def open_records(
-    state_directory: str, url: str | None, *, initialized: bool = False, token_memory: float = TOKEN_MEMORY
+    state_directory: str,
+    url: str | None,
+    *,
+    initialized: bool = False,
+    token_memory: float = TOKEN_MEMORY,
+    is_logged: bool = True,
 ) -> Records:
     """Return the records; nothing is opened yet.
 
@@ -32,13 +37,14 @@ def open_records(
         url: The PostgreSQL server and database, or None for the file.
         initialized: Whether a file that is missing is lost, not new.
         token_memory: Seconds for which tokens count while the server is away.
+        is_logged: Whether the reason is logged where the records cannot be used, and kept from clients; a command prints it.
 
     Raises:
         RefusedStart: The extra ``postgresql`` is not installed.
     """
     if url is None:
-        return RecordsDatabase(state_directory, initialized=initialized)
-    return open_postgresql(url, token_memory)
+        return RecordsDatabase(state_directory, initialized=initialized, is_logged=is_logged)
+    return open_postgresql(url, token_memory, is_logged=is_logged)
 
 
 def open_shared_audit(url: str) -> SharedAudit:
@@ -52,7 +58,9 @@ def open_shared_audit(url: str) -> SharedAudit:
     return SharedAudit(url)
 
 
-def open_postgresql(url: str, token_memory: float = TOKEN_MEMORY) -> PostgreSQLRecords:
+def open_postgresql(
+    url: str, token_memory: float = TOKEN_MEMORY, *, is_logged: bool = True
+) -> PostgreSQLRecords:
     """Return the records of a PostgreSQL server; no connection is made yet. Arguments as for :func:`open_records`.
 
     Raises:
@@ -60,7 +68,7 @@ def open_postgresql(url: str, token_memory: float = TOKEN_MEMORY) -> PostgreSQLR
     """
     with _extra():
         from simpleindex.records.postgresql.records import PostgreSQLRecords  # noqa: PLC0415  (only with --records)
-    return PostgreSQLRecords(url, token_memory)
+    return PostgreSQLRecords(url, token_memory, is_logged=is_logged)
 
 
 def open_downloads(state_directory: str, url: str | None = None) -> DownloadsDatabase:

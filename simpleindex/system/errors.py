@@ -57,7 +57,9 @@ def own_trouble(error: BaseException | None) -> Trouble | None:
     if isinstance(error, OSError | MemoryError):
         trouble = trouble_of(error, None)
         # A file that is gone, or a connection, is what the code around it should have expected.
-        return None if trouble.fault in {Fault.UNKNOWN, Fault.ABSENT, Fault.MISPLACED} else trouble
+        return (
+            None if trouble.fault in {Fault.UNKNOWN, Fault.ABSENT, Fault.MISPLACED, Fault.AWAY} else trouble
+        )
     return None
 
 
@@ -67,7 +69,7 @@ def _place_of(error: OSError) -> str | None:
     for name in (error.filename2, error.filename):
         if isinstance(name, str | bytes):
             path = os.fsdecode(name)
-            return path if os.path.lexists(path) else os.path.dirname(path) or None
+            return path if "://" in path or os.path.lexists(path) else os.path.dirname(path) or None
     return None
 
 

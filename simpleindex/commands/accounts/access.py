@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from simpleindex.access.access_file import parse_access
 from simpleindex.access.rights import default_access
-from simpleindex.commands.arguments import Parser
+from simpleindex.commands.arguments import Parser, complain
 from simpleindex.commands.server_options import add_server_options, server_settings
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import parse_project_name
@@ -32,7 +32,13 @@ def access(words: list[str]) -> int:
             "No access file was named, so this is what holds without one; give --access FILE as for the server."
         )
     rights = default_access() if settings.access is None else read_named_file(settings.access, parse_access)
-    owner, is_settled = _owner(settings, name)
+    status = 0
+    try:
+        owner, is_settled = _owner(settings, name)
+    except Unavailable as error:
+        # What the rules say is told all the same.
+        complain(str(error))
+        owner, is_settled, status = "not known", True, 2
     for line in rights.explain(name, owner):
         print(line)
     if owner is not None and not is_settled:
@@ -43,16 +49,14 @@ def access(words: list[str]) -> int:
         print(
             "Nobody can log in, because neither --users nor --access is given here: all of it is read-only."
         )
-    return 0
+    return status
 
 
 def _owner(settings: Settings, name: ProjectName) -> tuple[str | None, bool]:
     """Return the owner, and whether the claim is settled."""
-    database = open_records(str(settings.state), settings.records)
+    database = open_records(str(settings.state), settings.records, is_logged=False)
     owners = OwnerTable(database)
     try:
         return owners.owner(name), owners.owner(name, is_settled=True) is not None
-    except Unavailable:
-        return None, False
     finally:
         database.close()

@@ -32,7 +32,7 @@ from simpleindex.commands.arguments import (
     table,
 )
 from simpleindex.core.audit_entry import AuditEntry
-from simpleindex.core.errors import RefusedStart, Unavailable
+from simpleindex.core.errors import RefusedStart
 from simpleindex.records.opening import open_records
 from simpleindex.records.tokens import TokenTable
 from simpleindex.system.followed_file import read_text_file
@@ -52,12 +52,9 @@ def token(words: list[str]) -> int:
     """Run a command on tokens; return the exit status."""
     arguments = _parser().parse_args(words)
     where = command_paths(arguments)
-    database = open_records(str(where.state), where.records)
+    database = open_records(str(where.state), where.records, is_logged=False)
     try:
         result: int = arguments.run(arguments, where, TokenTable(database))
-    except Unavailable:
-        # The log has the reason.
-        return 2
     finally:
         database.close()
     return result

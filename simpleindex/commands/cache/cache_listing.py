@@ -68,7 +68,9 @@ class CacheContents:
         self.upstreams = read_named_file(settings.sources, parse_sources).upstreams
         self.directory = settings.cache
         self.cache = UpstreamCache(str(settings.cache))
-        self._records = None if settings.records is None else open_postgresql(settings.records)
+        self._records = (
+            None if settings.records is None else open_postgresql(settings.records, is_logged=False)
+        )
         self.pins = Pins(str(settings.state), None if self._records is None else PinTable(self._records))
         self.audit = Audit(str(settings.state))
 

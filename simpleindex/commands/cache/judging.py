@@ -30,7 +30,7 @@ def reasons_against(
     """
     if settings.sources is None:
         return ()
-    database = open_records(str(settings.state), settings.records)
+    database = open_records(str(settings.state), settings.records, is_logged=False)
     try:
         lists = NameLists(str(settings.sources.parent))
         policies = LiveSourcesFile(

@@ -23,7 +23,7 @@ from simpleindex.commands.arguments import (
     table,
 )
 from simpleindex.core.audit_entry import AuditEntry
-from simpleindex.core.errors import InvalidProjectName, RefusedStart, Unavailable
+from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.parsing.version_texts import parse_requirement
 from simpleindex.core.text import day_and_time, parse_duration, shown, timestamp
@@ -102,12 +102,9 @@ def _run(
     arguments: argparse.Namespace, work: Callable[[argparse.Namespace, CommandPaths, AllowanceTable], int]
 ) -> int:
     where = command_paths(arguments)
-    database = open_records(str(where.state), where.records)
+    database = open_records(str(where.state), where.records, is_logged=False)
     try:
         return work(arguments, where, AllowanceTable(database))
-    except Unavailable:
-        # The log has the reason.
-        return 2
     finally:
         database.close()
 

@@ -16,6 +16,7 @@ from simpleindex.diagnosis.databases import DatabaseFacts, RecordsFacts
 from simpleindex.records.lost_records import RecordsCondition
 from simpleindex.records.opening import open_records
 from simpleindex.records.start_check import condition_of
+from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +80,10 @@ def records_facts(settings: Settings) -> RecordsFacts:
             records.writer.read("SELECT 1", ())
         finally:
             records.close()
-    except (RefusedStart, SimpleIndexError, OSError) as error:
+    except OSError as error:
+        return RecordsFacts(
+            is_lost=False, state=state, refusal=f"{trouble_of(error, settings.records).cause}."
+        )
+    except (RefusedStart, SimpleIndexError) as error:
         return RecordsFacts(is_lost=False, state=state, refusal=str(error))
     return RecordsFacts(is_lost=False, state=state)

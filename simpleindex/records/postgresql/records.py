@@ -58,13 +58,22 @@ class PostgreSQLRecords(Records):
         url: The server and database.
         memory: Seconds for which tokens count without the server.
         monotonic: A clock that is never set back.
+        is_logged: As for :func:`~simpleindex.records.opening.open_records`.
     """
 
-    def __init__(self, url: str, memory: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        url: str,
+        memory: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        is_logged: bool = True,
+    ) -> None:
         self._server = PostgreSQLServer(url)
         self.path = self._server.place
         self.replica = RecordsReplica()
         self._memory = memory
+        self._is_logged = is_logged
         self._monotonic = monotonic
         self._heard = self._caught_up_since = -memory
         self.listeners: list[Callable[[str, str], object]] = []
@@ -148,8 +157,10 @@ class PostgreSQLRecords(Records):
 
     def unavailable(self, error: sqlite3.Error | OSError) -> Unavailable:
         """Return the error for clients; it is logged once until the server can be used again."""
-        cause = trouble_of(error, self.path).cause
-        if cause != self._logged:
+        trouble = trouble_of(error, self.path)
+        if not self._is_logged:
+            return Unavailable(trouble.for_operator())
+        if (cause := trouble.cause) != self._logged:
             self._logged = cause
             _log.error(
                 "The records {path} cannot be used ({cause}). Nothing can be changed now, and logins by token end {memory} s after "
@@ -201,10 +212,10 @@ class PostgreSQLRecords(Records):
             self._synchronize()
             return
         if self.replica.serial is None:
-            raise OSError(errno.EHOSTDOWN, "the server could not be reached yet", self.path)
+            raise OSError(errno.ECONNREFUSED, "the server could not be reached yet", self.path)
         if current and self._monotonic() - self._heard > self._memory:
             raise OSError(
-                errno.EHOSTDOWN, f"the server has been away for more than {self._memory:.0f} s", self.path
+                errno.ECONNREFUSED, f"the server has been away for more than {self._memory:.0f} s", self.path
             )
 
     def _synchronize(self) -> None:

@@ -471,6 +471,26 @@ def test_records_that_cannot_be_used(world: PeopleFixture, capsys: Captured) -> 
         assert err.count("\n") == 1
 
 
+def test_a_database_server_that_is_away(world: PeopleFixture, capsys: Captured) -> None:
+    """A sentence of the command's own: what, where, and what to do; the log of a server has another one."""
+    pytest.importorskip("psycopg")
+    url = "postgresql://127.0.0.1:1/index"
+    for words in (
+        ("token", "list"),
+        ("token", "create", "--can", "read"),
+        ("token", "revoke", "ab12cd34"),
+        ("allow", "--list"),
+        ("disallow", "acme"),
+        ("downloads", "acme"),
+    ):
+        out, err = run(capsys, *words, "--records", url, status=2)
+        assert out == ""
+        assert err == (
+            f"simpleindex: {url} cannot be used (the server cannot be reached): see that the server runs, and lets this machine in.\n"
+        )
+    assert world.audited() == []
+
+
 def test_an_audit_that_cannot_be_written(world: PeopleFixture, capsys: Captured) -> None:
     """What was done is done, and it is said that the audit does not know."""
     world.begin()
