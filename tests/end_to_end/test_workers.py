@@ -19,7 +19,7 @@ import pytest
 
 from tests.end_to_end.clients import pip
 from tests.end_to_end.publishing import Publishing, start_publishing
-from tests.end_to_end.running import PATIENCE, Server, wait_until
+from tests.end_to_end.running import PATIENCE, Server, ask, wait_until
 from tests.end_to_end.uploading import litter, upload
 from tests.fixtures.distributions import add_wheel, wheel_bytes, wheel_name
 
@@ -179,6 +179,7 @@ def test_reload_and_new_files(new_server: Callable[..., Server]) -> None:
     server.await_line("2 workers serve")
     add_wheel(server.root, "fresh")
     wait_until(lambda: {server.get("/simple/fresh/").status for _ in range(8)} == {200}, "all list the file")
+    assert_a_file_is_on_the_next_page_of_any_worker(server)
     assert_only_the_supervisor_watches(server)
     os.kill(processes(server)[1], signal.SIGKILL)
     add_wheel(server.root, "fresh", "2.0")
@@ -192,6 +193,18 @@ def test_reload_and_new_files(new_server: Callable[..., Server]) -> None:
     wait_until(lambda: (server.home / "access.log").read_text().count("GET /simple/ ") >= 8, "one access log")
     assert server.log.count("Configuration read again") == 1
     assert server.log.count("1 project, 1 file") == 1
+
+
+def assert_a_file_is_on_the_next_page_of_any_worker(server: Server) -> None:
+    """Whole when it gets its name, and requested at once: before the supervisor need have had its turn."""
+    connections = [server.connect() for _ in range(6)]
+    for number in range(20):
+        version = f"1.{number}"
+        add_wheel(server.root, "fresh", version)
+        connection = connections[number % len(connections)]
+        assert wheel_name("fresh", version).encode() in ask(connection, "/simple/fresh/").body
+    for each in connections:
+        each.close()
 
 
 def assert_only_the_supervisor_watches(server: Server) -> None:

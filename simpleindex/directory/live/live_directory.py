@@ -39,7 +39,8 @@ class LiveDirectory(DirectoryChanges):
         Raises:
             Unavailable: It is not known now.
         """
-        self._watch.drain()
+        if (telling := self._watch.drain()) is not None:
+            await self._bounded(telling)
         snapshots = self.snapshots
         # Most that are requested were requested before.
         snapshot = snapshots.unpacked.get(name)
@@ -109,9 +110,9 @@ class LiveDirectory(DirectoryChanges):
 
         As sure as when :meth:`up_to_date` returns None and :meth:`why_own` too, at less cost.
         """
-        self._watch.drain()
         return (
-            self.complete
+            self._watch.drain() is None
+            and self.complete
             and not (self.polling or self._guard.suspended or self.stale)
             and name not in self.snapshots
             and not (self._looks.is_busy(name) or self._surveys.is_busy(ROOT))
@@ -150,7 +151,9 @@ class LiveDirectory(DirectoryChanges):
         Raises:
             Unavailable: It is not known now.
         """
-        is_up_to_date = self._is_list_up_to_date()
+        if (telling := self._watch.drain()) is not None:
+            await self._bounded(telling)
+        is_up_to_date = not (self.polling or self._surveys.is_busy(ROOT)) and self._looks.is_idle
         if not self.complete and not self.suspended:
             done: Deferred[None] = Deferred()
             self._when_complete.append(done)
@@ -160,10 +163,6 @@ class LiveDirectory(DirectoryChanges):
         if self._names is None:
             await self._offered.gather(self.snapshots, self._in_read_thread)
         return self._list()
-
-    def _is_list_up_to_date(self) -> bool:
-        self._watch.drain()
-        return not (self.polling or self._surveys.is_busy(ROOT)) and self._looks.is_idle
 
     def _list(self) -> ProjectList:
         if self.suspended:

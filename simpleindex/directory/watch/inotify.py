@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from simpleindex.directory.watch.inotify_events import LARGEST_EVENT_BYTES, MASK, Changes, WatchedNames
-from simpleindex.directory.watch.interface import ChangeListener, WatchUnavailable
+from simpleindex.directory.watch.interface import ChangeListener, HiddenQueue, QueueOwner, WatchUnavailable
 
 try:
     import inotify_simple
@@ -27,6 +27,7 @@ except ImportError:  # required on Linux only
 if TYPE_CHECKING:
     from collections.abc import Iterable, KeysView
 
+    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorFDSet
     from twisted.python.failure import Failure
 
@@ -74,6 +75,7 @@ class _Instance:
         ioctl(self._fd, FIONREAD, self._waiting)
         if not self._waiting[0]:
             return b""
+        self._owner.shown.taking()
         count = self._inotify.readinto(self._buffer)
         return bytes(self._buffer[:count]) if count else b""
 
@@ -126,9 +128,20 @@ class InotifyWatch:
         reactor: Where the descriptor waits for events.
         root: Absolute path of the served directory.
         listener: Called with changes.
+        shown: Shows the queue of events to other processes.
+
+    Attributes:
+        shown: See above.
     """
 
-    def __init__(self, reactor: IReactorFDSet, root: str, listener: ChangeListener) -> None:
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        root: str,
+        listener: ChangeListener,
+        shown: QueueOwner | None = None,
+    ) -> None:
+        self.shown = shown or HiddenQueue()
         self._reactor = reactor
         self._root = root
         self._listener = listener
@@ -144,12 +157,14 @@ class InotifyWatch:
         """
         self._instance = _open(self._root, self, self._unwatched)
         self._unwatched = self._unwatched.difference(self._instance.names)
+        self.shown.opened(self._instance.fileno())
         self._reactor.addReader(self._instance)
 
     def stop(self) -> None:
         """End all watches; may be called more than once."""
         instance, self._instance = self._instance, None
         if instance is not None:
+            self.shown.taking()
             self._unwatched |= instance.names | instance.take_ended()
             self._reactor.removeReader(instance)
             instance.close()
@@ -169,18 +184,19 @@ class InotifyWatch:
             self._unwatched |= {name for name in added if name not in watched}
             self._add(self._instance, added & self._unwatched)
 
-    def drain(self) -> None:
+    def drain(self) -> Deferred[None] | None:
         """Read and report every event that waits now, without blocking."""
         if self._instance is None:
-            return
+            return None
         data = chunk = self._instance.read()
         if not data:
-            return  # As for nearly every request.
+            return None  # As for nearly every request.
         # A chunk with room left emptied the queue; asking until nothing comes might never end while files pour in.
         while len(chunk) > _READ_BYTES - LARGEST_EVENT_BYTES:
             chunk = self._instance.read()
             data += chunk
         self.hear(data)
+        return None
 
     async def begun(self) -> None:
         """Return: it has begun when it was started."""

@@ -9,6 +9,8 @@ from simpleindex.core.errors import SimpleIndexError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from twisted.internet.defer import Deferred
+
 
 class Watch(Protocol):
     """Who tells of changes; see :mod:`simpleindex.directory.watch.inotify`."""
@@ -29,8 +31,8 @@ class Watch(Protocol):
         """Begin to watch these directories, before they are listed."""
         ...
 
-    def drain(self) -> None:
-        """Tell now of everything that has happened."""
+    def drain(self) -> Deferred[None] | None:
+        """Tell now of everything that has happened; where that cannot be done at once, return what fires when it is."""
         ...
 
     async def begun(self) -> None:
@@ -50,11 +52,33 @@ class NoWatch:
     def watch(self, names: Iterable[str]) -> None:
         """There is nothing to do."""
 
-    def drain(self) -> None:
+    def drain(self) -> Deferred[None] | None:
         """There is nothing to tell."""
 
     async def begun(self) -> None:
         """There is nothing to wait for."""
+
+
+class QueueOwner(Protocol):
+    """Who shows a queue of events to others."""
+
+    def opened(self, descriptor: int) -> None:
+        """Take note of a queue's descriptor."""
+        ...
+
+    def taking(self) -> None:
+        """Take note that events are about to be taken from the queue, or dropped with it."""
+        ...
+
+
+class HiddenQueue:
+    """Nobody else sees the queue."""
+
+    def opened(self, descriptor: int) -> None:
+        """There is nothing to do."""
+
+    def taking(self) -> None:
+        """There is nothing to do."""
 
 
 class WatchUnavailable(SimpleIndexError):

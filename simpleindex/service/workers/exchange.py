@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.service.workers.announced_changes import AnnouncedChanges
 from simpleindex.service.workers.messages import Message
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from simpleindex.service.workers.shared_watch import SharedWatch
     from simpleindex.service.workers.worker_process import WorkerProcess
+
+MOST_QUEUES: Final = 100
+"""Directories whose queues are shown: their descriptors and those of all ports go to a worker at once, of which Linux takes 253."""
 
 
 class WorkerExchange:
@@ -36,6 +40,10 @@ class WorkerExchange:
         """Begin to watch the directories for all workers."""
         for watch in self._watches.values():
             watch.start()
+
+    def queues(self) -> dict[str, tuple[int, ...]]:
+        """Return the descriptors by which workers see the queues of events, by the directories' names."""
+        return {name: watch.queue.descriptors for name, watch in islice(self._watches.items(), MOST_QUEUES)}
 
     def repeat_lost_reports(self) -> None:
         """Let workers look at everything that do not receive reports of changes."""
@@ -66,6 +74,8 @@ class WorkerExchange:
                 self._watch(worker, message)
             case "heard" if (watch := self._watches.get(message.detail)) is not None:
                 watch.received(worker, message.number)
+            case "tell" if (watch := self._watches.get(message.detail)) is not None:
+                watch.asked(worker)
 
     def _watch(self, worker: WorkerProcess, message: Message) -> None:
         watch = self._watches.get(message.detail)

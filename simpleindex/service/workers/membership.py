@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.service.workers.event_queue import queue_view
 from simpleindex.service.workers.supervised_serials import SupervisedSerials
 from simpleindex.service.workers.supervised_watch import SupervisedWatch
 from simpleindex.web.status.worker_statuses import OtherWorkers
@@ -41,7 +42,8 @@ def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
             directory.live.serials = link.serials[name] = serials
         directory.live.announce = _both(directory.live.announce, partial(link.announce, name))
         if directory.choice.method == "inotify":
-            watch = SupervisedWatch(name, directory.path, directory.live, link.send)
+            queue = queue_view(link.description.queues.get(name, ()))
+            watch = SupervisedWatch(name, directory.path, directory.live, link.send, queue)
             directory.supervised_watch = link.watches[name] = watch
 
     async def changed(name: str, project: ProjectName) -> None:

@@ -36,6 +36,7 @@ class WorkerDescription:
         given: The options of the command line, as twistd's options hold them.
         directory: The working directory at the start.
         sockets: By option and its place among the option's values ("https 0"), the socket to listen on.
+        queues: By a directory's name, the descriptors by which the queue of its events is seen; as in :class:`Inherited`.
         is_waiting: Whether it accepts connections only once it has read everything, because other workers serve meanwhile.
     """
 
@@ -44,6 +45,7 @@ class WorkerDescription:
     given: dict[str, Any]
     directory: str
     sockets: dict[str, Inherited] = field(default_factory=dict)
+    queues: dict[str, tuple[int, ...]] = field(default_factory=dict)
     is_waiting: bool = False
 
     @property
@@ -68,8 +70,14 @@ def decode_description(line: bytes, descriptors: Sequence[int]) -> WorkerDescrip
         name: Inherited(descriptors[each["descriptor"]], each["family"])
         for name, each in content["sockets"].items()
     }
+    queues = {
+        name: tuple(descriptors[place] for place in places) for name, places in content["queues"].items()
+    }
     return WorkerDescription(
-        content["number"], content["count"], given, content["directory"], sockets, content["is_waiting"]
+        *(content["number"], content["count"], given, content["directory"]),
+        sockets,
+        queues,
+        is_waiting=content["is_waiting"],
     )
 
 
@@ -80,14 +88,14 @@ class Message:
     Attributes:
         kind: ``state`` (``ready``, ``complete``, ``reloading``, ``stopping``), ``status``, ``log``, ``alive``, ``changed`` and ``seen`` of a
             worker; ``ping``, ``changed`` and ``seen`` of the supervisor. ``collect``, ``report`` and, at the end, ``collected`` in both
-            directions, about metrics. About a directory that the supervisor watches: ``watch`` and ``heard`` of a worker;
-            ``watching``, ``unwatched`` and ``events`` of the supervisor. About serials: ``serials`` and ``serial`` of a worker, ``serials``
+            directions, about metrics. About a directory that the supervisor watches: ``watch``, ``heard`` and ``tell`` of a worker;
+            ``watching``, ``unwatched``, ``events`` and ``told`` of the supervisor. About serials: ``serials`` and ``serial`` of a worker, ``serials``
             of the supervisor.
         text: The state, a line for ``systemctl status``, a line of the log, a project, metrics, the path of a directory, why one is
-            not watched, or what happened in it.
+            not watched, what happened in it, or ``asked`` if a worker asked to be told.
         detail: The level of a line of the log, the directory, or the number of the worker whose metrics they are.
-        number: Of the change that ``changed`` and ``seen`` are about, of the collection of metrics, or of the events; 1 if a directory was
-            watched before; the digest of a listing, or the first serial.
+        number: Of the change that ``changed`` and ``seen`` are about, of the collection of metrics, or of the events; how often events
+            were taken that a worker has been told of; 1 if a directory was watched before; the digest of a listing, or the first serial.
     """
 
     kind: str

@@ -16,6 +16,7 @@ from simpleindex.directory.layout.distribution_like import is_trace
 from simpleindex.directory.watch.directory_events import DirectoryEvents, encode_events
 from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.directory.watch.interface import ChangeListener, WatchUnavailable
+from simpleindex.service.workers.event_queue import SharedQueue
 from simpleindex.service.workers.messages import MOST_BYTES, Message
 from simpleindex.system.log import logger
 
@@ -47,12 +48,14 @@ class _Recipient:
         number: Of the last report.
         is_waiting: Whether it has not been received yet.
         was_waiting: Whether the same was so at the last look.
+        is_asking: Whether it waits until it has been told of everything.
         due: What happened since.
     """
 
     number: int = 0
     is_waiting: bool = False
     was_waiting: bool = False
+    is_asking: bool = False
     due: DirectoryEvents = _NOTHING
 
 
@@ -71,6 +74,7 @@ class SharedWatch(ChangeListener):
 
     Attributes:
         path: See above.
+        queue: Shows workers whether events wait.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class SharedWatch(ChangeListener):
     ) -> None:
         self._name = name
         self.path = path
+        self.queue = SharedQueue()
         self._directory = directory
         self._reactor = reactor
         self._run_in_thread = run_in_thread
@@ -104,7 +109,7 @@ class SharedWatch(ChangeListener):
         """Begin to watch, or begin again where another directory lies now."""
         self.close()
         self._failure = None
-        self._watch = self._make_watch(self._reactor, self.path, self)
+        self._watch = self._make_watch(self._reactor, self.path, self, self.queue)
         # Before the watch: where another directory takes its place meanwhile, it is watched anew once more.
         self._identity = self._identity_now()
         try:
@@ -186,6 +191,15 @@ class SharedWatch(ChangeListener):
             recipient.is_waiting = recipient.was_waiting = False
             self._send(worker, recipient)
 
+    def asked(self, worker: WorkerProcess) -> None:
+        """Tell a worker of everything that has happened, and then that it was told."""
+        if self._watch is not None:
+            self._watch.drain()
+        if (recipient := self._recipients.get(worker)) is None:
+            return  # It was told that nothing is watched.
+        recipient.is_asking = True
+        self._send(worker, recipient)
+
     def ended(self, worker: WorkerProcess) -> None:
         """Forget a worker whose process has ended."""
         self._asking.discard(worker)
@@ -222,6 +236,7 @@ class SharedWatch(ChangeListener):
     def everything_changed(self) -> None:
         """Watch what was made while events were lost; then all workers look at everything."""
         if self._watch is not None:
+            self._is_complete = False
             self._survey()
 
     def watch_failed(self, reason: str) -> None:
@@ -254,7 +269,7 @@ class SharedWatch(ChangeListener):
 
     def _begin_reports(self, worker: WorkerProcess) -> None:
         self._recipients[worker] = _Recipient()
-        worker.send(Message("watching", detail=self._name))
+        worker.send(Message("watching", detail=self._name, number=self.queue.taken))
 
     def _report(self, events: DirectoryEvents) -> None:
         for worker in self._recipients:
@@ -273,12 +288,15 @@ class SharedWatch(ChangeListener):
             self._send(worker, recipient)
 
     def _send(self, worker: WorkerProcess, recipient: _Recipient) -> None:
-        if recipient.is_waiting or recipient.due.is_empty:
-            return
-        part, recipient.due = recipient.due.split()
-        recipient.number += 1
-        recipient.is_waiting = True
-        worker.send(Message("events", encode_events(part, MOST_BYTES), self._name, recipient.number))
+        was_due = not recipient.due.is_empty
+        if was_due and not recipient.is_waiting:
+            part, recipient.due = recipient.due.split()
+            recipient.number += 1
+            recipient.is_waiting = True
+            worker.send(Message("events", encode_events(part, MOST_BYTES), self._name, recipient.number))
+        if (was_due or recipient.is_asking) and recipient.due.is_empty and self._is_complete:
+            asked, recipient.is_asking = recipient.is_asking, False
+            worker.send(Message("told", "asked" if asked else "", self._name, self.queue.taken))
 
 
 def _is_trace(filename: bytes) -> bool:

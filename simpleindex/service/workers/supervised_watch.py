@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from simpleindex.directory.live.live_directory import LiveDirectory
+    from simpleindex.service.workers.event_queue import QueueView
 
 
 class SupervisedWatch(Watch):
@@ -24,13 +25,25 @@ class SupervisedWatch(Watch):
         path: Where it lies.
         live: The directory.
         send: Sends a message to the supervisor.
+        queue: Shows whether the supervisor has read everything that happened; None where that is not shown.
     """
 
-    def __init__(self, name: str, path: str, live: LiveDirectory, send: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        live: LiveDirectory,
+        send: Callable[[Message], None],
+        queue: QueueView | None = None,
+    ) -> None:
         self._name = name
         self._path = path
         self._live = live
         self._send = send
+        self._queue = queue
+        self._taken = 0
+        self._asking: list[Deferred[None]] = []
+        self._asking_next: list[Deferred[None]] = []
         self._is_watched = False
         self._has_begun = False
         self._number = 0
@@ -56,8 +69,27 @@ class SupervisedWatch(Watch):
     def watch(self, names: Iterable[str]) -> None:
         """Do nothing: the supervisor watches each directory before it reports it."""
 
-    def drain(self) -> None:
-        """Do nothing: what the supervisor sees comes by itself."""
+    def drain(self) -> Deferred[None] | None:
+        """Return what fires when the supervisor has reported everything that has happened; None if it has."""
+        if self._queue is None or not self._queue.is_ahead_of(self._taken) or not self._is_watched:
+            return None
+        telling: Deferred[None] = Deferred()
+        # What is asked for already may not include what happened since.
+        self._asking_next.append(telling)
+        if not self._asking:
+            self._ask()
+        return telling
+
+    def _ask(self) -> None:
+        self._asking, self._asking_next = self._asking_next, []
+        if self._asking:
+            self._send(Message("tell", detail=self._name))
+
+    def _was_told(self) -> None:
+        told = self._asking
+        self._ask()
+        for each in told:
+            each.callback(None)
 
     async def begun(self) -> None:
         """Return once the supervisor watches, or cannot."""
@@ -70,12 +102,18 @@ class SupervisedWatch(Watch):
         """Take a message of the supervisor about this directory."""
         match message.kind:
             case "watching":
+                self._taken = message.number
                 self._begin()
             case "unwatched":
                 self._is_watched = False
                 if not self._live.polling:
                     self._live.watch_failed(message.text)
                 self._answered()
+            case "told":
+                self._taken = message.number
+                # Another one may have been under way when this worker asked.
+                if message.text:
+                    self._was_told()
             case "events":
                 self._send(Message("heard", detail=self._name, number=message.number))
                 self._report(message)
@@ -91,6 +129,7 @@ class SupervisedWatch(Watch):
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.callback(None)
+        self._was_told()
 
     def _report(self, message: Message) -> None:
         if not self._is_watched:

@@ -159,20 +159,19 @@ class WorkerSupervisor(Service):
         is_waiting = self._is_served_without(number)
         shared = {name: each.of(number, listens=not is_waiting) for name, each in self._sockets.items()}
         sockets = {name: Inherited(place, each.family) for place, (name, each) in enumerate(shared.items())}
-        description = WorkerDescription(
-            number,
-            self.settings.workers,
-            self._given,
-            self._directory,
-            sockets,
-            is_waiting=is_waiting,
-        )
+        passed = [each.fileno() for each in shared.values()]
+        queues = {}
+        for name, descriptors in self._exchange.queues().items():
+            queues[name] = tuple(range(len(passed), len(passed) + len(descriptors)))
+            passed += descriptors
+        started_with = (number, self.settings.workers, self._given, self._directory)
+        description = WorkerDescription(*started_with, sockets, queues, is_waiting=is_waiting)
         fork_server = self._living_fork_server()
         worker = WorkerProcess(description, fork_server, self._received, self._worker_ended)
         self._pauses.started(number, self._reactor.seconds())
         self.workers[number] = worker
         with connected(self._reactor, worker) as other_end:
-            fork_server.fork(number, [other_end, *(each.fileno() for each in shared.values())])
+            fork_server.fork(number, [other_end, *passed])
 
     def _is_served_without(self, number: int) -> bool:
         """Return whether another worker serves than this one, which is not there now."""

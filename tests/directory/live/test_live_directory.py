@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from simpleindex.core.errors import BrokenProject, Unavailable
 from simpleindex.core.model import Status
 from simpleindex.core.names import ProjectName
+from simpleindex.directory.live.live_directory import LONGEST_WAIT
 from simpleindex.directory.live.root_guard import UNTIL_READ
 from simpleindex.directory.scan import batches as batch_reading
 from simpleindex.directory.watch.inotify import InotifyWatch
@@ -1677,6 +1678,32 @@ def test_lacks_what_it_surely_has_not(world: LiveDirectoryFixture) -> None:
     assert live.lacks(none)
     (world.root / "none").mkdir()
     assert not live.lacks(none)
+
+
+def test_answers_wait_for_a_watch_that_tells_later(world: LiveDirectoryFixture) -> None:
+    """That of a worker: another process reads the events."""
+
+    class Distant(NoWatch):
+        def __init__(self) -> None:
+            self.telling: list[Deferred[None]] = []
+
+        def drain(self) -> Deferred[None] | None:
+            self.telling.append(Deferred())
+            return self.telling[-1]
+
+    watch = world.watch = Distant()
+    world.begin()
+    project, names = world.ask(), Deferred.fromCoroutine(world.live.project_list())
+    assert not world.live.lacks(ProjectName("none")), "only waiting would tell"
+    add_wheel(world.root, "acme", "2.0")
+    world.live.directories_changed(frozenset({"acme"}))
+    for each in watch.telling:
+        each.callback(None)
+    assert wheel_name(version="2.0") in result(project).chosen
+    assert list(result(names).names) == ["acme"]
+    late = world.ask()
+    world.clock.advance(LONGEST_WAIT)
+    assert result(late) is not None
 
 
 def test_lacks_nothing_while_it_is_gone(world: LiveDirectoryFixture) -> None:

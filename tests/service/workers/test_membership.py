@@ -40,7 +40,7 @@ class Link:
         self.watches: dict[str, Any] = {}
         self.serials: dict[str, Any] = {}
         self.clock = Clock()
-        self.description = SimpleNamespace(count=2)
+        self.description = SimpleNamespace(count=2, queues={})
 
     def collect(self, subject: str) -> str:
         return subject

@@ -45,10 +45,12 @@ def test_a_description_survives() -> None:
         {"path": "x", "http": ("1", "2"), "immutable-files": True},
         "/here",
         {"http 0": Inherited(1, 2)},
+        {"local": (2, 3), "other": ()},
         is_waiting=True,
     )
-    decoded = decode_description(encode_description(description), [30, 31])
-    assert decoded == replace(description, sockets={"http 0": Inherited(31, 2)})
+    decoded = decode_description(encode_description(description), [30, 31, 32, 33])
+    queues: dict[str, tuple[int, ...]] = {"local": (32, 33), "other": ()}
+    assert decoded == replace(description, sockets={"http 0": Inherited(31, 2)}, queues=queues)
     assert not decoded.is_first
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import CancelledError, Deferred, execute
 from twisted.internet.task import Clock
 
 from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -17,7 +18,9 @@ from simpleindex.directory.watch.directory_events import (
     decode_events,
     encode_events,
 )
+from simpleindex.directory.watch.inotify_events import IN_Q_OVERFLOW
 from simpleindex.directory.watch.interface import WatchUnavailable
+from simpleindex.service.workers.event_queue import queue_view
 from simpleindex.service.workers.messages import MOST_BYTES, Message, decode, encode
 from simpleindex.service.workers.shared_watch import SharedWatch
 from simpleindex.service.workers.supervised_watch import SupervisedWatch
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVERYTHING = DirectoryEvents(everything=True)
+OVERFLOW = struct.pack("iIII", -1, IN_Q_OVERFLOW, 0, 0)
 
 
 class Live:
@@ -74,7 +78,9 @@ class Worker:
         self.loses = self.is_slow = False
         self.sent: list[Message] = []
         self._shared: Any = shared
-        self.watch = SupervisedWatch("local", "/packages", self.live, self._to_supervisor)  # type: ignore[arg-type]
+        self.held: list[Message] | None = None
+        queue = queue_view(shared.queue.descriptors)
+        self.watch = SupervisedWatch("local", "/packages", self.live, self._to_supervisor, queue)  # type: ignore[arg-type]
 
     def send(self, message: Message) -> None:
         passed = decode(encode(message).rstrip())
@@ -84,7 +90,11 @@ class Worker:
             self.watch.received(passed)
 
     def _to_supervisor(self, message: Message) -> None:
-        if message.kind == "watch":
+        if self.held is not None:
+            self.held.append(message)
+        elif message.kind == "tell":
+            self._shared.asked(self)
+        elif message.kind == "watch":
             self._shared.requested(self, again=bool(message.number))
         elif not self.is_slow:
             self._shared.received(self, message.number)
@@ -92,7 +102,19 @@ class Worker:
     def go_on(self) -> None:
         """Receive what was held up."""
         self.is_slow = False
-        self._shared.received(self, self.sent[-1].number)
+        events = [each for each in self.sent if each.kind == "events"]
+        self._shared.received(self, events[-1].number)
+
+    def pass_on(self) -> None:
+        """Let what this worker has sent arrive."""
+        held, self.held = self.held or [], None
+        for each in held:
+            self._to_supervisor(each)
+
+    def page(self) -> list[str] | None:
+        """What a page finds out before it is made; None while it waits."""
+        telling = self.watch.drain()
+        return self.live.taken() if telling is None or telling.called else None
 
     def begin(self) -> list[bool]:
         """Start, and return a list with an entry once it may read the directory."""
@@ -188,7 +210,7 @@ def test_every_worker_hears_of_each_change_of_a_directory_that_is_watched_once(w
     add_wheel(world.root, "acme", "3.0")
     world.turn()
     assert [each.live.taken() for each in workers] == [[], []]
-    workers[1].watch.drain()
+    assert workers[1].watch.drain() is None, "it was stopped"
     workers[1].watch.watch(["acme"])
     world.shared.close()
     assert world.readers == []
@@ -241,7 +263,8 @@ def test_a_report_that_is_lost_or_not_received_leads_to_a_look_at_everything(wor
         add_wheel(world.root, "acme", version)
         world.turn()
     assert set(worker.live.taken()) == {"acme"}
-    assert [each.kind for each in worker.sent] == ["watching", "events"], "one report is under way at a time"
+    kinds = [each.kind for each in worker.sent]
+    assert kinds == ["watching", "events", "told"], "one report is under way at a time"
     worker.go_on()
     assert set(worker.live.taken()) == {"acme"}
     worker.loses = True
@@ -365,3 +388,129 @@ def test_events_are_sent_in_parts_in_bounded_messages() -> None:
     assert encode_events(first, 1000) == encode_events(EVERYTHING, 1000)
     many = DirectoryEvents(directories=frozenset(map(str, range(MOST_NAMES + 1))))
     assert DirectoryEvents().joined(many) == events.joined(EVERYTHING) == EVERYTHING
+
+
+# -- what a page waits for -------------------------------------------------------------------------------------------
+
+
+def test_a_page_right_after_a_change_is_not_made_before_the_worker_has_heard_of_it(world: World) -> None:
+    """As in one process, which reads its own queue then: the supervisor need not have had its turn."""
+    workers = [world.worker(1), world.worker(2)]
+    for version in ("2.0", "3.0"):
+        add_wheel(world.root, "acme", version)
+        for each in workers:
+            assert each.page() == ["acme"]
+            assert each.watch.drain() is None
+    world.turn()
+    for each in workers:
+        assert each.page() == []
+
+
+def test_a_page_waits_for_what_the_supervisor_has_taken_and_not_reported(world: World) -> None:
+    worker = world.worker()
+    worker.held = []
+    add_wheel(world.root, "acme", "2.0")
+    (reader,) = world.readers
+    reader.doRead()
+    first = worker.watch.drain()
+    assert first is not None
+    # The supervisor's own report comes before it has heard of the request, and something else has happened since.
+    world.reactor.advance(0)
+    add_wheel(world.root, "fresh")
+    second = worker.watch.drain()
+    assert second is not None
+    assert not first.called
+    assert not second.called
+    worker.pass_on()
+    world.turn()
+    assert first.called
+    assert second.called
+    assert {"acme", "fresh", "root"} <= set(worker.live.taken())
+
+
+def test_a_page_waits_until_every_report_has_come(world: World) -> None:
+    """Of many names, and behind one that has not been received."""
+    worker = world.worker()
+    worker.is_slow = True
+    add_wheel(world.root, "acme", "2.0")
+    world.turn()
+    for number in range(MOST_IN_ONE + 10):
+        (world.root / f"p{number}").mkdir()
+    page = worker.watch.drain()
+    assert page is not None
+    assert not page.called
+    worker.go_on()
+    assert page.called
+    assert len([each for each in worker.sent if each.kind == "events"]) == 3
+
+
+def test_noise_makes_a_page_ask_once(world: World) -> None:
+    """Of a temporary name nothing is reported."""
+    worker = world.worker()
+    (world.root / "acme" / ".partial").touch()
+    world.turn()
+    worker.live.taken()
+    (world.root / "acme" / ".partial").unlink()
+    sent = len(worker.sent)
+    for _ in range(3):
+        assert worker.page() == []
+    assert [each.kind for each in worker.sent[sent:]] == ["told"]
+
+
+def test_a_page_waits_while_everything_is_watched_anew(world: World) -> None:
+    """After an overflow of the queue, of which nothing is left that would tell a worker."""
+    worker = world.worker()
+    world.threads = []
+    (reader,) = world.readers
+    reader._owner.hear(OVERFLOW)  # type: ignore[attr-defined]
+    assert len(world.readers) == 1
+    assert world.readers != [reader]
+    page = worker.watch.drain()
+    assert page is not None
+    world.turn()
+    assert not page.called
+    for each in world.threads:
+        each()
+    world.turn()
+    assert page.called
+    assert worker.live.taken() == ["everything"]
+    add_wheel(world.root, "acme", "2.0")
+    assert worker.page() == ["acme"], "the new queue is seen"
+
+
+def test_a_page_waits_no_longer_where_nothing_is_watched_any_more(world: World) -> None:
+    worker = world.worker()
+    moved = world.root.rename(world.root.with_name("moved"))
+    page = worker.watch.drain()
+    assert page is not None
+    assert page.called
+    assert worker.live.polling
+    world.shared.asked(worker)  # type: ignore[arg-type]
+    assert worker.watch.drain() is None
+    moved.rename(world.root)
+
+
+def test_a_page_that_waited_too_long_goes_on(world: World) -> None:
+    worker = world.worker()
+    worker.held = []
+    add_wheel(world.root, "acme", "2.0")
+    page = worker.watch.drain()
+    assert page is not None
+    page.addErrback(lambda failure: failure.trap(CancelledError))
+    page.cancel()
+    worker.pass_on()
+    assert worker.page() == ["acme"]
+
+
+def test_where_the_queue_cannot_be_shown_pages_wait_for_nothing(
+    made: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reports come by themselves."""
+    monkeypatch.delattr("select.epoll")
+    world = made()
+    world.shared.start()
+    worker = world.worker()
+    add_wheel(world.root, "acme", "2.0")
+    assert worker.page() == []
+    world.turn()
+    assert set(worker.live.taken()) == {"acme"}
