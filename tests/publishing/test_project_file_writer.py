@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.errors import CannotStore, InvalidSetting, NotHere
+from simpleindex.core.faults import Fault
 from simpleindex.core.model import Status
 from simpleindex.core.names import PROJECT_FILE, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -163,3 +164,20 @@ def test_owner_is_kept_or_the_file_is_left_alone() -> None:
             files_of(root).yank(ACME, "2.0")
         assert path.read_bytes() == before
         assert path.stat().st_uid == 1234
+
+
+@pytest.mark.parametrize("has_file", [True, False])
+def test_the_directory_goes_before_its_file_is_written(tmp_path: Path, has_file: bool) -> None:
+    """An operator moves it by hand just then: the client may try again."""
+    wheel = add_wheel(tmp_path)
+    if has_file:
+        put(tmp_path / "acme" / PROJECT_FILE, b'[yanked]\n"1.0" = true\n')
+
+    def change(before: bytes | None) -> bytes:
+        wheel.parent.rename(tmp_path / "aside")
+        return (before or b"") + b"# noted\n"
+
+    with pytest.raises(CannotStore, match="was moved or removed meanwhile; try again") as caught:
+        files_of(tmp_path).edit(ACME, change)
+    assert caught.value.fault is Fault.BUSY
+    assert not (tmp_path / "acme").exists()

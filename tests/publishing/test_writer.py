@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import stat
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from tests.fixtures.distributions import put, wheel_name
 from tests.fixtures.trees import as_nobody, make_fifo, public_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from simpleindex.publishing.local.locked_project import LockedProject
@@ -776,6 +777,39 @@ def test_a_directory_that_never_stays_is_given_up(bench: Bench, monkeypatch: pyt
     with pytest.raises(CannotStore, match="leads nowhere, or does not stay"):
         bench.upload()
     assert not (bench.root / "acme").exists()
+
+
+@pytest.mark.parametrize("act", ["upload", "delete", "undelete", "provenance"])
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_the_directory_goes_while_one_works_in_it(
+    bench: Bench, act: str, is_moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator moves or removes it by hand: the client may try again, and nothing is wrong with the index."""
+    stored = bench.upload(filename=wheel_name(version="2.0"))
+    bench.upload()
+    if act == "undelete":
+        bench.delete()
+    real = {name: getattr(os, name) for name in ("link", "rename")}
+
+    def interfere(name: str, source: str, target: str) -> None:
+        place = bench.root / "acme"
+        if place.exists():
+            real["rename"](place, bench.root / "aside")
+            if not is_moved:
+                shutil.rmtree(bench.root / "aside")
+        real[name](source, target)
+
+    for name in real:
+        monkeypatch.setattr(os, name, partial(interfere, name))
+    acts: dict[str, Callable[[], object]] = {
+        "upload": lambda: bench.upload(b"new", wheel_name(version="3.0")),
+        "delete": bench.delete,
+        "undelete": lambda: bench.writer.deletions.undelete(ACME, WHEEL, who="bob"),
+        "provenance": lambda: bench.writer.put_beside(ACME, stored, ".asc", b"signature"),
+    }
+    with pytest.raises(CannotStore, match="was moved or removed meanwhile; try again") as caught:
+        acts[act]()
+    assert caught.value.fault is Fault.BUSY
 
 
 def test_another_writer_is_waited_for_longer_each_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from simpleindex.directory.ledger import UNKNOWN_DIGEST
 from simpleindex.directory.ledger_files import used_names_of
 from simpleindex.publishing.errors import AlreadyExists
 from simpleindex.publishing.local.ledger_changes import free_name, record_deleted
-from simpleindex.publishing.local.locked_project import locked_project
+from simpleindex.publishing.local.locked_project import locked_project, moved_meanwhile
 from simpleindex.publishing.local.present_files import (
     StoredFile,
     digest_if_readable,
@@ -181,8 +181,10 @@ class Deletions:
                 except OSError:
                     # The file is undeleted all the same.
                     place.leave()
-            (entry,) = served_entries(self._directory, place, filename)
-            return StoredFile(entry.path, digest_of(self._directory, entry), created=True)
+            entries = served_entries(self._directory, place, filename)
+            if not entries:
+                raise moved_meanwhile(project)
+            return StoredFile(entries[0].path, digest_of(self._directory, entries[0]), created=True)
 
     def purge(self, older_than_days: int) -> list[str]:
         """Remove for good files that were deleted at least so many days ago.

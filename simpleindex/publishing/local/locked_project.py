@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import CannotStore
@@ -173,7 +173,8 @@ def locked_project(
         patience: Seconds to wait for others.
 
     Raises:
-        CannotStore: The directory is not allowed or cannot be made, or other writers hold the lock.
+        CannotStore: The directory is not allowed or cannot be made, other writers hold the lock, or somebody without it moves
+            or removes the directory.
     """
     with storing(os.path.join(directory.root, name)):
         project = LockedProject(directory, staging, name)
@@ -188,6 +189,10 @@ def locked_project(
                 raise
             try:
                 yield project
+            except (OSError, CannotStore) as error:
+                if _is_at(project.path, descriptors[0]):
+                    raise
+                raise moved_meanwhile(name) from error
             finally:
                 if project.is_new:
                     remove_if_empty(project)
@@ -223,9 +228,8 @@ def _acquire(
         descriptors.append(descriptor)
         _lock(descriptor, descriptors, project, patience)
         # Its maker may have removed it again before this lock was acquired.
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), os.stat(project.path)):
-                return
+        if _is_at(project.path, descriptor):
+            return
         while descriptors:
             os.close(descriptors.pop())
     raise CannotStore(
@@ -255,6 +259,21 @@ def _lock(descriptor: int, descriptors: list[int], project: LockedProject, patie
             continue
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
+
+
+def _is_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False
+
+
+def moved_meanwhile(name: ProjectName) -> CannotStore:
+    """Return the error for a directory that somebody moves or removes while a writer works in it."""
+    return CannotStore(
+        f"The directory of the project {name} was moved or removed meanwhile; try again later.",
+        fault=Fault.BUSY,
+    )
 
 
 def _open_common_lock(root: str) -> int:

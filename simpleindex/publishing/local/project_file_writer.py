@@ -13,12 +13,14 @@ from simpleindex.core.errors import CannotStore, NotHere
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import PROJECT_FILE
 from simpleindex.directory.project_file import InvalidProjectFile
-from simpleindex.publishing.local.locked_project import locked_project
+from simpleindex.publishing.local.locked_project import locked_project, moved_meanwhile
 from simpleindex.publishing.local.staging import Staging
 from simpleindex.publishing.project_file_edits import with_status, with_yank, without_yank
 from simpleindex.system.atomic import storing, sync_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simpleindex.core.model import Status
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -78,12 +80,14 @@ class ProjectFileWriter:
                 after = _NOTHING
             if after == before:
                 return False
-            raw = directories[0] if before is None else self._directory_of_file(directories)
+            held = directories if before is None else self._directories_of_file(directories)
+            if (raw := next(iter(held), None)) is None:
+                raise moved_meanwhile(project)
             _write(place, os.path.join(place.root, raw, PROJECT_FILE), after)
             return True
 
-    def _directory_of_file(self, directories: tuple[str, ...]) -> str:
-        return next(
+    def _directories_of_file(self, directories: tuple[str, ...]) -> Iterator[str]:
+        return (
             raw
             for raw in directories
             if os.path.lexists(os.path.join(self._directory.root, raw, PROJECT_FILE))
