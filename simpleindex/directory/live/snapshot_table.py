@@ -23,6 +23,9 @@ _MOST_UNPACKED: Final = 20_000
 """Projects at rest that are kept unpacked after a request; about as many as there are pages in the cache of rendered pages."""
 
 
+_NEIGHBOURS: Final = 128
+"""Projects of the catalogue whose files are counted together too, so that those of one that is damaged are known by the others."""
+
 DAMAGED: Final = ProjectSnapshot(pending=True, partial=True, has_traces=True)
 """The snapshot of a project that is damaged in the catalogue, until it is read again."""
 
@@ -59,6 +62,7 @@ class SnapshotTable:
         # The names that are in both, the longest unpacked first.
         self._in_both: dict[ProjectName, None] = {}
         self.projects = self.files = self.size = 0
+        self._neighbours: dict[int, tuple[int, int]] = {}
 
     def get(self, name: ProjectName, default: Default) -> ProjectSnapshot | Default:
         """Return the snapshot of a project."""
@@ -103,8 +107,8 @@ class SnapshotTable:
         """Add projects of the catalogue that are not in the table yet."""
         self.at_rest.add_numbers(stored.number for stored in projects)
         self.projects += len(projects)
-        self.files += sum(stored.files for stored in projects)
-        self.size += sum(stored.size for stored in projects)
+        for stored in projects:
+            self._add(stored.number, stored.files, stored.size)
 
     def has_stored(self, project: StoredProject) -> bool:
         """Return whether a project of the catalogue is in the table, as the catalogue has it or another way."""
@@ -188,13 +192,7 @@ class SnapshotTable:
 
     def _unread(self, name: ProjectName) -> ProjectSnapshot:
         """Take a project out that is damaged in the catalogue, and have it read again; requests of it wait for that."""
-        stored = self._catalogue and self._catalogue.project(name)
-        if stored:
-            self.files -= stored.files
-            self.size -= stored.size
-        self.projects -= 1
-        self.unpacked[name] = DAMAGED
-        self.at_rest.remove_number_of(name)
+        self[name] = DAMAGED
         self._on_damage(name)
         return DAMAGED
 
@@ -229,7 +227,14 @@ class SnapshotTable:
 
     def _count(self, name: ProjectName, sign: int) -> None:
         """Count a project as it is in the table now, or no longer."""
-        data = self._data(name)
+        number = self.at_rest.number(name)
+        if number >= 0:
+            # In the catalogue: it is counted no longer.
+            self.projects -= 1
+            files, size = self._stored_numbers(name, number)
+            self._add(number, -files, -size)
+            return
+        data = self._packed.get(name)
         if data is not None:
             values = resting(data)
             number, size = values.number, values.size
@@ -241,6 +246,35 @@ class SnapshotTable:
         self.projects += sign
         self.files += sign * number
         self.size += sign * size
+
+    def _add(self, number: int, files: int, size: int) -> None:
+        """Count files of a project of the catalogue, or, with negative numbers, no longer."""
+        self.files += files
+        self.size += size
+        group = number // _NEIGHBOURS
+        files_before, size_before = self._neighbours.get(group, (0, 0))
+        self._neighbours[group] = files_before + files, size_before + size
+
+    def _stored_numbers(self, name: ProjectName, number: int) -> tuple[int, int]:
+        """Return how many files a project of the catalogue was counted with, and their bytes, also if all about it is damaged."""
+        data = self._stored(name, number)
+        if data is not None:
+            return resting(data).number, resting(data).size
+        stored = self._catalogue and self._catalogue.project(name)
+        if stored:
+            return stored.files, stored.size
+        group = number // _NEIGHBOURS
+        start = group * _NEIGHBOURS
+        flags = bytes(start) + self.at_rest.flags[start : start + _NEIGHBOURS]
+        neighbours = [self._data(each) for each in self.at_rest.base.selected(flags)]
+        known = [resting(each) for each in neighbours if each is not None]
+        damaged = len(neighbours) - len(known)
+        files, size = self._neighbours[group]
+        # Each damaged one gets its share, and the last one what is left.
+        return (
+            (files - sum(each.number for each in known)) // damaged,
+            (size - sum(each.size for each in known)) // damaged,
+        )
 
 
 def _digest(data: bytes) -> int:

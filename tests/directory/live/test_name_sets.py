@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,9 @@ from simpleindex.directory.scan.name_sets import NameSet, RemainingNames, Sorted
 from simpleindex.directory.scan.resting import packed_at_rest
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT, ProjectSnapshot
 from tests.fixtures.snapshots import snapshot_at_rest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Names that begin alike, and more than one group of them.
 NAMES = [ProjectName(name) for name in ("a", "a-b", "a-b-c", "ab", "abc", "b", "b1", "b10", "b2", "c")]
@@ -156,3 +161,30 @@ def test_what_is_damaged_is_never_taken_for_absent() -> None:
                 assert (snapshot == DAMAGED) == (name in damaged)
             assert sorted(table) == NAMES
             catalogue.close()
+
+
+@pytest.mark.parametrize("is_requested", [False, True])
+def test_what_is_damaged_is_counted_once(is_requested: bool, tmp_path: Path) -> None:
+    """Whatever of the catalogue is damaged: a project and its page too. What is read again replaces it in the counts."""
+    names = [ProjectName(f"p{number:03}") for number in range(300)]
+    for part in range(8):
+        file = _catalogue_file(str(tmp_path), names)
+        catalogue = file.open()
+        assert catalogue is not None
+        table = SnapshotTable(catalogue)
+        table.add_stored([*catalogue.projects()])
+        counted = (table.projects, table.files, table.size)
+        with open(file.path, "r+b") as raw:
+            whole = raw.read()
+            raw.seek(part * len(whole) // 8)
+            raw.write(bytes(len(whole) // 4))
+        catalogue.clear_caches()
+        for name in names[::2]:
+            if is_requested:
+                table.get(name, NO_SNAPSHOT)
+            table[name] = snapshot_at_rest(name)
+        assert (table.projects, table.files, table.size) == counted
+        for name in names:
+            table.remove(name)
+        assert (table.projects, table.files, table.size) == (0, 0, 0)
+        catalogue.close()
