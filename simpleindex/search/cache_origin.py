@@ -15,7 +15,7 @@ from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import enriched_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
@@ -46,9 +46,11 @@ class CacheOrigin:
         """Return the projects with a cached listing."""
         return await self._threads.run(self._cache.cached_names, self._identity)
 
-    async def representative(self, name: ProjectName) -> Representative | None:
-        """Return the distribution of the latest release whose metadata the cache holds."""
-        return await self._threads.run(self._representative, name)
+    async def representatives(
+        self, names: Sequence[ProjectName]
+    ) -> Mapping[ProjectName, Representative | None]:
+        """Return the distribution of the latest release of each project whose metadata the cache holds."""
+        return await self._threads.run(lambda: {name: self._representative(name) for name in names})
 
     async def metadata(self, name: ProjectName, file: File) -> bytes | None:
         """Return the cached metadata of a wheel."""
@@ -59,10 +61,11 @@ class CacheOrigin:
         listing = self._cache.listing(self._identity, name, is_use=False)
         if listing is None or listing.project.status is Status.QUARANTINED:
             return None
-        files = [enriched_file(file, listing.file_facts.get(file.filename)) for file in listing.project.files]
+        files, facts = tuple(listing.project.files), listing.file_facts
+        if facts:
+            files = tuple(enriched_file(file, facts.get(file.filename)) for file in files)
         newest = newest_time(files)
-        cached = [file for file in files if file.metadata is not None and self._path(name, file) is not None]
-        file = default_file(cached)
+        file = default_file(self._with_cached_metadata(name, files))
         if file is not None:
             return Representative(file, IndexedFile(file.filename, metadata_digest(file), newest))
         file = default_file(files)
@@ -71,6 +74,12 @@ class CacheOrigin:
             if file is None
             else Representative(replace(file, metadata=None), IndexedFile("", "", newest))
         )
+
+    def _with_cached_metadata(self, name: ProjectName, files: Sequence[File]) -> Sequence[File]:
+        # Of most projects the cache holds the listing only.
+        if not self._cache.files.may_have_any(UpstreamFileKey(self._identity, name, "")):
+            return ()
+        return [file for file in files if file.metadata is not None and self._path(name, file) is not None]
 
     def _path(self, name: ProjectName, file: File) -> str | None:
         key = UpstreamFileKey(self._identity, name, file.filename).metadata("")

@@ -174,9 +174,11 @@ class Indexer:
         indexed = await self._threads.run(self._database.indexed_files, origin.name, names)
         changes, before = _Changes(), origin.seconds
         now_ns = int(self._clock.seconds() * 1e9)
-        for name in names:
+        found = await origin.representatives(names)
+        self._has_failed |= len(found) < len(names)
+        for name, representative in found.items():
             try:
-                await _add_change(changes, origin, name, indexed.get(name), now_ns)
+                await _add_change(changes, origin, name, indexed.get(name), representative, now_ns)
             except (SimpleIndexError, OSError):
                 self._has_failed = True
         spent = origin.seconds - before
@@ -219,10 +221,14 @@ class _Changes:
 
 
 async def _add_change(
-    changes: _Changes, origin: Origin, name: ProjectName, indexed: IndexedFile | None, now_ns: int
+    changes: _Changes,
+    origin: Origin,
+    name: ProjectName,
+    indexed: IndexedFile | None,
+    now: Representative | None,
+    now_ns: int,
 ) -> None:
     """Compare a project with what is indexed of it."""
-    now = await origin.representative(name)
     if now is None:
         if indexed is not None:
             changes.removed.append(name)

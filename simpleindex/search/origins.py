@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from simpleindex.core.errors import NotHere
+from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX, Kind
 from simpleindex.core.selection import default_file, metadata_digest, yanked_releases
@@ -58,11 +59,12 @@ class Origin(Protocol):
         """
         ...
 
-    async def representative(self, name: ProjectName) -> Representative | None:
-        """Return the distribution that represents a project; None if there is none to be found.
+    async def representatives(
+        self, names: Sequence[ProjectName]
+    ) -> Mapping[ProjectName, Representative | None]:
+        """Return the distribution that represents each of some projects; None if there is none to be found.
 
-        Raises:
-            SimpleIndexError: It is not known now.
+        A project is left out if that is not known now.
         """
         ...
 
@@ -96,8 +98,17 @@ class DirectoryOrigin:
         """Return the projects."""
         return (await self._source.projects()).names
 
-    async def representative(self, name: ProjectName) -> Representative | None:
-        """Return the distribution of a project's latest release."""
+    async def representatives(
+        self, names: Sequence[ProjectName]
+    ) -> Mapping[ProjectName, Representative | None]:
+        """Return a distribution of the latest release of each project."""
+        found = {}
+        for name in names:
+            with suppress(SimpleIndexError, OSError):
+                found[name] = await self._representative(name)
+        return found
+
+    async def _representative(self, name: ProjectName) -> Representative | None:
         try:
             project = await self._source.project(name)
         except NotHere:

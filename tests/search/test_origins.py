@@ -17,6 +17,7 @@ from simpleindex.search.origins import DirectoryOrigin
 from simpleindex.search.sdists import SdistMetadata
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cached_listings import CachedListing
+from simpleindex.upstreams.pages.enrich import FileFacts
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import sdist_bytes, sdist_name
 from tests.fixtures.examiner import InProcessExaminer
@@ -26,9 +27,16 @@ from tests.fixtures.threads import InlineThreads
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from simpleindex.search.origins import Origin
+
 ACME = ProjectName("acme")
 INDEX = "https://example.com/simple/"
 METADATA = b"Name: acme\nVersion: 1.0\n"
+
+
+def representative_of(origin: Origin, name: ProjectName = ACME) -> Any:
+    """What represents a project."""
+    return result(origin.representatives([name]))[name]
 
 
 def test_a_directory(tmp_path: Path) -> None:
@@ -37,11 +45,11 @@ def test_a_directory(tmp_path: Path) -> None:
     source.add("acme-1.0.tar.gz")
     origin = DirectoryOrigin("local", source)
     assert result(origin.names()) == (ACME,)
-    representative = result(origin.representative(ACME))
+    representative = representative_of(origin)
     sidecar = representative.file.metadata.sha256
     assert representative.indexed == IndexedFile("acme-1.0-py3-none-any.whl", sidecar, UPLOADED_NS)
     assert result(origin.metadata(ACME, representative.file)) == METADATA
-    assert result(origin.representative(ProjectName("other"))) is None
+    assert representative_of(origin, ProjectName("other")) is None
 
 
 @pytest.mark.parametrize("name", ["acme", "acme-rockets"])
@@ -50,7 +58,7 @@ def test_an_sdist_has_its_metadata_inside(name: str) -> None:
     source.add(sdist_name(name), sdist_bytes(name, "1.0", "Summary: Rockets"))
     sdists = SdistMetadata(InProcessExaminer(), InlineThreads())
     origin = DirectoryOrigin("local", source, sdists)
-    representative = result(origin.representative(ProjectName(name)))
+    representative = representative_of(origin, ProjectName(name))
     data = result(origin.metadata(ProjectName(name), representative.file))
     assert b"Summary: Rockets" in data
     assert origin.seconds > 0
@@ -61,7 +69,7 @@ def test_an_sdist_without_readable_metadata_is_found_by_its_name(data: bytes) ->
     source = StubSource()
     source.add("acme-1.0.tar.gz", data)
     origin = DirectoryOrigin("local", source, SdistMetadata(InProcessExaminer(), InlineThreads()))
-    assert result(origin.metadata(ACME, result(origin.representative(ACME)).file)) is None
+    assert result(origin.metadata(ACME, representative_of(origin).file)) is None
 
 
 def test_a_huge_sdist_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,14 +77,14 @@ def test_a_huge_sdist_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     source = StubSource()
     body = source.add(sdist_name(), sdist_bytes())
     origin = DirectoryOrigin("local", source, SdistMetadata(InProcessExaminer(), InlineThreads()))
-    assert result(origin.metadata(ACME, result(origin.representative(ACME)).file)) is None
+    assert result(origin.metadata(ACME, representative_of(origin).file)) is None
     assert (body.reads, body.opened, body.closed) == ([], 1, 1)
 
 
 def test_a_project_without_files_has_no_representative() -> None:
     source = StubSource()
     source.empty("acme", Status.QUARANTINED)
-    assert result(DirectoryOrigin("local", source).representative(ACME)) is None
+    assert representative_of(DirectoryOrigin("local", source)) is None
 
 
 def wheel(version: str, metadata: bytes) -> File:
@@ -110,7 +118,7 @@ class Cached:
 
     def representative(self) -> Any:
         """What represents the project."""
-        return result(self.origin.representative(ACME))
+        return representative_of(self.origin)
 
 
 @pytest.fixture
@@ -141,6 +149,26 @@ def test_the_newest_release_with_cached_metadata_represents_it(cached: Cached) -
         cached.files[0].filename, hashlib.sha256(METADATA).hexdigest(), 2
     )
     assert result(cached.origin.metadata(ACME, representative.file)) == METADATA
+
+
+def test_metadata_that_only_the_file_showed_represent_it(cached: Cached) -> None:
+    files = tuple(replace(file, metadata=None, uploaded_ns=None) for file in cached.files)
+    sidecar = Sidecar(hashlib.sha256(METADATA).hexdigest(), 0)
+    facts = {files[0].filename: FileFacts(10, files[0].sha256, ">=3.9", sidecar, 7)}
+    listing = CachedListing(Project(ACME, files), None, None, None, 0.0, facts)
+    cached.cache.store_listing(INDEX, listing)
+    assert cached.cache.store_metadata(INDEX, ACME, files[0], METADATA)
+    representative = cached.representative()
+    assert representative.file.requires_python == ">=3.9"
+    assert representative.indexed == IndexedFile(files[0].filename, sidecar.sha256, 7)
+    assert result(cached.origin.metadata(ACME, representative.file)) == METADATA
+
+
+def test_projects_are_looked_up_in_one_thread(cached: Cached) -> None:
+    before = cached.threads.calls
+    other = ProjectName("other")
+    assert result(cached.origin.representatives([other, ACME])).keys() == {other, ACME}
+    assert cached.threads.calls == before + 1
 
 
 def test_damaged_metadata_are_not_read(cached: Cached) -> None:

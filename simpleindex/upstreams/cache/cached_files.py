@@ -85,6 +85,10 @@ class CachedFiles:
         """Return whether a file may be in the cache; without touching the disk."""
         return self._space.may_have(self._path(key))
 
+    def may_have_any(self, key: FileKey) -> bool:
+        """Return whether any file may be in the cache that lies beside this one, as those of a project do."""
+        return os.path.isdir(os.path.dirname(self._path(key)))
+
     def find(self, key: FileKey) -> CachedFile | None:
         """Return a file's path, digest and times without opening it; None if it is not in the cache."""
         path = self._path(key)
