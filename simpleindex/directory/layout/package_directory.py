@@ -97,14 +97,14 @@ class PackageDirectory(ServedRoot):
                     directories[name] = (*directories.get(name, ()), raw)
                 else:
                     self._take_other(entry, others)
+        for name, several in directories.items():
+            if len(several) > 1:
+                directories[name] = _normalized_first(name, several)
         others.passed_over.look_into(self.root, others.unnamed, UnservedCause.NO_NAME)
         return RootListing(
             identity=(status.st_dev, status.st_ino),
             stamp=Stamp.of(status),
-            directories={
-                name: raw if len(raw) == 1 else _normalized_first(name, raw)
-                for name, raw in directories.items()
-            },
+            directories=directories,
             loose={name: tuple(sorted(raw)) for name, raw in loose.items()},
             strays=strays,
             reserved=others.reserved,

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
+from simpleindex.directory.scan.name_sets import sorted_in_parts
 from simpleindex.directory.scan.snapshot import is_offered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.snapshot_table import SnapshotTable
     from simpleindex.directory.scan.batches import RunInThread
 
 _MANY: Final = 5_000
 """Projects; fewer are gathered and sorted in a few milliseconds."""
-
-_SORTED_AT_ONCE: Final = 5_000
-"""Names that are sorted in one call, during which no other thread runs."""
 
 
 class OfferedNames:
@@ -84,13 +80,3 @@ def _unsorted(snapshots: SnapshotTable) -> list[ProjectName]:
     in_flux = {name: is_offered(snapshot) for name, snapshot in snapshots.in_flux()}
     offered = [name for name, is_one in in_flux.items() if is_one]
     return [*offered, *(name for name in snapshots.at_rest if name not in in_flux)]
-
-
-def sorted_in_parts(names: Sequence[ProjectName]) -> list[ProjectName]:
-    """Return names in their order, without keeping other threads from running for longer than a part of them takes."""
-    # Limits that are taken at equal distances: about as many names lie between any two of them.
-    limits = sorted(names[:: max(_SORTED_AT_ONCE // 8, 1)])[::8]
-    parts: list[list[ProjectName]] = [[] for _ in range(len(limits) + 1)]
-    for name in names:
-        parts[bisect_right(limits, name)].append(name)
-    return [name for part in parts for name in sorted(part)]

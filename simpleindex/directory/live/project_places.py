@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from simpleindex.directory.scan.name_sets import NameSet, RemainingNames
+from simpleindex.directory.scan.name_sets import NameSet, RemainingNames, SortedNames, sorted_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.directory_listings import RootListing
-    from simpleindex.directory.scan.name_sets import SortedNames
 
 
 class Places(NamedTuple):
@@ -41,16 +41,30 @@ class ProjectPlaces:
         self.others = others or {}
 
     @classmethod
-    def listed(cls, survey: RootListing, catalogued: SortedNames) -> ProjectPlaces:
-        """Return the places that a survey found."""
+    def listed(cls, survey: RootListing, base: SortedNames) -> ProjectPlaces:
+        """Return the places that a survey found; in a thread.
+
+        Args:
+            survey: What it found.
+            base: Names of which most are expected: those of the catalogue, or of the survey before. Where it has less than half,
+                the places have a base of their own: by it they are compared at once with those of the next survey.
+        """
         directories, loose = survey.directories, survey.loose
         plain = {name for name, raw in directories.items() if raw == (name,) and name not in loose}
         others = {
             name: Places(directories.get(name, ()), loose.get(name, ()))
-            for name in (*directories, *(name for name in loose if name not in directories))
+            for name in chain(directories, (name for name in loose if name not in directories))
             if name not in plain
         }
-        return cls(NameSet.of(catalogued, plain), others)
+        names = NameSet.of(base, plain)
+        if 2 * names.numbers < len(plain):
+            names = NameSet.of(SortedNames.of(sorted_in_parts([*plain])), plain)
+        return cls(names, others)
+
+    @property
+    def base(self) -> SortedNames:
+        """The names of which most are plain projects."""
+        return self._plain.base
 
     def of(self, name: ProjectName) -> Places:
         """Return the places of a project; of one that is not there, the place where it would be."""

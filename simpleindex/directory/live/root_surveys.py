@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twisted.python.failure import Failure
@@ -34,14 +35,16 @@ class RootSurveys(ProjectReads):
         await self._watch.begun()
         try:
             survey, places = await self._in_read_thread(
-                self._survey_now, self.private_names.begin_survey(), self.snapshots.at_rest.base
+                self._survey_now,
+                self.private_names.begin_survey(),
+                self._places.base if self._surveyed else self.snapshots.at_rest.base,
             )
         except (OSError, MemoryError) as error:
             self._could_not_survey(error)
             return
         is_successor = False
         if self._guard.identity not in (None, survey.identity):
-            is_successor = self.follows_root and self._is_successor(survey)
+            is_successor = self.follows_root and self._is_successor(survey.identity, places)
             if not is_successor:
                 self._suspend(REPLACED)
                 return
@@ -57,7 +60,6 @@ class RootSurveys(ProjectReads):
             self._names = None  # Upstreams' names that are taken here are not listed either.
         self._tell_unserved(self._passed_over, survey.unserved)
         self._passed_over = survey.unserved
-        del survey  # before anything is made that would lie among its many texts, and keep their memory
         self._have_read(places, all_again=self.suspended is not None or is_successor)
         # One that was emptied is back only when all that was there is; see _judge_emptiness.
         if self.suspended and not self._guard.is_emptied:
@@ -91,11 +93,10 @@ class RootSurveys(ProjectReads):
             unsure = places.missing_in(self.snapshots.at_rest) - changed
         return changed.union(name for name in unsure if not self._has_seen(name, places.of(name).directories))
 
-    def _is_successor(self, survey: RootListing) -> bool:
+    def _is_successor(self, identity: tuple[int, int], places: ProjectPlaces) -> bool:
         """Whether a root of another identity is like the one that was read."""
-        before = self._existing_names()
-        now = {*survey.directories, *survey.loose}
-        on_same_disk = self._guard.identity is not None and self._guard.identity[0] == survey.identity[0]
+        before, now = self._existing_names(), {*places}
+        on_same_disk = self._guard.identity is not None and self._guard.identity[0] == identity[0]
         return on_same_disk and not self._guard.is_emptied and 2 * len(before & now) > len(before)
 
     def _follow_root(self) -> None:
@@ -123,16 +124,23 @@ class RootSurveys(ProjectReads):
         self._root_look = None
         self._surveys.ask(ROOT)
 
-    def _survey_now(
-        self, appeared: Sequence[str], catalogued: SortedNames
-    ) -> tuple[RootListing, ProjectPlaces]:
-        """Survey the root, and remember names that it takes; blocking."""
+    def _survey_now(self, appeared: Sequence[str], base: SortedNames) -> tuple[RootListing, ProjectPlaces]:
+        """Survey the root, and remember names that it takes; blocking.
+
+        Args:
+            appeared: As in :meth:`PrivateNames.begin_survey`.
+            base: As in :meth:`ProjectPlaces.listed`.
+
+        Returns:
+            The survey without what the places are made of, and these.
+        """
         directory = self._reader.directory
         with nullcontext() if self.complete else collector_paused():
             survey = directory.survey()
         if self._guard.identity in (None, survey.identity):
             self.private_names.remember_surveyed(directory.vanished(appeared), survey.traced)
-        return survey, ProjectPlaces.listed(survey, catalogued)
+        # What lies where is freed in this thread: of 700,000 projects that takes 20 ms.
+        return replace(survey, directories={}, loose={}), ProjectPlaces.listed(survey, base)
 
     def _has_seen(self, name: ProjectName, directories: Iterable[str]) -> bool:
         snapshot = self.snapshots.get(name, NO_SNAPSHOT)

@@ -131,10 +131,12 @@ class SnapshotTable:
 
     def __iter__(self) -> Iterator[ProjectName]:
         """Yield the names; usable from any thread."""
-        at_rest = self.at_rest.copy()
-        unpacked = list(self.unpacked)
-        yield from at_rest
-        yield from (name for name in unpacked if name not in at_rest)
+        # In this order: what is packed meanwhile is unpacked until later.
+        at_rest, unpacked = iter(self.at_rest), dict.fromkeys(self.unpacked)
+        for name in at_rest:
+            unpacked.pop(name, None)
+            yield name
+        yield from unpacked
 
     def items(self) -> Iterator[tuple[ProjectName, ProjectSnapshot]]:
         """Yield each project with its snapshot, without keeping any unpacked; usable from any thread."""

@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_right
 from functools import lru_cache
 from heapq import merge
-from itertools import compress
+from itertools import chain, compress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 _GROUP: Final = 32
 """Names that are searched for one as a text, after a binary search among the first names of all groups; 16 and 64 take longer."""
+
+_COMPARED: Final = 128 * _GROUP
+"""Names of two sets that are compared at once."""
+
+_AT_ONCE: Final = 5_000
+"""Names that are sorted or joined in one call, during which no other thread runs."""
 
 _NUMBERS_KEPT: Final = 1_000
 """Names whose numbers are remembered: a start looks for each name twice, and so does each request for a page of an upstream."""
@@ -71,21 +77,41 @@ class SortedNames:
         for group in range(len(self._firsts)):
             yield from self._names(group)
 
-    def selected(self, flags: bytes | bytearray) -> Iterator[ProjectName]:
-        """Yield the names for whose numbers there is another byte than 0."""
-        for group in range(len(self._firsts)):
-            part = flags[group * _GROUP : (group + 1) * _GROUP]
+    def selected(self, flags: bytes | bytearray, start: int = 0) -> Iterator[ProjectName]:
+        """Yield the names for whose numbers there is another byte than 0.
+
+        Args:
+            flags: A byte for each number.
+            start: The number of the first byte; the first of a group.
+        """
+        for first in range(0, len(flags), _GROUP):
+            part = flags[first : first + _GROUP]
             if any(part):
-                yield from compress(self._names(group), part)
+                yield from compress(self._names((start + first) // _GROUP), part)
 
     def _names(self, group: int) -> list[ProjectName]:
         names: list[str] = self._text[self._starts[group] + 1 : self._starts[group + 1]].split("\n")
         return names  # type: ignore[return-value]  # they were names when the text was made
 
 
+def sorted_in_parts(names: Sequence[ProjectName]) -> list[ProjectName]:
+    """Return names in their order, without keeping other threads from running for longer than a part of them takes."""
+    # Limits that are taken at equal distances: about as many names lie between any two of them.
+    limits = sorted(names[:: max(_AT_ONCE // 8, 1)])[::8]
+    parts: list[list[ProjectName]] = [[] for _ in range(len(limits) + 1)]
+    for name in names:
+        parts[bisect_right(limits, name)].append(name)
+    return [name for part in parts for name in sorted(part)]
+
+
 def names_as_text(names: Sequence[ProjectName]) -> str:
     """Return names that are in their order as the text of :class:`SortedNames`."""
-    return "\n".join(("", *names, "")) if names else "\n"
+    starts = range(0, len(names), _AT_ONCE)
+    return (
+        "\n".join(("", *("\n".join(names[start : start + _AT_ONCE]) for start in starts), ""))
+        if names
+        else "\n"
+    )
 
 
 NO_NAMES: Final = SortedNames()
@@ -126,15 +152,6 @@ class NameSet:
         is_whole = flags.count(1) == len(names)
         return cls(base, frozenset() if is_whole else frozenset(names.difference(base)), flags)
 
-    def copy(self) -> NameSet:
-        """Return a set of the names that are in this one now."""
-        # Numbers first: a name whose number is removed is one of the others before.
-        by_number = NameSet(self.base, flags=bytearray(self.flags))
-        others = list(self.others)
-        if by_number.numbers:
-            others = [name for name in others if by_number.number(name) < 0]
-        return NameSet(self.base, dict.fromkeys(others).keys(), by_number.flags)
-
     def add_numbers(self, numbers: Iterable[int]) -> None:
         """Add names of the base that are not in the set, by their numbers."""
         for number in numbers:
@@ -158,20 +175,29 @@ class NameSet:
         return bool(self.flags[number])
 
     def __contains__(self, name: object) -> bool:
-        # Numbers first, as in copy().
+        # Numbers first, as in _now().
         number = self.base.number(name) if self.numbers else -1
         return (number >= 0 and self.flags[number] == 1) or name in self.others
 
     def __iter__(self) -> Iterator[ProjectName]:
         """Yield the names that are in the set now, each once; those of the base in their order."""
-        names = self.copy()
-        yield from names.base.selected(names.flags)
-        yield from names.others
+        flags, others = self._now()
+        return chain(self.base.selected(flags), others)
 
     def in_order(self) -> Iterator[ProjectName]:
         """Yield the names that are in the set now, in their order."""
-        names = self.copy()
-        yield from merge(names.base.selected(names.flags), sorted(names.others))
+        flags, others = self._now()
+        return merge(self.base.selected(flags), sorted_in_parts(others))
+
+    def _now(self) -> tuple[bytearray, list[ProjectName]]:
+        """Return the flags, and the others that are not in the set by these too."""
+        # Numbers first: a name whose number is removed is one of the others before. And no set of the others is made, which of
+        # 700,000 would keep every thread waiting for 50 ms.
+        flags, others = bytearray(self.flags), list(self.others)
+        if 1 in flags:
+            number = self.base.number
+            others = [name for name in others if (found := number(name)) < 0 or not flags[found]]
+        return flags, others
 
     def __len__(self) -> int:
         """Return how many names are in the set; one that is in it by its number and among the others counts twice."""
@@ -181,9 +207,13 @@ class NameSet:
         """Return the names that are not in another set; quick where both have one base and differ little."""
         if self.base is not other.base:
             return {name for name in self if name not in other}
-        by_number = int.from_bytes(self.flags, "little") & ~int.from_bytes(other.flags, "little")
-        flags = by_number.to_bytes(len(self.flags), "little")
-        missing = {name for name in self.base.selected(flags) if name not in other.others}
+        missing: set[ProjectName] = set()
+        for start in range(0, len(self.flags), _COMPARED):
+            part, others = self.flags[start : start + _COMPARED], other.flags[start : start + _COMPARED]
+            if part != others:
+                only_here = bytes(here > there for here, there in zip(part, others, strict=True))
+                missing.update(self.base.selected(only_here, start))
+        missing.difference_update(other.others)
         return missing | {name for name in self.others - other.others if other.number(name) < 0}
 
 

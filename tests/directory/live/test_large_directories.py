@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from simpleindex.core.names import ProjectName
-from simpleindex.directory.live.offered_names import sorted_in_parts
 from simpleindex.directory.live.snapshot_table import SnapshotTable
+from simpleindex.directory.scan.name_sets import sorted_in_parts
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import add_sdist, add_wheel
 from tests.fixtures.live_directory import LiveDirectoryFixture
