@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from itertools import islice
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -35,6 +35,20 @@ class KeySet(Protocol[Key]):
         ...
 
 
+class _Later(NamedTuple, Generic[Key]):
+    """Very many keys that wait.
+
+    Attributes:
+        keys: Those whose turn is yet to come.
+        in_turn: Yields them in order, and perhaps others that were taken out.
+        since: When they were noted.
+    """
+
+    keys: KeySet[Key]
+    in_turn: Iterator[Key]
+    since: float
+
+
 class Coalescer(Generic[Key]):
     """Runs work for keys in batches; a key requested during its run is run once more afterwards.
 
@@ -60,9 +74,7 @@ class Coalescer(Generic[Key]):
         self._batch = batch
         self._waiting: OrderedDict[Key, list[Deferred[None]]] = OrderedDict()
         self._running: dict[Key, list[Deferred[None]]] = {}
-        self._later: KeySet[Key] = set()
-        self._in_turn: Iterator[Key] = iter(())
-        self._later_since = 0.0
+        self._later: list[_Later[Key]] = []
         self._since: dict[Key, float] = {}
         self._seconds = seconds
         self._batches = 0
@@ -70,11 +82,12 @@ class Coalescer(Generic[Key]):
 
     def is_busy(self, key: Key) -> bool:
         """Whether this key is being run, or will be."""
-        return key in self._waiting or key in self._running or key in self._later
+        return key in self._waiting or key in self._running or self._is_later(key)
 
     def busy(self) -> tuple[Key, ...]:
-        """Every key that is being run, or will be."""
-        return tuple(dict.fromkeys((*self._running, *self._waiting, *self._later)))
+        """Every key that is being run, or will be; usable from any thread."""
+        later = chain.from_iterable(each.keys for each in [*self._later])
+        return tuple(dict.fromkeys(chain([*self._running], [*self._waiting], later)))
 
     @property
     def is_idle(self) -> bool:
@@ -82,13 +95,14 @@ class Coalescer(Generic[Key]):
         return not self._waiting and not self._running and not self._later
 
     def __len__(self) -> int:
-        """Return how many keys are run or wait."""
-        return len(self._running) + len(self._later) + sum(key not in self._running for key in self._waiting)
+        """Return how many keys are run or wait; one of two sets (:meth:`note_set`) counts twice until it is run."""
+        later = sum(len(each.keys) for each in self._later)
+        return len(self._running) + later + sum(key not in self._running for key in self._waiting)
 
     @property
     def longest_wait(self) -> float:
         """For how many seconds the oldest key has been run or waiting; 0 if there is none."""
-        since = (*self._since.values(), self._later_since) if self._later else self._since.values()
+        since = (*self._since.values(), *(each.since for each in self._later))
         return self._seconds() - min(since) if since else 0.0
 
     def ask(self, key: Key, *, first: bool = False) -> Deferred[None]:
@@ -102,7 +116,7 @@ class Coalescer(Generic[Key]):
             A Deferred that fires after a run which began after this call.
         """
         waiter: Deferred[None] = Deferred()
-        self._later.discard(key)
+        self._discard_later(key)
         self._waiting.setdefault(key, []).append(waiter)
         self._since.setdefault(key, self._seconds())
         if first and key not in self._running:
@@ -114,7 +128,7 @@ class Coalescer(Generic[Key]):
         """Have these run once more, as :meth:`ask` does, while nobody waits for it: many at once cost little."""
         now = self._seconds()
         for key in keys:
-            self._later.discard(key)
+            self._discard_later(key)
             self._waiting.setdefault(key, [])
             self._since.setdefault(key, now)
         self._start()
@@ -122,11 +136,9 @@ class Coalescer(Generic[Key]):
     def note_all(self, keys: Sequence[Key]) -> None:
         """Have very many run once more, in this order and after all others; until its turn a key takes next to no memory."""
         self.note([key for key in keys if key in self._running])
-        later = [key for key in keys if key not in self._waiting]
-        if not self._later:
-            self._later_since = self._seconds()
-        self._later = {*self._later, *later}
-        self._in_turn = iter([*self._in_turn, *later])
+        later = [key for key in keys if key not in self._waiting and not self._is_later(key)]
+        if later:
+            self._later.append(_Later({*later}, iter(later), self._seconds()))
         self._start()
 
     def note_set(self, keys: KeySet[Key], in_turn: Iterator[Key]) -> None:
@@ -136,13 +148,13 @@ class Coalescer(Generic[Key]):
             keys: Which; they are taken out of it.
             in_turn: Yields them, in the order in which they are run.
         """
-        if self._later:
-            self.note_all([*in_turn])
-            return
-        self._later, self._in_turn, self._later_since = keys, in_turn, self._seconds()
         for key in self._waiting:
             keys.discard(key)
         self.note([key for key in self._running if key in keys])
+        for key in self._running:
+            keys.discard(key)
+        if keys:
+            self._later.append(_Later(keys, in_turn, self._seconds()))
         self._start()
 
     def join(self, key: Key, *, first: bool = False) -> Deferred[None]:
@@ -152,7 +164,7 @@ class Coalescer(Generic[Key]):
             key: Which.
             first: Start it now, as in :meth:`ask`.
         """
-        if key in self._waiting or key in self._later:
+        if key in self._waiting or self._is_later(key):
             return self.ask(key, first=first)
         waiter: Deferred[None] = Deferred()
         self._running[key].append(waiter)
@@ -176,16 +188,24 @@ class Coalescer(Generic[Key]):
     def _next(self) -> list[Key]:
         keys = list(islice((key for key in self._waiting if key not in self._running), self._batch))
         while self._later and len(keys) < self._batch:
-            key = next(self._in_turn)
-            if key in self._later:
-                self._later.discard(key)
+            later = self._later[0]
+            key = next(later.in_turn)
+            if key in later.keys:
+                self._discard_later(key)
                 self._waiting[key] = []
-                self._since[key] = self._later_since
+                self._since[key] = later.since
                 keys.append(key)
-            if not self._later:
-                # An emptied set is as large as it was when it was full.
-                self._later, self._in_turn = set(), iter(())
         return keys
+
+    def _is_later(self, key: Key) -> bool:
+        return any(key in each.keys for each in self._later)
+
+    def _discard_later(self, key: Key) -> None:
+        for each in self._later:
+            each.keys.discard(key)
+        if not all(each.keys for each in self._later):
+            # An emptied set is as large as it was when it was full.
+            self._later = [each for each in self._later if each.keys]
 
     def _run(self, keys: Sequence[Key]) -> None:
         self._batches += 1

@@ -30,6 +30,10 @@ LONGEST_WAIT: Final = 10.0
 """Seconds that a request waits at most: pip and poetry give up after 15 (docs/measurements.md, "Waiting")."""
 
 
+_MANY: Final = 1_000
+"""Projects; fewer are gone through in less than a millisecond."""
+
+
 class LiveDirectory(DirectoryChanges):
     """A directory that is served: it receives changes, and answers questions from snapshots in step with the disk."""
 
@@ -91,8 +95,7 @@ class LiveDirectory(DirectoryChanges):
         """Return whether a name is this directory's, or may be, by what is in memory."""
         snapshot = self.snapshots.unpacked.get(name, NO_SNAPSHOT)
         is_unsure = bool(snapshot.trouble or self.suspended) or not self.complete
-        is_listed = name in self.snapshots.at_rest or snapshot.project is not None
-        return is_listed or is_unsure or self.why_own(name) is not None
+        return self._is_listed(name) or is_unsure or self.why_own(name) is not None
 
     def names_by_entries(self) -> tuple[ProjectName, ...]:
         """Return the names that are the index's own by entries of the root of which nothing is served, sorted; none while that is not known."""
@@ -221,10 +224,23 @@ class LiveDirectory(DirectoryChanges):
             self._surveys.ask(ROOT)
         if self._surveys.is_busy(ROOT):
             await self._surveys.join(ROOT)
-        for name in self._looks.busy():
+        if len(self._looks) > _MANY:
+            unlisted = await self._in_read_thread(self._unlisted)
+        else:
+            unlisted = self._unlisted()
+        for name in unlisted:
             # While one was waited for, another may have been looked at.
-            if self._looks.is_busy(name) and self.snapshots.get(name, NO_SNAPSHOT).project is None:
+            if self._looks.is_busy(name) and not self._is_listed(name):
                 await self._looks.join(name)
+
+    def _unlisted(self) -> list[ProjectName]:
+        """Return the projects that are looked at, or will be, and are not listed; usable from any thread."""
+        return [name for name in self._looks.busy() if not self._is_listed(name)]
+
+    def _is_listed(self, name: ProjectName) -> bool:
+        """Return whether a project is listed now; usable from any thread."""
+        snapshot = self.snapshots.unpacked.get(name)
+        return name in self.snapshots.at_rest if snapshot is None else snapshot.project is not None
 
     def _check(self, snapshot: ProjectSnapshot) -> tuple[Stamp | None, bool]:
         # Thorough, for one project: a file written in place leaves its directory's stamp alone.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simpleindex.core.names import ProjectName
+    from simpleindex.directory.live.project_places import ProjectPlaces
     from simpleindex.directory.scan.batches import RunInThread
     from simpleindex.directory.scan.catalogue import Catalogue
 
@@ -24,7 +25,17 @@ class ProjectReads(SnapshotUpdates):
     def everything_changed(self) -> None:
         """Scan everything again: changes were missed."""
         self._surveys.ask(ROOT)
-        self._look_at(tuple(self.snapshots))
+        # What is at rest lies in its place, or is looked at because its place is gone.
+        self._look_at([name for name, _ in self.snapshots.in_flux() if name not in self._places])
+        self._look_at_all(self._places)
+
+    def _look_at_all(self, places: ProjectPlaces) -> None:
+        """Have all projects read, without an object for each until its turn."""
+        if len(places) > BATCH:
+            remaining = places.remaining()
+            self._looks.note_set(remaining, remaining.in_order())
+        else:
+            self._look_at(sorted(places))
 
     def _look_at(self, names: Sequence[ProjectName]) -> None:
         """Have projects read: a few each on its own, so that none waits for its neighbours."""

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from simpleindex.directory.live.project_places import ProjectPlaces
 from simpleindex.directory.live.project_reads import ProjectReads
 from simpleindex.directory.live.root_guard import EMPTIED, REPLACED, UNTIL_READ
-from simpleindex.directory.live.snapshot_updates import BATCH, ROOT, SECOND_LOOK
+from simpleindex.directory.live.snapshot_updates import ROOT, SECOND_LOOK
 from simpleindex.directory.scan.snapshot import NO_SNAPSHOT
 from simpleindex.system.collector import collector_paused
 from simpleindex.system.errors import own_trouble
@@ -68,18 +68,17 @@ class RootSurveys(ProjectReads):
     def _have_read(self, places: ProjectPlaces, *, all_again: bool) -> None:
         """Have the projects read that must be because of a survey: at first those that it found, in little memory."""
         is_first, self._surveyed = not self._surveyed, True
-        changed = set() if is_first else self._changed_projects(places)
+        changed: set[ProjectName] = set() if is_first else self._changed_projects(places)
         self._places = places
         if is_first:
             self._first_reads = places.remaining()
             self._finish_first_reads(())
         if all_again:
             self._look_at(sorted({*places, *self.snapshots}))
-        elif is_first and len(places) > BATCH:
-            remaining = places.remaining()
-            self._looks.note_set(remaining, remaining.in_order())
+        elif is_first:
+            self._look_at_all(places)
         else:
-            self._look_at(sorted(places if is_first else changed))
+            self._look_at(sorted(changed))
 
     def _changed_projects(self, places: ProjectPlaces) -> set[ProjectName]:
         """Return the projects that must be read because of a survey."""

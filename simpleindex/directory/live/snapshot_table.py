@@ -147,8 +147,11 @@ class SnapshotTable:
 
     def in_flux(self) -> list[tuple[ProjectName, ProjectSnapshot]]:
         """Return the projects that are not at rest, with their snapshots; usable from any thread."""
+        # Not a list of the items: each is made as an object, so the collector may run, and with it other threads that change them.
         return [
-            (name, snapshot) for name, snapshot in list(self.unpacked.items()) if name not in self.at_rest
+            (name, snapshot)
+            for name in [*self.unpacked]
+            if name not in self.at_rest and (snapshot := self.unpacked.get(name)) is not None
         ]
 
     def listed(self) -> list[ProjectName]:
@@ -157,9 +160,10 @@ class SnapshotTable:
 
     def directories_at_rest(self) -> Iterator[tuple[ProjectName, str, tuple[int, ...]]]:
         """Yield each project at rest with the raw name of its directory and its state; usable from any thread."""
-        for name, data in list(self._packed.items()):
-            values = resting(data)
-            yield name, values.directory, values.stamp
+        for name in [*self._packed]:
+            if (data := self._packed.get(name)) is not None:
+                values = resting(data)
+                yield name, values.directory, values.stamp
         for stored in self._catalogue.projects() if self._catalogue else ():
             if self.at_rest.has_number(stored.number):
                 yield stored.name, stored.paths[0], stored.states[0]
