@@ -40,6 +40,9 @@ DELAY: Final = 1.0
 SURVEY_INTERVAL: Final = 3600.0
 """Seconds between two comparisons of everything with the index, where not every change is noted."""
 
+_COMPARED: Final = 5_000
+"""Names that are compared in one call, during which no other thread runs."""
+
 _AFTER_FAILURE: Final = 1.0
 """Seconds of work that a failure counts as, so that what fails always does not fill the log."""
 
@@ -164,10 +167,16 @@ class Indexer:
                 self._has_failed = True
                 continue
             self._surveyed[origin.name] = iter(names)
-            gone = (await self._threads.run(self._database.indexed_names, origin.name)).difference(names)
-            for name in gone:
+            for name in await self._threads.run(self._gone, origin.name, names):
                 self.note(origin.name, ProjectName(name))
         return 0.0
+
+    def _gone(self, origin: str, names: Sequence[ProjectName]) -> set[str]:
+        """Return the indexed names of an origin that are not among these; in a thread, and without keeping others from running."""
+        gone = self._database.indexed_names(origin)
+        for start in range(0, len(names), _COMPARED):
+            gone.difference_update(names[start : start + _COMPARED])
+        return gone
 
     async def _index(self, origin: Origin, names: Sequence[ProjectName]) -> float:
         """Index projects of one origin; return the time that threads and other processes worked."""

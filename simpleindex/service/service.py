@@ -34,6 +34,7 @@ from simpleindex.service.state import begin_state, claim_state, recover_uploads
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.system.descriptors import raise_limit
 from simpleindex.system.log import PUBLISHER, log_each, logger
+from simpleindex.system.threads import share_interpreter
 from simpleindex.system.troubles import Troubles
 from simpleindex.web.http.finished_requests import observe_all
 
@@ -181,6 +182,7 @@ class IndexService(Service):
             self._exchange_access_log(self.settings)
         except RefusedStart as error:
             raise self._refusal(error) from None
+        share_interpreter()
         self.index.runtime.threads.start()
         # What was imported and composed stays: a third of a start over 100,000 projects was the collector's visits to it.
         gc.freeze()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+import sys
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
 
 Parameters = ParamSpec("Parameters")
 Value = TypeVar("Value")
+
+_LONGEST_HOLD: Final = 0.0005
+"""Seconds for which a thread that computes keeps the interpreter while another one waits for it.
+
+An answer waits as long before each of its system calls: with Python's own 5 ms, a dozen of them took 60 to 73 ms beside two threads that
+compute (99 %), with 1 ms 16 to 19 ms, with 0.5 ms 10 ms, and the threads got as much done in a second of a processor.
+"""
+
+
+def share_interpreter() -> None:
+    """Have threads that compute give way to those that wait soon; in the whole process."""
+    sys.setswitchinterval(_LONGEST_HOLD)
 
 
 class Threads:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.system.threads import Threads, core_count
+from simpleindex.system.threads import Threads, core_count, share_interpreter
 from tests.fixtures.threads import InlineThreads
 
 if TYPE_CHECKING:
@@ -64,3 +65,11 @@ def test_systems_that_cannot_tell_which_cores_a_process_may_use(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert core_count() == cores
+
+
+def test_threads_that_compute_give_way_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a small part of the 50 ms that an answer may wait: it takes a dozen turns of the interpreter."""
+    set_to: list[float] = []
+    monkeypatch.setattr(sys, "setswitchinterval", set_to.append)
+    share_interpreter()
+    assert set_to == [0.0005]

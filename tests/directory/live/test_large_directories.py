@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tracemalloc
 from collections import Counter
 from functools import partial
@@ -17,8 +18,10 @@ from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import add_sdist, add_wheel
 from tests.fixtures.live_directory import LiveDirectoryFixture
 from tests.fixtures.snapshots import snapshot_at_rest
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
@@ -140,3 +143,77 @@ def test_a_survey_while_the_first_reading_goes_on(tmp_path: Path, monkeypatch: p
     world.reads.release()
     assert world.live.complete
     assert len(world.names()) == 301
+
+
+class _Turns:
+    """A directory of so many projects, before and after turns of the reactor that a survey leads to."""
+
+    def __init__(self, root: Path, projects: int) -> None:
+        root.mkdir()
+        for number in range(projects):
+            (root / f"p{number:05}").mkdir()
+        self.world = LiveDirectoryFixture(root)
+        self.world.reads.held = True
+        self.world.live.begin(self.world.watch)
+
+    def deliver_survey(self) -> None:
+        """Let the thread of a survey end, and the reactor take what it found."""
+        place = self.world.reads.names().index("_survey_now")
+        self.world.reads.start(place)
+        call = self.world.reads.calls.pop(place)
+        self.cost = _cost_of(call.deliver)
+
+    def survey_again(self) -> None:
+        """Have one project more, and a survey because of it."""
+        (self.world.root / "new").mkdir()
+        self.world.live.root_changed()
+        self.deliver_survey()
+
+    def lose_events(self) -> None:
+        """Have everything looked at again."""
+        self.cost = _cost_of(self.world.live.everything_changed)
+
+
+def _cost_of(work: Callable[[], object]) -> tuple[int, int]:
+    """Return how many lines of Python a turn of the reactor runs, and the most memory that it takes, in bytes."""
+    lines = [0]
+
+    def trace(*_: Any) -> Any:
+        lines[0] += 1
+        return trace
+
+    before = sys.gettrace()
+    tracemalloc.start()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return lines[0], most
+
+
+@for_each(
+    "steps",
+    (
+        [_Turns.deliver_survey],
+        [_Turns.deliver_survey, _Turns.survey_again],
+        [_Turns.deliver_survey, _Turns.lose_events],
+        [_Turns.deliver_survey, _Turns.lose_events, _Turns.survey_again],
+    ),
+)
+def test_no_turn_of_the_reactor_has_work_for_each_project(
+    tmp_path: Path, steps: list[Callable[[_Turns], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn runs less than a line for each project, and takes memory for flags of them only: there is no set or list of all names."""
+    monkeypatch.setattr("simpleindex.directory.live.snapshot_updates.RECALLED", 16)
+    costs = []
+    for projects in (300, 900):
+        turns = _Turns(tmp_path / f"{len(list(tmp_path.iterdir()))}", projects)
+        for step in steps:
+            step(turns)
+        costs.append(turns.cost)
+    (few_lines, few_bytes), (many_lines, many_bytes) = costs
+    assert many_lines < few_lines + 600
+    assert many_bytes < few_bytes + 8 * 600

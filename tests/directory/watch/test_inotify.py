@@ -242,7 +242,7 @@ def test_permissions_of_a_directory_that_could_not_be_watched_are_told(site: Sit
     locked = site.root / "locked"
     locked.mkdir(0)
     assert site.told() == [".", {"locked"}]
-    with patch.object(inotify_simple.INotify, "add_watch", refuse(errno.EACCES)):  # for root, too
+    with patch.object(watch, "_add_watch", refuse(errno.EACCES)):  # for root, too
         site.watch.watch(["locked"])
     assert site.told_after(lambda: locked.chmod(0o755)) == [{"locked"}]
     assert site.told_after((locked / "x.whl").touch) == [{"locked"}]
@@ -467,7 +467,7 @@ def test_limits_are_said_once_with_their_remedy(
     site: Site, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str
 ) -> None:
     """A half-watched tree would miss changes in silence, so the watch ends and gives back what it holds."""
-    monkeypatch.setattr(inotify_simple.INotify, "add_watch", refuse(number))
+    monkeypatch.setattr(watch, "_add_watch", refuse(number))
     site.watch.watch(["new", "newer"])
     site.watch.watch(["newest"])
     site.file.touch()
