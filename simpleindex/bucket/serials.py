@@ -76,14 +76,15 @@ class BucketSerials(AgreedSerials):
             rows = await self._threads.run(self._begin, self._snapshots())
             self._has_begun = True
             self._first = min((row.serial for row in rows), default=0)
-            self.take(rows)
+            self.take(sorted(rows, key=lambda row: row.serial))
         due, self._due = self._due, set()
         try:
             rows = await self._threads.run(self._note, due, self._snapshots())
         except OSError:
             self._due |= due
             raise
-        self.take(rows)
+        self.take(sorted(rows, key=lambda row: row.serial))
+        self._compare(tuple(self._behind))
 
     def _begin(self, snapshots: SnapshotTable) -> list[SerialRow]:
         """Return all rows, of which those are new whose listings differ; blocking."""

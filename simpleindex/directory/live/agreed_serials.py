@@ -42,31 +42,51 @@ class AgreedSerials(ProjectSerials):
         self._newest = -1
         self._first = 0
         self._changed: dict[ProjectName, int] = {}
+        self._last_changed = -1
+        # In the order of serials; the smallest of them ends what may be shown.
         self._behind: dict[ProjectName, SerialRow] = {}
+        self._end: int | None = None
         self._shown: Mapping[ProjectName, int] | None = None
 
     def now(self) -> Mapping[ProjectName, int] | None:
         """Return the serials of all projects; None until they are known."""
+        if self._shown is None and self._end is not None:
+            end = self._end
+            shown = {name: serial for name, serial in self._changed.items() if serial < end}
+            self._shown = ListedSerials(shown, self._first)
         return self._shown
 
     def of(self, name: ProjectName) -> int | None:
         """Return the serial of a project; None until it is known."""
-        return None if self._shown is None else self._changed.get(name, self._first)
+        return None if self._end is None else self._changed.get(name, self._first)
 
     def take(self, rows: Iterable[SerialRow]) -> None:
-        """Take over rows, and show what may be shown."""
+        """Take over rows, in the order of their serials, and show what may be shown."""
+        rows = [*rows]
         for row in rows:
             self._newest = max(self._newest, row.serial)
+            self._behind.pop(row.project, None)
             self._behind[row.project] = row
-        for row in [*self._behind.values()]:
-            if not self._is_behind(row):
-                del self._behind[row.project]
+        self._compare([row.project for row in rows])
+
+    def _compare(self, names: Iterable[ProjectName]) -> None:
+        """Compare what is listed of projects with the rows about them, and show what may be shown from then on.
+
+        Only of some, for thousands may be behind while a directory is filled, and each row comes by itself.
+        """
+        has_changed, end_before = self._end is None, self._end or 0
+        for name in names:
+            row = self._behind.get(name)
+            if row is not None and not self._is_behind(row):
+                del self._behind[name]
                 if row.serial > self._first:
-                    self._changed[row.project] = row.serial
-        end = min((row.serial for row in self._behind.values()), default=self._newest + 1)
-        shown = {name: serial for name, serial in self._changed.items() if serial < end}
-        if self._shown is None or shown != self._shown:
-            self._shown = ListedSerials(shown, self._first)
+                    self._changed[name] = row.serial
+                    self._last_changed = max(self._last_changed, row.serial)
+                    has_changed = True
+        first = next(iter(self._behind.values()), None)
+        self._end = self._newest + 1 if first is None else first.serial
+        if has_changed or (self._end > end_before and self._last_changed >= end_before):
+            self._shown = None
             self._has_changed()
 
     def _is_behind(self, row: SerialRow) -> bool:

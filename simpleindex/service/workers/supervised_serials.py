@@ -50,7 +50,7 @@ class SupervisedSerials(AgreedSerials):
         """Have the supervisor note a project's listing, because it has changed."""
         self._note(name)
         if name in self._behind:
-            self.take(())
+            self._compare((name,))
 
     def received(self, message: Message) -> None:
         """Take serials that the supervisor has given out."""
@@ -83,6 +83,6 @@ class SupervisedSerials(AgreedSerials):
             return
         for name in tuple(self._behind):
             await self._live.changed(name)
-        self.take(())
-        for name in self._behind:
-            self._note(name)
+            self._compare((name,))
+            if name in self._behind:
+                self._note(name)

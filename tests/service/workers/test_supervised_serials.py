@@ -153,3 +153,27 @@ def test_a_project_that_cannot_be_read_has_no_serial_and_holds_up_none(family: F
     assert two.serials is not None
     two.serials.note(ACME)
     assert family.shown() == [(1, 2), (1, 2)]
+
+
+def test_only_what_may_have_changed_is_compared(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands that a worker does not list yet, a row that comes, and one that is listed, cost a look at one project."""
+    one, two = family.workers
+    names = [ProjectName(f"p{number}") for number in range(50)]
+    looks: list[ProjectName] = []
+
+    def look(name: ProjectName) -> int | None:
+        looks.append(name)
+        return two.live.listings.get(name)
+
+    monkeypatch.setattr(two.live.snapshots, "listing_digest", look)
+    changes = two.live.changes
+    for name in names:
+        one.list(name, 1)
+    assert looks == names
+    assert two.live.changes == changes
+    for name in names:
+        two.list(name, 1)
+    assert len(looks) == 3 * len(names)
+    assert one.serials is not None
+    assert two.serials is not None
+    assert one.serials.now() == two.serials.now()
