@@ -95,7 +95,7 @@ class Bench:
         """Copy a release."""
         origin = origin or self.origin()
         files = select_files(origin.project(ACME), "staging", version, only)
-        return self.copier(origin).copy(ACME, files)
+        return tuple(self.copier(origin).copy(ACME, files))
 
     def listed(self) -> Project:
         """What the second directory would serve of acme."""
@@ -250,7 +250,7 @@ def test_a_file_that_changes_meanwhile(bench: Bench) -> None:
     files = select_files(origin.project(ACME), "staging", "1.0")
     put(bench.files[0], sdist_bytes("acme", "1.0", "Summary: changed"))
     with pytest.raises(NotCopied, match="changing in staging, or cannot be read"):
-        bench.copier(origin).copy(ACME, files)
+        [*bench.copier(origin).copy(ACME, files)]
     assert bench.there() == {}
 
 
@@ -260,7 +260,7 @@ def test_a_signature_that_is_gone_meanwhile(bench: Bench) -> None:
     files = select_files(origin.project(ACME), "staging", "1.0")
     (bench.staging / "acme" / f"{WHEEL}.asc").unlink()
     with pytest.raises(NotCopied):
-        bench.copier(origin).copy(ACME, files)
+        [*bench.copier(origin).copy(ACME, files)]
     assert bench.there() == {}
 
 
@@ -392,7 +392,7 @@ def test_where_it_came_from_goes_along(bench: Bench) -> None:
         "command:me",
         examiner=InProcessExaminer(),
     )
-    first.copy(ACME, select_files(origin.project(ACME), "pypi", "2.0"))
+    assert len([*first.copy(ACME, select_files(origin.project(ACME), "pypi", "2.0"))]) == 1
     bench.copy("2.0")
     assert [(note["from"], note["url"]) for note in bench.notes()] == [
         ("staging", f"https://files.example.org/acme/{newer}")
@@ -405,7 +405,7 @@ def test_what_is_not_held(bench: Bench) -> None:
     origin = upstream.origin()
     files = select_files(origin.project(ACME), "pypi", "1.0")
     with pytest.raises(NotCopied, match="not kept here"):
-        bench.copier(origin).copy(ACME, files)
+        [*bench.copier(origin).copy(ACME, files)]
     assert bench.there() == {}
     with pytest.raises(NotCopied, match="nothing is kept of what pypi has of other"):
         origin.project(ProjectName("other"))
@@ -464,7 +464,7 @@ def test_an_upstream_s_file_that_would_be_withheld(bench: Bench) -> None:
     origin = upstream.origin()
     files = select_files(origin.project(ACME), "pypi", "2.0")
     with pytest.raises(NotCopied, match="would not be served"):
-        bench.copier(origin).copy(ACME, files)
+        [*bench.copier(origin).copy(ACME, files)]
     assert bench.there() == {}
 
 

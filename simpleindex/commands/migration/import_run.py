@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -150,23 +151,33 @@ class ImportRun:
         items = list(items)
         try:
             with Progress(sys.stderr, unit, sum(map(count, items))) as progress:
-                pool = ThreadPoolExecutor(_AT_ONCE)
-                try:
-                    for item, future in [(item, pool.submit(work, item)) for item in items]:
-                        value = future.result()
-                        progress.advance(count(item))
-                        yield value
-                except BaseException:
-                    self._stopping.set()
-                    raise
-                finally:
-                    pool.shutdown(cancel_futures=True)
+                for item, value in self._done(work, items):
+                    progress.advance(count(item))
+                    yield value
         except KeyboardInterrupt:
             self.stopped_with = INTERRUPTED
             self.notes.append("It was stopped; the same command goes on where it was.")
         except (CannotStore, SourceLost) as error:
             self.stopped_with = 1
             self.notes.append(f"It was stopped: {error} The same command goes on when that is mended.")
+
+    def _done(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[tuple[Item, Value]]:
+        """Yield items with their values in order; after an error those that were done meanwhile too, because files of them are here."""
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        futures = deque((item, pool.submit(work, item)) for item in items)
+        try:
+            while futures:
+                value = futures[0][1].result()
+                yield futures.popleft()[0], value
+        except BaseException as error:
+            self._stopping.set()
+            pool.shutdown(cancel_futures=True)
+            if not isinstance(error, GeneratorExit):
+                for item, future in futures:
+                    if not future.cancelled() and future.exception() is None:
+                        yield item, future.result()
+            raise
+        pool.shutdown()
 
 
 def _files(plans: Sequence[ProjectPlan]) -> list[tuple[ProjectName, File]]:

@@ -154,9 +154,13 @@ def _copy(given: argparse.Namespace, examiner: Examiner) -> Iterator[str]:
         yield from (f"Would copy {file.filename}, {_size(file)}." for file in files)
         return
     is_new = not any(target.places_of(name)) and given.source in sources.upstreams
-    copied = copier.copy(name, files)
-    _record(sources.settings, name, copied, given)
-    yield from (_sentence(each, given.to) for each in copied)
+    copied: list[CopiedFile] = []
+    try:
+        for each in copier.copy(name, files):
+            copied.append(each)  # noqa: PERF402  (those before an error count)
+    finally:
+        _record(sources.settings, name, copied, given)
+        yield from (_sentence(each, given.to) for each in copied)
     if is_new:
         yield _local_from_now_on(name, given, sources.file)
 

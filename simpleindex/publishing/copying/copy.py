@@ -81,8 +81,8 @@ class Copier:
                 opened.close()
         return tuple(names)
 
-    def copy(self, name: ProjectName, files: Sequence[File]) -> tuple[CopiedFile, ...]:
-        """Copy files of a project: all of them, or none if one is not valid.
+    def copy(self, name: ProjectName, files: Sequence[File]) -> Iterator[CopiedFile]:
+        """Copy files of a project: all of them, or none if one is not valid; yield each as soon as it is there.
 
         Upload times and yanks are kept; a yank is written before its file.
 
@@ -96,10 +96,8 @@ class Copier:
             received = [(file, drafts.enter_context(self._receive(name, file))) for file in files]
             beside = [self._beside(name, file) for file in files]
             existing = [self._exists(name, file, draft) for file, draft in received]
-            return tuple(
-                self._commit(name, file, draft, further, exists=exists)
-                for (file, draft), further, exists in zip(received, beside, existing, strict=True)
-            )
+            for (file, draft), further, exists in zip(received, beside, existing, strict=True):
+                yield self._commit(name, file, draft, further, exists=exists)
 
     def _receive(self, name: ProjectName, file: File) -> StagedUpload:
         draft = self._writer.begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import bcrypt
@@ -317,6 +318,29 @@ def test_stopped_and_gone_on(move: Move, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(move.there()) == 2
     out, _ = move.run()
     assert out.endswith("; 2 already here; 0 refused.\n")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), CannotStore("The disk is full.", fault=Fault.FULL)])
+def test_what_came_meanwhile_is_noted_too(
+    move: Move, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are fetched several at a time: a later one may be here when an earlier one ends the import."""
+    bring, came = Importer.bring, Event()
+
+    def interrupted(self: Importer, name: Any, files: Any) -> Any:
+        if name == "acme":
+            assert came.wait(60)
+            raise error
+        outcome = bring(self, name, files)
+        came.set()
+        return outcome
+
+    monkeypatch.setattr(Importer, "bring", interrupted)
+    out, _ = move.run(status=130 if isinstance(error, KeyboardInterrupt) else 1)
+    assert "Imported 1 file of 2 projects" in out
+    assert move.there() == {f"other/{wheel_name('other')}"}
+    audit = (move.path / "state" / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["filename"] for line in audit] == [wheel_name("other")]
 
 
 def test_stopped_before_anything_came(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:

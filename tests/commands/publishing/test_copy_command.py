@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.commands.main import main
+from simpleindex.core.errors import CannotStore
+from simpleindex.core.faults import Fault
 from simpleindex.core.names import ProjectName
+from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.database import RecordsDatabase
 from tests.fixtures.cached_upstream import CachedUpstreamFixture
 from tests.fixtures.distributions import (
@@ -129,6 +132,22 @@ def test_between_directories(place: Place) -> None:
     out, _ = place.run("acme==1.0", *TO_LOCAL)
     assert out.splitlines() == [f"{WHEEL} is in local already.", f"{SDIST} is in local already."]
     assert len(place.audited()) == 2
+
+
+def test_the_disk_is_full_after_the_first_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one is here, so it is said and audited all the same."""
+    commit = Writer.commit
+
+    def full(self: Writer, draft: Any, name: Any, filename: str, **options: Any) -> Any:
+        if filename == SDIST:
+            raise CannotStore("The disk is full.", fault=Fault.FULL)
+        return commit(self, draft, name, filename, **options)
+
+    monkeypatch.setattr(Writer, "commit", full)
+    out, err = place.run("acme==1.0", *TO_LOCAL, status=2)
+    assert out.startswith(f"Copied {WHEEL} into local, ")
+    assert err == "simpleindex: The disk is full.\n"
+    assert [event["filename"] for event in place.audited()] == [WHEEL]
 
 
 def test_the_other_way(place: Place) -> None:
