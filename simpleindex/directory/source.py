@@ -103,6 +103,8 @@ class LocalSource:
         assert snapshot is not None  # else that has raised
         if project.status is Status.QUARANTINED:
             raise NotAllowed(f"The project {name} is quarantined; no file of it is offered.")
+        if snapshot.doubtful:
+            self._require_unchanged(snapshot, filename)
         if filename.endswith(METADATA_SUFFIX):
             return await self._sidecar(snapshot, filename)
         path = _path(snapshot, filename)
@@ -116,6 +118,13 @@ class LocalSource:
         else:
             raise NotHere(f"file {filename}")
         return await self._file_body(path, known.stamp, filename, sha256)
+
+    def _require_unchanged(self, snapshot: ProjectSnapshot, filename: str) -> None:
+        """Let nothing explain a changed state: it took too long to read the file once more."""
+        path = _path(snapshot, filename.removesuffix(METADATA_SUFFIX))
+        known = None if path is None else snapshot.known.get(path)
+        if path is not None and known is not None and self._directory.stamp(path) != known.stamp:
+            raise Changed(filename)
 
     async def _file_body(self, path: str, stamp: Stamp, filename: str, sha256: str) -> Body:
         body = FileBody(await self._descriptor(path, stamp), filename, sha256, self._in_read_thread)

@@ -385,6 +385,24 @@ def test_a_write_whose_time_was_set_back_is_noticed(
 
 
 @pytest.mark.parametrize("filename", [WHEEL, SIDECAR])
+def test_a_link_does_not_explain_a_state_that_was_not_read_in_time(here: Here, filename: str) -> None:
+    """As that of a large file: a write whose time was set back may be behind it, and an event told of one."""
+    here.bytes(filename)
+    status = here.wheel.stat()
+    with here.wheel.open("r+b") as file:
+        file.write(here.wheel.read_bytes()[:-1] + b"\1")
+    os.utime(here.wheel, ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.link(here.wheel, here.root.with_name("link"))
+    here.world.long_reads.held = True
+    here.tell()
+    asked = here.ask(filename)
+    here.world.clock.advance(10)
+    assert pending(asked)
+    here.world.clock.advance(10)
+    assert isinstance(error(asked), Unavailable)
+
+
+@pytest.mark.parametrize("filename", [WHEEL, SIDECAR])
 def test_a_file_that_never_rests_cannot_be_told(
     here: Here, monkeypatch: pytest.MonkeyPatch, filename: str
 ) -> None:

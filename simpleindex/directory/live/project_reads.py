@@ -64,6 +64,9 @@ class ProjectReads(SnapshotUpdates):
         """Read projects and publish them; return those whose reading was overtaken, to be read once more."""
         self.generation += 1
         epoch = self._guard.epoch
+        # What is told from now on is of another look.
+        told = self._told.intersection(names)
+        self._told -= told
         # Before they are listed, and a few at a time: to watch ten thousand at once takes a while without any answer.
         self._watch.watch(
             raw for name in names if name in self._places for raw in self._places.of(name).directories
@@ -75,6 +78,7 @@ class ProjectReads(SnapshotUpdates):
                 self.snapshots.get(name, NO_SNAPSHOT),
                 is_surveyed=name in self._places,
                 is_traced=self.private_names.is_traced(name),
+                is_told=name in told,
             )
             for name in names
         ]
@@ -82,10 +86,12 @@ class ProjectReads(SnapshotUpdates):
             self._batches.read, jobs, self._guard.identity, self.generation, verify=verify
         )
         if snapshots is None:
+            self._told |= told
             await self._surveys.ask(ROOT)
             # Where the root is lost, its return asks for all.
             return () if self.suspended else names
         if epoch != self._guard.epoch:
+            self._told |= told
             return names
         self.private_names.note_remembered(job.name for job in jobs if job.is_traced)
         existed = self._guard.existing
@@ -94,6 +100,7 @@ class ProjectReads(SnapshotUpdates):
             for job, snapshot in zip(jobs, snapshots, strict=True)
             if not self._publish(job.name, job.before, snapshot)
         ]
+        self._told |= told.intersection(overtaken)
         found = any(each.project is not None for each in snapshots)
         self._judge_emptiness(existed, found=found)
         self._finish_first_reads({*names}.difference(overtaken))

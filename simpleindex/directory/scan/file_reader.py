@@ -152,9 +152,8 @@ class EntryReader:
             return self._failed(entry, error)
         if after is None or not after.same_bytes_as(entry.stamp):
             return self._withheld(entry, "it changed while it was being read", "file", unfinished=True)
-        # Where it may have been written to while it was read, the state before keeps that in doubt.
-        stamp = after if after.may_be(entry.stamp) else entry.stamp
-        return ScannedFile(stamp, outcome, young=is_young(after, self.now_ns()))
+        # It may have been written to while it was read: then the state before keeps that in doubt.
+        return ScannedFile(entry.stamp, outcome, young=is_young(after, self.now_ns()))
 
     def _failed(self, entry: DirectoryEntry, error: Exception) -> ScannedFile | OSError:
         match error:

@@ -121,6 +121,8 @@ class Scanner:
                 has_traces=True,
             )
         begun = StartedScan(name, directories, look, previous, generation)
+        # Backups by hard links make no event here. Where there was one, it may be of a write in place.
+        begun.trusts_links = not (job.is_told or previous.doubtful)
         if self.source == LOCAL:
             begun.few = FewChanges.between(job, look)
         self._know(begun, budget, verify=verify)
@@ -255,7 +257,8 @@ class Scanner:
                 if before is not None and _stays_listed(entry.stamp, before) and (is_beyond or not verify):
                     item, begun.unverified = before, True
                     assert before.stamp is not None  # judged in _stays_listed
-                    begun.doubtful = begun.doubtful or not entry.stamp.may_be(before.stamp)
+                    is_believed = entry.stamp.may_be(before.stamp) and begun.trusts_links
+                    begun.doubtful |= not is_believed and entry.stamp != before.stamp
                 elif is_beyond:
                     begun.pending = True
                     continue

@@ -32,6 +32,7 @@ class StartedScan:
         pending: As :class:`ProjectSnapshot` has it; so are the other two.
         unverified: See there.
         doubtful: See there.
+        trusts_links: Whether a changed number of links explains a changed ctime.
     """
 
     name: ProjectName
@@ -46,3 +47,4 @@ class StartedScan:
     pending: bool = False
     unverified: bool = False
     doubtful: bool = False
+    trusts_links: bool = True

@@ -543,18 +543,37 @@ def test_a_root_gone_only_while_a_large_file_was_read(world: LiveDirectoryFixtur
 def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(
     world: LiveDirectoryFixture, root: Path
 ) -> None:
-    """Hard-link backups change it; the file is read again in the background and nobody waits."""
+    """Hard-link backups change it, of which no event tells; the file is read again in the background and nobody waits."""
     project = world.project()
     path = root / "acme" / wheel_name()
     os.link(path, root.with_name("backup"))
     world.long_reads.held = True
-    tell(world, "acme")
+    world.sweep(30)
     assert world.project() is project
     assert world.live.snapshots[ACME].unverified
     assert world.long_reads.names() == ["read"]
     world.long_reads.release()
     assert world.project() is project
     assert not world.live.snapshots[ACME].unverified
+
+
+def test_a_link_does_not_hide_a_write_of_which_an_event_told(world: LiveDirectoryFixture, root: Path) -> None:
+    """Neither from the look that follows, nor from later ones without an event, until the file has been read again."""
+    path = root / "acme" / wheel_name()
+    before, times = world.project().files[0].sha256, path.stat()
+    with path.open("r+b") as file:
+        file.write(path.read_bytes()[:-1] + b"\1")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.link(path, root.with_name("link"))
+    world.long_reads.held = True
+    tell(world, "acme")
+    asked = [world.ask()]
+    world.sweep(30)
+    asked.append(world.ask())
+    assert not any(each.called for each in asked)
+    world.long_reads.release()
+    for each in asked:
+        assert before not in {file.sha256 for file in result(each).project.files}
 
 
 # -- answers at once ------------------------------------------------------------------------------------------------
