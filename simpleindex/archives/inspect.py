@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from dataclasses import dataclass
 from os import SEEK_END
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.tar import read_tar
 from simpleindex.archives.zip import find_directory, zip_members
-from simpleindex.archives.zip_members import MemberSpan, data_start, unpack
+from simpleindex.archives.zip_members import data_start, unpack
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.files import Sidecar
@@ -37,16 +37,6 @@ if TYPE_CHECKING:
     from simpleindex.archives.zip import Pread, ZipMember
     from simpleindex.core.names import DistributionName
 
-__all__ = [
-    "ArchiveInfo",
-    "MemberSpan",
-    "examine_side_file",
-    "inspect_distribution",
-    "read_sidecar",
-    "sdist_metadata",
-    "wheel_metadata",
-]
-
 _ZIP_SUFFIXES: Final = (".whl", ".zip")
 _DIST_INFO: Final = b".dist-info"
 _PRIVATE_KEY: Final = b"PRIVATE KEY"
@@ -55,26 +45,6 @@ _PRIVATE_KEY: Final = b"PRIVATE KEY"
 _CHUNK: Final = 1024 * 1024
 # Smaller for compressed data, where the rest of a chunk is copied at every stream's end.
 _COMPRESSED_CHUNK: Final = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveInfo:
-    """What reading an archive taught.
-
-    Attributes:
-        version: What its file name says, in PEP 440's normal form; that it can be given again without parsing the name is
-            a third of a warm start.
-        sha256: Lower-case hex digest of the file.
-        requires_python: As :class:`~simpleindex.core.metadata.CoreMetadata` has it.
-        sidecar: A wheel's METADATA; None for an sdist (docs/protocol.md, "Metadata beside a wheel").
-        place: Where in the wheel those bytes lie; None exactly when ``sidecar`` is.
-    """
-
-    version: str
-    sha256: str
-    requires_python: str | None
-    sidecar: Sidecar | None
-    place: MemberSpan | None
 
 
 def inspect_distribution(file: BinaryIO, name: DistributionName) -> ArchiveInfo:

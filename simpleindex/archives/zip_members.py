@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import Final
 
+from simpleindex.archives.archive_info import MemberSpan
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import shown_path
 from simpleindex.archives.zip import (
@@ -25,21 +25,6 @@ DEFLATED: Final = 8
 
 # Encrypted; compressed patched data; strong encryption; masked local header (APPNOTE.TXT 4.4.4).
 _UNREADABLE: Final = 0x0001 | 0x0020 | 0x0040 | 0x2000
-
-
-@dataclass(frozen=True, slots=True)
-class MemberSpan:
-    """Where a member's data lie in the file.
-
-    Attributes:
-        offset: Of the data themselves, after the local header; bytes.
-        stored_size: As it lies there; bytes.
-        method: 0 stored, 8 deflated.
-    """
-
-    offset: int
-    stored_size: int
-    method: int
 
 
 def data_start(pread: Pread, member: ZipMember, directory: ZipDirectory) -> MemberSpan:

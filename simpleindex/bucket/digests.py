@@ -12,7 +12,7 @@ from simpleindex.directory.scan.digest_cache import DigestCache
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from simpleindex.archives.inspect import ArchiveInfo
+    from simpleindex.archives.archive_info import ArchiveInfo
     from simpleindex.bucket.package_bucket import PackageBucket
     from simpleindex.directory.layout.directory_listings import DirectoryEntry
     from simpleindex.system.stamp import Stamp

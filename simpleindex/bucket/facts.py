@@ -11,7 +11,7 @@ from simpleindex.archives.examination.protocol import BadAnswer, archive_info
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simpleindex.archives.inspect import ArchiveInfo
+    from simpleindex.archives.archive_info import ArchiveInfo
 
 SHA256: Final = "sha256"
 """The key of an object's digest."""

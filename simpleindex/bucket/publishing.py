@@ -7,8 +7,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.archives.examination import protocol
-from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.errors import CannotStore
 from simpleindex.core.faults import Fault, Trouble
 from simpleindex.core.names import PROVENANCE_SUFFIX

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
+from simpleindex.archives.archive_info import ArchiveInfo
+from simpleindex.archives.inspect import read_sidecar
 from simpleindex.bucket.object_body import ObjectBody
 from simpleindex.core.errors import NotHere, Unavailable
 from simpleindex.core.source import Elsewhere

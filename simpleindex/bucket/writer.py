@@ -40,7 +40,7 @@ from simpleindex.system.atomic import storing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from simpleindex.archives.inspect import ArchiveInfo
+    from simpleindex.archives.archive_info import ArchiveInfo
     from simpleindex.bucket.key_tree import ObjectState
     from simpleindex.bucket.locks import Locks
     from simpleindex.bucket.package_bucket import PackageBucket

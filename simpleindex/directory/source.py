@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
 from simpleindex.core.caches import SizedCache
 from simpleindex.core.errors import Changed, NotAllowed, NotHere, NothingYet, Unavailable
 from simpleindex.core.model import Status
@@ -167,6 +167,8 @@ class LocalSource:
         """Read the metadata in a wheel that is listed; blocking."""
         assert known.stamp is not None
         assert isinstance(known.outcome, ArchiveInfo)
+        from simpleindex.archives.inspect import read_sidecar  # noqa: PLC0415  (7 modules, with the first metadata)
+
         descriptor = self._directory.open_file(path, known.stamp)
         try:
             return read_sidecar(lambda length, offset: os.pread(descriptor, length, offset), known.outcome)

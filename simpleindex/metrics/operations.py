@@ -11,7 +11,6 @@ from simpleindex.metrics.families import (
     gauges,
 )
 from simpleindex.metrics.histograms import histogram_samples
-from simpleindex.upstreams.cache.file_keys import index_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,6 +97,8 @@ def cache_families(space: CacheSpace, identities: Mapping[str, str]) -> Iterator
         space: The cache's files.
         identities: What identifies the index of each upstream, by the upstream's name.
     """
+    from simpleindex.upstreams.cache.file_keys import index_directory  # noqa: PLC0415  (only with upstreams)
+
     files, listings = space.counts
     yield gauge(
         "simpleindex_cache_bytes", "Bytes of files and listings in the cache of upstreams.", space.size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simpleindex.metrics.families import MetricFamily, MetricSample
@@ -45,10 +44,10 @@ def merge_reports(reports: Mapping[int, Sequence[MetricFamily]]) -> list[MetricF
     for number, families in sorted(reports.items()):
         for family in families:
             samples = tuple(
-                replace(each, labels=(("worker", str(number)), *each.labels)) for each in family.samples
+                each._replace(labels=(("worker", str(number)), *each.labels)) for each in family.samples
             )
             before = merged.get(family.name)
-            merged[family.name] = replace(
-                family, samples=samples if before is None else (*before.samples, *samples)
+            merged[family.name] = family._replace(
+                samples=samples if before is None else (*before.samples, *samples)
             )
     return list(merged.values())

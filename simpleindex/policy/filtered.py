@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.caches import SizedCache
@@ -10,6 +10,7 @@ from simpleindex.core.errors import NotAllowed, NotHere, NotShown
 from simpleindex.core.model import MISSING, Project
 from simpleindex.core.names import listed_file
 from simpleindex.core.source import Elsewhere, lifetime_of, revision_of
+from simpleindex.policy.errors import FileWithheld
 from simpleindex.policy.judgement import Denial
 from simpleindex.policy.rules import DenialMode
 
@@ -229,19 +230,3 @@ def _weight(judgement: _Judgement) -> int:
     """Return the bytes that a judgement takes, about; even the largest is kept, for a while, alone."""
     judged = judgement[2]
     return min(_MOST_BYTES, _ENTRY + judged.memory + _WITHHELD * len(judged.withheld))
-
-
-class FileWithheld(NotAllowed):
-    """A rule withholds a requested file (403).
-
-    Attributes:
-        rule: The name of the rule.
-        source: The name of the source that has it.
-        visible_from: When it becomes visible by the passing of time alone, seconds since 1970; None if it does not.
-    """
-
-    _: KW_ONLY
-    filename: str
-    rule: str
-    source: str
-    visible_from: float | None

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.specifiers import InvalidSpecifier
 
 from simpleindex.core.parsing.version_texts import parse_specifiers
-from simpleindex.search.document import Yank
 from simpleindex.search.folding import normalize
 from simpleindex.search.query import (
     TRIGRAM,
@@ -22,6 +21,7 @@ from simpleindex.search.query import (
     trigrams_expression,
 )
 from simpleindex.search.ranking import Candidate, DependentRow, ranked
+from simpleindex.search.release_events import Yank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

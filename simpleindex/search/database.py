@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.search.document import Document, Yank
+    from simpleindex.search.document import Document
+    from simpleindex.search.release_events import Yank
 
 _log: Final = logger(__name__)
 

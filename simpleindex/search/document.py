@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -31,8 +30,7 @@ _NAMES: Final = frozenset({"author", "maintainer"})
 _ADDRESSES: Final = frozenset({"author-email", "maintainer-email"})
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(NamedTuple):
     """A requirement of a project.
 
     Attributes:
@@ -44,8 +42,7 @@ class Dependency:
     requirement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """What is indexed of a project.
 
     Attributes:
@@ -137,15 +134,3 @@ def _dependencies(requirements: list[str]) -> list[Dependency]:
             continue
         dependencies.setdefault(name, Dependency(name, line))
     return list(dependencies.values())
-
-
-class Yank(NamedTuple):
-    """A yanked release.
-
-    Attributes:
-        seen_ns: When it was first seen to be yanked, nanoseconds since 1970; when its project was first indexed, the time of upload.
-    """
-
-    project: str
-    version: str
-    seen_ns: int

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from simpleindex.core.errors import InvalidMetadata, SimpleIndexError
 from simpleindex.core.names import ProjectName
 from simpleindex.search.database import Entry
-from simpleindex.search.document import Yank, document_of
+from simpleindex.search.release_events import Yank
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -196,6 +196,8 @@ class Indexer:
         return spent
 
     def _write(self, origin: str, changes: _Changes) -> float:
+        from simpleindex.search.document import document_of  # noqa: PLC0415  (after most starts nothing is new)
+
         started = self._seconds()
         entries = []
         for name, representative, metadata in changes.sources:

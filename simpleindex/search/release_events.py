@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from simpleindex.core.model import Status
 from simpleindex.core.selection import yanked_releases
@@ -13,11 +12,21 @@ if TYPE_CHECKING:
 
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName
-    from simpleindex.search.document import Yank
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Yank(NamedTuple):
+    """A yanked release.
+
+    Attributes:
+        seen_ns: When it was first seen to be yanked, nanoseconds since 1970; when its project was first indexed, the time of upload.
+    """
+
+    project: str
+    version: str
+    seen_ns: int
+
+
+class Event(NamedTuple):
     """A release or a yank.
 
     Attributes:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 from simpleindex.config.options import OPTIONS
 from simpleindex.core.errors import InvalidSources, RefusedStart
-from simpleindex.system.followed_file import read_text_file
-from simpleindex.tls.certificate_files import why_unreadable
-from simpleindex.views.sources_file import parse_sources
-from simpleindex.web.http.access_log import AccessLog
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from simpleindex.config.settings import Settings
+    from simpleindex.web.http.access_log import AccessLog
 
 
 def excluded_paths(settings: Settings) -> list[str]:
@@ -35,6 +32,9 @@ def further_directories(settings: Settings) -> dict[str, Path]:
     """
     if settings.sources is None:
         return {}
+    from simpleindex.system.followed_file import read_text_file  # noqa: PLC0415  (only with a sources file)
+    from simpleindex.views.sources_file import parse_sources  # noqa: PLC0415  (the same)
+
     try:
         sources_file = parse_sources(read_text_file(str(settings.sources)))
     except OSError:
@@ -63,8 +63,12 @@ def refuse_unreadable(settings: Settings, owner: tuple[int | None, int | None]) 
         RefusedStart: That user cannot read one of them.
     """
     uid, gid = owner
+    if uid is None:
+        return
+    from simpleindex.tls.certificate_files import why_unreadable  # noqa: PLC0415  (only where root begins)
+
     for path in (settings.users, settings.access, settings.hooks):
-        sentence = None if uid is None or path is None else why_unreadable(uid, gid, path)
+        sentence = None if path is None else why_unreadable(uid, gid, path)
         if sentence:
             raise RefusedStart(sentence)
 
@@ -85,6 +89,8 @@ def open_access_log(settings: Settings, clock: IReactorTime) -> AccessLog | None
     """
     if settings.access_log is None:
         return None
+    from simpleindex.web.http.access_log import AccessLog  # noqa: PLC0415  (only with an access log)
+
     try:
         return AccessLog(str(settings.access_log), clock, trusted=settings.trusted_proxy)
     except OSError as error:

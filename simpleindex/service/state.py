@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import CannotStore
-from simpleindex.records.start_check import begin_shared_records, initialize_records
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import log_each, logger
 
@@ -40,11 +39,15 @@ def begin_state(index: ComposedIndex, settings: Settings, lock: StateLock) -> No
     with suppress(OSError):
         lock.share()
     if settings.records is not None:
+        from simpleindex.records.start_check import begin_shared_records  # noqa: PLC0415  (reading needs none)
+
         # Also without logins: other nodes announce changes of a bucket, and new certificates.
         begin_shared_records(index.runtime.records)
         return
     if not settings.has_logins and settings.sources is None:
         return
+    from simpleindex.records.start_check import initialize_records  # noqa: PLC0415  (the same)
+
     state = str(settings.state)
     try:
         initialize_records(state, anew=settings.new_records)

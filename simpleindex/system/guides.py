@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ _DECISIONS: Final = "Decisions"
 @cache
 def read_documents() -> dict[str, str]:
     """Return the text of every guide by its topic, such as ``clients`` or ``decisions/http2``, in the order of topics."""
+    from importlib.resources import files  # noqa: PLC0415  (3 ms of every start, for guides that few ask for)
+
     return dict(sorted(_read(files("simpleindex").joinpath("docs"), "").items()))
 
 

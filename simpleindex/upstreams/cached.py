@@ -31,7 +31,7 @@ from simpleindex.upstreams.single_flight import SingleFlight
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simpleindex.archives.inspect import ArchiveInfo
+    from simpleindex.archives.archive_info import ArchiveInfo
     from simpleindex.core.files import File
     from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import NotAllowed
 from simpleindex.core.text import timestamp
-from simpleindex.policy.filtered import FileWithheld
+from simpleindex.policy.errors import FileWithheld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

@@ -18,10 +18,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from simpleindex.archives.archive_info import ArchiveInfo, MemberSpan
 from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.inspect import (
-    ArchiveInfo,
-    MemberSpan,
     examine_side_file,
     inspect_distribution,
     read_sidecar,

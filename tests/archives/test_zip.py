@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.archives import zip as zips
+from simpleindex.archives.archive_info import MemberSpan
 from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.zip import ZipMember, find_directory, read_exactly, zip_members
-from simpleindex.archives.zip_members import DEFLATED, STORED, MemberSpan, data_start, unpack
+from simpleindex.archives.zip_members import DEFLATED, STORED, data_start, unpack
 from tests.fixtures.depth import THOROUGH
 from tests.fixtures.tables import for_each
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.archives.examination import protocol
-from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.bucket.facts import object_metadata
 from simpleindex.core.text import plural
 from simpleindex.records.opening import open_records

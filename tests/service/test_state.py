@@ -10,8 +10,8 @@ import pytest
 
 from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import CannotStore
+from simpleindex.records import start_check
 from simpleindex.records.state_lock import StateLock
-from simpleindex.service import state
 from simpleindex.service.state import begin_state, recover_uploads
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ def test_records_that_cannot_be_opened_hold_up_no_start(
     def refuse(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(state, "initialize_records", refuse)
+    monkeypatch.setattr(start_check, "initialize_records", refuse)
     begin(tmp_path)
     assert len(log.lines) == 1
 
 
 def test_shared_records_are_begun_on_their_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[object] = []
-    monkeypatch.setattr(state, "begin_shared_records", begun.append)
+    monkeypatch.setattr(start_check, "begin_shared_records", begun.append)
     begin(tmp_path, records="postgresql://db.example/index")
     assert begun == ["the records"]
 

@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 
 from simpleindex.access.errors import TooManyFailures
 from simpleindex.core.errors import NotAllowed, Unavailable
-from simpleindex.policy.filtered import FileWithheld
+from simpleindex.policy.errors import FileWithheld
 from simpleindex.publishing.errors import AlreadyExists
 from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.web.http.respond import error_response

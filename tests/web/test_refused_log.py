@@ -12,7 +12,7 @@ from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits
 from simpleindex.core.errors import NotAllowed, NotHere, SimpleIndexError
 from simpleindex.core.names import ProjectName
-from simpleindex.policy.filtered import FileWithheld
+from simpleindex.policy.errors import FileWithheld
 from simpleindex.web.http.response import RequestInfo, RequestRecord
 from simpleindex.web.refused_log import RefusedDownloads
 from simpleindex.web.routing.routes import FileRoute

@@ -6,8 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from simpleindex.archives.contents import Member, MemberList
-from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
+from simpleindex.archives.archive_info import ArchiveInfo, MemberSpan
 from simpleindex.core import bounds
 from simpleindex.core.files import Sidecar
 from simpleindex.core.metadata import MAXIMUM_SIZE, CoreMetadata, VerifiedMetadata
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from simpleindex.access.identity import UploadRules
+    from simpleindex.archives.contents import MemberList
     from simpleindex.core.names import DistributionName, ProjectName
 
 Value = TypeVar("Value")
@@ -294,6 +294,8 @@ def _wheel_metadata(value: object) -> WheelMetadata | MissingSpan:
 
 
 def _member_list(value: object) -> MemberList:
+    from simpleindex.archives.contents import Member, MemberList  # noqa: PLC0415  (only people look inside)
+
     rows, is_complete = _row(value, 2)
     if not isinstance(rows, list) or not isinstance(is_complete, bool):
         raise BadAnswer(repr(value)[:100])

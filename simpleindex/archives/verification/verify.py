@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.version import Version
 
+from simpleindex.archives.archive_info import MemberSpan
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import sdist_metadata, wheel_metadata
 from simpleindex.archives.paths import plain_path
@@ -32,7 +33,7 @@ from simpleindex.archives.verification.wheel_metadata import (
 )
 from simpleindex.archives.verification.wheel_record import is_listed, judge_owed_digest, judge_record
 from simpleindex.archives.zip import zip_members
-from simpleindex.archives.zip_members import MemberSpan, data_start, read_local_header
+from simpleindex.archives.zip_members import data_start, read_local_header
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.metadata import MAXIMUM_SIZE, VerifiedMetadata, read_details, read_metadata, states
 from simpleindex.core.names import Kind, distribution_suffix

@@ -10,6 +10,7 @@ import zlib
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.archives.archive_info import MemberSpan
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.paths import Paths, plain_path, shown_path
 from simpleindex.archives.tar import is_header
@@ -17,7 +18,6 @@ from simpleindex.archives.zip import extra_fields, extra_kinds, find_directory, 
 from simpleindex.archives.zip_members import (
     DEFLATED,
     STORED,
-    MemberSpan,
     check_readable,
     long_sizes,
     misplaced,

@@ -10,7 +10,6 @@ for anything else than what it is to be.
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core import bounds
@@ -38,6 +37,8 @@ def read_toml(content: bytes, error: Callable[[str], SimpleIndexError]) -> dict[
         content: The file's bytes.
         error: Makes the error to raise from what is wrong, a sentence without its subject.
     """
+    import tomllib  # noqa: PLC0415  (4 ms of every start; most have no such file)
+
     if len(content) > MAXIMUM_SIZE:
         raise error(f"has more than {MAXIMUM_SIZE >> 20} MiB")
     try:
@@ -148,6 +149,8 @@ def load_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: It is not valid TOML, is nested too deeply, has a number that is too long, or a key that exceeds a bound.
     """
+    import tomllib  # noqa: PLC0415  (as above)
+
     for match in _DOTTED.finditer(text):
         if excess := bounds.TOML_KEY.excess(match[0].count(".")):
             raise ValueError(excess)

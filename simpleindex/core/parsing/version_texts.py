@@ -7,13 +7,15 @@ is another error than an invalid version, and markers in parentheses are parsed 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core import bounds
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _AND_OR: Final = re.compile(r"\b(?:and|or)\b")
 
@@ -47,6 +49,8 @@ def parse_requirement(text: str) -> Requirement:
     Raises:
         InvalidRequirement: It is none, or exceeds a bound.
     """
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  (its grammar is 5 ms of a start)
+
     excess = (
         bounds.REQUIREMENT.excess(len(text))
         or bounds.SPECIFIER_CLAUSES.excess(text.count(",") + 1)

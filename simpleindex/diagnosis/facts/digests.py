@@ -15,7 +15,7 @@ from simpleindex.service.places import excluded_paths
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simpleindex.archives.inspect import ArchiveInfo
+    from simpleindex.archives.archive_info import ArchiveInfo
     from simpleindex.config.settings import Settings
 
 _PIECE: Final = 1 << 20

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
+from simpleindex.archives.archive_info import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
 from simpleindex.core.text import printable
 from simpleindex.system.log import logger

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.archives.inspect import ArchiveInfo
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.core.model import Project, Status, files_of_version, replaced_files
 from simpleindex.directory.project_file import NO_PROJECT_FILE
 from simpleindex.directory.scan.assemble import FileInPlace, are_told_apart

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from threading import Event
 
+    from simpleindex.archives.archive_info import ArchiveInfo
     from simpleindex.archives.examination.protocol import Examiner, Request
-    from simpleindex.archives.inspect import ArchiveInfo
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.directory_listings import DirectoryEntry
     from simpleindex.directory.layout.package_directory import PackageDirectory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simpleindex.archives.inspect import ArchiveInfo
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.core.files import File
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import (

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
+from simpleindex.archives.archive_info import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
 from simpleindex.core.model import Withheld, file_named, filenames_of, restored_files, stored_files
 from simpleindex.core.serialization import deserialize, serialize

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.archives.inspect import ArchiveInfo
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.core.model import Withheld
 from simpleindex.core.names import (
     PROJECT_FILE,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simpleindex.access.logins.htpasswd import Users
 from simpleindex.config.settings import changes
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.text import plural
@@ -13,10 +12,12 @@ from simpleindex.core.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from simpleindex.access.logins.htpasswd import Users
     from simpleindex.access.rights import Access
     from simpleindex.config.settings import Settings
     from simpleindex.policy.rules import PolicyRule
     from simpleindex.service.composition.index import ComposedIndex
+    from simpleindex.service.composition.logins import Logins
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +53,24 @@ class ConfigurationChanges:
 
 def configuration_of(index: ComposedIndex) -> Configuration:
     """Return what is in force, without a look at the files."""
+    users, access = (None, None) if index.logins is None else _people(index.logins)
+    upstreams = index.sources.upstreams
+    rules = () if upstreams is None else upstreams.files.sources.sources.rules
+    return Configuration(index.runtime.current(), users, access, rules)
+
+
+def _people(logins: Logins) -> tuple[Users | None, Access | None]:
+    from simpleindex.access.logins.htpasswd import Users  # noqa: PLC0415  (only where people log in)
+
     users: Users | None = None
     access: Access | None = None
-    for file in () if index.logins is None else index.logins.files:
+    for file in logins.files:
         value = file.value
         if isinstance(value, Users):
             users = value
         else:
             access = value
-    upstreams = index.sources.upstreams
-    rules = () if upstreams is None else upstreams.files.sources.sources.rules
-    return Configuration(index.runtime.current(), users, access, rules)
+    return users, access
 
 
 def configuration_changes(before: Configuration, now: Configuration) -> Iterator[AuditEntry]:

@@ -11,8 +11,6 @@ from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.text import plural
 from simpleindex.core.views import LOCAL
 from simpleindex.directory.live.listing_changes import FileChanges
-from simpleindex.records.audit.audit_questions import AuditQuestion, matching_entries
-from simpleindex.records.audit.audit_reading import latest_entries
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -149,6 +147,9 @@ class HandChanges:
 
     def _record_all(self, changes: list[SeenChange], left_out: int, since: float) -> None:
         """Record what nothing else has recorded since. Blocking."""
+        from simpleindex.records.audit.audit_questions import AuditQuestion, matching_entries  # noqa: PLC0415  (with a change)
+        from simpleindex.records.audit.audit_reading import latest_entries  # noqa: PLC0415  (the same)
+
         if self._sharing is None:
             self._record(changes, left_out, latest_entries(self._audit.path, since, _RECORDED))
             return

@@ -19,7 +19,6 @@ from simpleindex.service.composition.sources import ComposedSources
 from simpleindex.service.places import refuse_unreadable
 from simpleindex.service.runtime import create_runtime
 from simpleindex.system.extras import has_metrics, has_pages, missing
-from simpleindex.tls.security import Security
 from simpleindex.web.downloads.counter import DownloadCounter
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from simpleindex.service.runtime import Runtime
     from simpleindex.system.troubles import Troubles
     from simpleindex.tls.private_ca import Owner
+    from simpleindex.tls.security import Security
     from simpleindex.views.explain import SourceNote
 
 
@@ -212,6 +212,8 @@ def _compose_acme(runtime: Runtime) -> AcmeParts | None:
 def _security(settings: Settings, owner: Owner, acme: AcmeParts | None) -> Security | None:
     if not settings.https:
         return None
+    from simpleindex.tls.security import Security  # noqa: PLC0415  (only with --https)
+
     serving = None if acme is None else acme.serving
     return Security(settings.certs, settings.state, url=settings.url, owner=owner, acme=serving)
 

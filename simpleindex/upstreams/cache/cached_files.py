@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from io import FileIO
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.archives.errors import BrokenArchive
-from simpleindex.archives.inspect import ArchiveInfo, read_sidecar
+from simpleindex.archives.inspect import read_sidecar
 from simpleindex.system.stamp import Stamp, is_young
 from simpleindex.upstreams.cache.cache_space import FACTS_DIRECTORY
 from simpleindex.upstreams.cache.file_facts import pack_facts, read_facts

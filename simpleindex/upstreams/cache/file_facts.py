@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
+from simpleindex.archives.archive_info import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
 from simpleindex.system.stamp import Stamp
 from simpleindex.upstreams.cache.cache_space import FACTS_DIRECTORY

@@ -27,7 +27,7 @@ from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME, project_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from simpleindex.archives.inspect import ArchiveInfo
+    from simpleindex.archives.archive_info import ArchiveInfo
     from simpleindex.core.files import File
     from simpleindex.core.model import Project
     from simpleindex.core.names import ProjectName

@@ -19,7 +19,7 @@ from simpleindex.upstreams.pages.enrich import FileFacts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simpleindex.archives.inspect import ArchiveInfo
+    from simpleindex.archives.archive_info import ArchiveInfo
     from simpleindex.system.threads import Threads
     from simpleindex.upstreams.cache.incoming import Incoming
     from simpleindex.upstreams.cache_context import CacheContext

@@ -7,11 +7,11 @@ import tempfile
 from io import FileIO
 from typing import TYPE_CHECKING, Final, Self
 
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.archives.examination.process import UnexpectedError
 from simpleindex.archives.examination.protocol import MissingSpan, WheelMetadata, distribution, wheel_end
-from simpleindex.archives.inspect import ArchiveInfo
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import WHEEL_SUFFIX
 from simpleindex.system.atomic import write_all

@@ -24,7 +24,7 @@ from simpleindex.core.errors import (
 from simpleindex.core.faults import RETRY_AFTER
 from simpleindex.core.text import timestamp
 from simpleindex.directory.project_file import InvalidProjectFile
-from simpleindex.policy.filtered import FileWithheld
+from simpleindex.policy.errors import FileWithheld
 from simpleindex.publishing.errors import AlreadyExists, NameUsed, RefusedUpload
 from simpleindex.system.errors import own_trouble
 from simpleindex.system.log import logger

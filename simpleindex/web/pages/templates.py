@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import pkgutil
 import re
-from importlib.resources import files
 from string import Template
 from typing import Final
-
-_STATIC: Final = files("simpleindex.web.pages").joinpath("static")
 
 
 def _read_script(*names: str) -> str:
@@ -30,7 +28,9 @@ def _read_style(name: str) -> str:
 
 def read_static_file(name: str) -> bytes:
     """Return a file of ``static/``."""
-    return _STATIC.joinpath(name).read_bytes()
+    data = pkgutil.get_data("simpleindex.web.pages", f"static/{name}")
+    assert data is not None, "the package can be read where it lies"
+    return data
 
 
 def read_template(name: str) -> Template:

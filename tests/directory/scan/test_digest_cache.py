@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.archives.inspect import ArchiveInfo, MemberSpan
+from simpleindex.archives.archive_info import ArchiveInfo, MemberSpan
 from simpleindex.core.files import Sidecar
 from simpleindex.directory.layout.directory_listings import DirectoryEntry
 from simpleindex.directory.scan.digest_cache import DigestCache

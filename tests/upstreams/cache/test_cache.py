@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simpleindex.archives.inspect import ArchiveInfo
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.core.files import File
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName

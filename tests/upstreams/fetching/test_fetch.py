@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from simpleindex.archives.inspect import ArchiveInfo
+from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.core.errors import Changed, Unavailable
 from simpleindex.core.model import Project
 from simpleindex.upstreams.cache.file_keys import DigestKey
