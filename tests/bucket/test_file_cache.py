@@ -164,6 +164,16 @@ def test_a_disk_that_is_full(node: BucketNode, monkeypatch: pytest.MonkeyPatch) 
     assert kept(node) == []
 
 
+def test_a_disk_that_has_no_room(node: BucketNode, monkeypatch: pytest.MonkeyPatch, log: CapturedLog) -> None:
+    """No copy is made elsewhere, for nobody would find it; the log says where room is missing."""
+    monkeypatch.setattr(os, "fstatvfs", lambda _: os.statvfs_result([1, 1, 0, 0, 0, 0, 0, 0, 0, 255]))
+    assert node.download(WHEEL) == DATA
+    assert kept(node) == []
+    (line,) = log.lines
+    assert f"The cache in '{node.bucket._scratch}/cache/bucket' cannot be written" in line
+    assert line.endswith("make room on its disk, or give --cache a larger one.")
+
+
 def test_an_upload_is_kept(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """The node that took it need not read it from the store; one that is too large for the cache is not copied."""
     filename = wheel_name("acme", "2.0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -11,7 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core.faults import Fault
+from simpleindex.core.text import human_size
 from simpleindex.system.atomic import write_all
+from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 from simpleindex.system.ownership import give_to_owner_of, make_directories
 
@@ -27,7 +31,7 @@ _LISTINGS_SHARE: Final = 4
 """Listings go before files once they take more than this part of the budget."""
 
 _SILENT_SECONDS: Final = 24 * 3600.0
-"""Seconds between two lines of the log about eviction."""
+"""Seconds between two lines of the log about eviction, or about a cache that cannot be written."""
 
 _LEFT_OVER: Final = 24 * 3600
 """Seconds after which an unfinished file is abandoned: no fetch lasts so long without writing to it."""
@@ -84,11 +88,11 @@ class CacheSpace:
         self._files: OrderedDict[str, int] = OrderedDict()
         self._listings: OrderedDict[str, int] = OrderedDict()
         self._size = self._listings_size = 0
-        self._silent_until = 0.0
+        self._silent_until = self._complained_until = 0.0
         self.evictions: Counter[str] = Counter()
         self._prefix = os.path.join(root, "listings", "")
         self._is_loaded = False
-        self._has_complained = not is_cache
+        self.is_cache = is_cache
 
     def load(self) -> None:
         """Index the directory; remove unfinished files, and what exceeds the budget."""
@@ -171,7 +175,7 @@ class CacheSpace:
             path = self._least_used()
             if path is None:
                 break
-            self._log_eviction()
+            self._log_eviction(size)
             self.evictions[os.path.relpath(path, self.root).split(os.sep)[1]] += 1
             self.remove(path)
 
@@ -181,22 +185,45 @@ class CacheSpace:
                 return next(iter(self._files))
             return next(iter(self._listings), None) or next(iter(self._files), None)
 
-    def _log_eviction(self) -> None:
-        if self.now() >= self._silent_until:
-            self._silent_until = self.now() + _SILENT_SECONDS
+    def _log_eviction(self, size: int) -> None:
+        if self.now() < self._silent_until:
+            return
+        self._silent_until = self.now() + _SILENT_SECONDS
+        if self._exceeds_budget(size):
             _log.info(
                 "The cache in {path} is full: the least recently used files make room for new ones. "
                 "Its size is set by {option}.",
                 path=ascii(self.root),
                 option=self._option,
             )
+            return
+        _log.warn(
+            "The disk of the cache {path} has too little room: {floor} of it stay free for others, so the least recently used "
+            "files are removed. Make room on it, or give --cache a larger disk.",
+            path=ascii(self.root),
+            floor=human_size(self.room.floor),
+        )
 
     def _is_too_much(self, size: int) -> bool:
-        # Nothing is evicted for a file that is larger than the whole budget.
-        if size <= self.room.budget < self._size + size:
+        if self._exceeds_budget(size):
             return True
         free = self.free()
         return free is not None and free - size < self.room.floor
+
+    def _exceeds_budget(self, size: int) -> bool:
+        # Nothing is evicted for a file that is larger than the whole budget.
+        return size <= self.room.budget < self._size + size
+
+    @staticmethod
+    def require_disk(descriptor: int, size: int, place: str) -> None:
+        """Refuse a file for which its disk has no room, before its first byte.
+
+        Raises:
+            OSError: There is none.
+        """
+        status = os.fstatvfs(descriptor)
+        if status.f_frsize * status.f_bavail < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place)
 
     def free(self) -> int | None:
         """Return the free bytes of its file system; None if it does not say."""
@@ -287,12 +314,19 @@ class CacheSpace:
         make_directories(os.path.dirname(path), 0o700)
 
     def complain(self, error: OSError) -> None:
-        """Log, once, that the cache cannot be written."""
-        if not self._has_complained:
-            self._has_complained = True
-            _log.error(
-                "The cache in {path} cannot be written ({error}), so everything is fetched again each time. "
-                "Make --cache a directory that this user can write, on a disk that is not full.",
-                path=ascii(self.root),
-                error=error.strerror,
-            )
+        """Log, once a day, that the cache cannot be written."""
+        if not self.is_cache or self.now() < self._complained_until:
+            return
+        self._complained_until = self.now() + _SILENT_SECONDS
+        trouble = trouble_of(error, self.root)
+        consequence, remedy = "and all others are fetched again each time", trouble.remedy
+        if trouble.fault is Fault.FULL:
+            consequence = "new ones that do not fit are not kept, and those that fit nowhere get 503"
+            remedy = "make room on its disk, or give --cache a larger one."
+        _log.error(
+            "The cache in {path} cannot be written ({error}). Files that it has are served on, {consequence}: {remedy}",
+            path=ascii(self.root),
+            error=trouble.cause,
+            consequence=consequence,
+            remedy=remedy,
+        )

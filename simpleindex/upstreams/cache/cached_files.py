@@ -208,16 +208,25 @@ class CachedFiles:
         Raises:
             OSError: It cannot be written anywhere.
         """
-        self._space.make_room(size or 0)
-        path = self._space.new_path()
+        space = self._space
+        space.make_room(size or 0)
+        path = space.new_path()
         try:
-            descriptor = self._space.create(path)
+            incoming = Incoming(space, space.create(path), path)
+            try:
+                space.require_disk(incoming.descriptor, size or 0, space.root)
+            except OSError:
+                incoming.close()
+                raise
         except OSError as error:
-            self._space.complain(error)
-            # Clients that wait for the file get it all the same.
+            if not space.is_cache:
+                raise
+            space.complain(error)
+            # Clients that wait for the file get it all the same, if it fits there.
             with tempfile.TemporaryFile() as file:
-                return Incoming(self._space, os.dup(file.fileno()), None)
-        return Incoming(self._space, descriptor, path)
+                space.require_disk(file.fileno(), size or 0, tempfile.gettempdir())
+                return Incoming(space, os.dup(file.fileno()), None)
+        return incoming
 
     def keep(self, incoming: Incoming, key: FileKey, facts: ArchiveInfo | None = None) -> ArchiveInfo:
         """Take a complete and verified file into the cache, if it fits.

@@ -54,7 +54,11 @@ class Incoming:
             write_all(self.descriptor, data, self.size)
         except OSError:
             self._space.make_room(len(data) + _CHECK_ROOM_EVERY)
-            write_all(self.descriptor, data, self.size)
+            try:
+                write_all(self.descriptor, data, self.size)
+            except OSError as error:
+                self._space.complain(error)
+                raise
         self.size += len(data)
         self._digest.update(data)
         if self.size - self._checked >= _CHECK_ROOM_EVERY:

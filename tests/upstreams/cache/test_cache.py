@@ -284,6 +284,58 @@ def test_the_floor_is_kept(place: Place) -> None:
     assert place.get(OLD, cache) is None
     place.put(NEW, cache=cache)
     assert place.paths() == []
+    (line,) = place.log.lines
+    assert "has too little room" in line
+    assert "[cache]" not in line
+
+
+def test_the_budget_is_said_where_it_is_the_cause(place: Place) -> None:
+    place.put(OLD)
+    place.room = DiskBudget(budget=len(OLD) + 10, floor=0)
+    place.put(NEW, cache=place.cache())
+    (line,) = place.log.lines
+    assert "Its size is set by [cache] in the sources file." in line
+
+
+@pytest.mark.parametrize("fits_elsewhere", [True, False])
+def test_a_disk_without_room_for_a_file(
+    fits_elsewhere: bool, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is noticed before the first byte: the file is passed on by way of another disk, or refused; others are served on."""
+    cache = place.cache()
+    place.put(OLD, cache=cache)
+    before = place.paths()
+    room = iter([10, 1 << 30 if fits_elsewhere else 10])
+    monkeypatch.setattr(
+        os, "fstatvfs", lambda _: os.statvfs_result([1, 1, 0, 0, next(room), 0, 0, 0, 0, 255])
+    )
+    if fits_elsewhere:
+        incoming = cache.files.begin(len(NEW))
+        assert incoming.path is None
+        incoming.close()
+    else:
+        with pytest.raises(OSError, match="No space left on device"):
+            cache.files.begin(len(NEW))
+    assert place.paths() == before
+    assert place.get(OLD, cache) == OLD
+    (line,) = place.log.lines
+    assert "No space left on device" in line
+    assert line.endswith("make room on its disk, or give --cache a larger one.")
+
+
+def test_a_disk_that_becomes_full_under_a_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log says so."""
+    incoming = place.cache().files.begin()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        incoming.write(NEW)
+    incoming.close()
+    (line,) = place.log.lines
+    assert "cannot be written (No space left on device)" in line
 
 
 def test_directories_of_what_is_gone_are_removed_by_the_next_start(place: Place) -> None:
