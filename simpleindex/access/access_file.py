@@ -258,5 +258,5 @@ class InvalidAccess(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject.
     """
 
-    template = "The access file {reason}"
+    template = "it {reason}"
     reason: str

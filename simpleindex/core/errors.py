@@ -183,5 +183,5 @@ class InvalidSources(SimpleIndexError):
         reason: What is wrong, as a sentence without its subject.
     """
 
-    template = "The sources file {reason}"
+    template = "it {reason}"
     reason: str

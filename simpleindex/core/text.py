@@ -57,11 +57,14 @@ def duration(seconds: float) -> str:
 
 
 def parse_size(value: object) -> int | None:
-    """Return the bytes of a size such as ``64M`` (powers of 1024) or of a whole number, or None if it is neither."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if value >= 0 else None
+    """Return the bytes of a size such as ``64M`` (powers of 1024) or of a whole number, or None if it is neither or too large."""
     matched = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    return None if matched is None else int(matched[1]) << _SHIFTS[matched[2].upper()]
+    if matched is not None:
+        value = int(matched[1]) << _SHIFTS[matched[2].upper()]
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    # No file system has more; a number in a file may have more digits than Python writes out.
+    return value if 0 <= value < 1 << 63 else None
 
 
 def exact_size(size: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from simpleindex.core.errors import InvalidSources
+from simpleindex.core.errors import InvalidSetting, InvalidSources
 from simpleindex.core.parsing.toml import (
     check_keys,
     to_boolean,
@@ -20,6 +20,7 @@ from simpleindex.core.parsing.toml import (
 from simpleindex.core.text import shown
 from simpleindex.upstreams.http.missing import refuses_missing
 from simpleindex.upstreams.modes import Mode
+from simpleindex.upstreams.pages.urls import index_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,8 @@ _UPSTREAM_KEYS: Final = (
 )
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+# What names, addresses, ports, and patterns of them (fnmatch) consist of.
+_HOST_PATTERN: Final = re.compile(r"[A-Za-z0-9._*?!:\[\]-]+", re.ASCII)
 _CREDENTIALS: Final = re.compile(r"(env|file):(.+)")
 
 
@@ -159,11 +162,23 @@ def parse_upstream(table: Mapping[str, object], number: int) -> UpstreamSettings
         ttl=to_duration(table.get("ttl", "5m"), f"'ttl' of {where}"),
         timeout=to_duration(table.get("timeout", "10s"), f"'timeout' of {where}"),
         lists=to_boolean(table.get("list", flat), f"'list' of {where}"),
-        hosts=tuple(to_texts(table.get("hosts", []), f"'hosts' of {where}")),
+        hosts=_hosts(table.get("hosts", []), f"'hosts' of {where}"),
         keep_removed=keep_removed,
         missing=_missing(table.get("missing", []), where, flat=flat),
         connections=_connections(table.get("connections", 16), where),
     )
+
+
+def _hosts(value: object, where: str) -> tuple[str, ...]:
+    patterns = to_texts(value, where)
+    for pattern in patterns:
+        # Another one would match no host, and say so only when a file is wanted.
+        if not _HOST_PATTERN.fullmatch(pattern):
+            raise InvalidSources(
+                f'has {shown(pattern)} in {where}, which is no host; write its name alone, such as "files.example.org", '
+                'with a port only if it is unusual: "files.example.org:8443"'
+            )
+    return tuple(patterns)
 
 
 def _connections(value: object, where: str) -> int:
@@ -178,7 +193,9 @@ def _missing(value: object, where: str, *, flat: bool) -> frozenset[int]:
     for status in value:
         refusal = refuses_missing(status)
         if refusal is not None:
-            shows = status if isinstance(status, int) else shown(str(status))
+            # Not any number or table: it may be too long, or too deep, for Python to write out.
+            is_short = type(status) is int and -1000 < status < 1000
+            shows = str(status) if is_short else shown(status) if isinstance(status, str) else "a value"
             raise InvalidSources(
                 f"has {shows} in 'missing' of {where}, which {refusal}; it takes statuses that mean \"no such project\", such as 403"
             )
@@ -192,14 +209,17 @@ def _missing(value: object, where: str, *, flat: bool) -> frozenset[int]:
 def _url(value: object, where: str, *, is_page: bool) -> str:
     url = to_text(value, f"'url' of {where}")
     try:
-        split = urlsplit(url)
-        host, _ = split.hostname, split.port
-    except ValueError:
-        host, split = None, urlsplit("")
-    if split.scheme not in {"http", "https"} or not host or not url.isascii() or " " in url:
+        index_url(url)
+    except InvalidSetting:
+        is_url = False
+    else:
+        # Python drops tabs and line feeds from URLs; other programs do not.
+        is_url = url.isascii() and url.isprintable() and " " not in url
+    if not is_url:
         raise InvalidSources(
             f"has a 'url' of {where} that is no URL of an index, such as https://host/simple/"
         )
+    split = urlsplit(url)
     if split.username is not None or split.password is not None:
         raise InvalidSources(f"has a login in the 'url' of {where}; give it by 'credentials' instead")
     if split.query or split.fragment:

@@ -59,7 +59,15 @@ def test_durations_are_written(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("0", 0), ("64M", 64 << 20), ("1t", 1 << 40), ("5k", 5120), ("M", None), ("1.5G", None)],
+    [
+        ("0", 0),
+        ("64M", 64 << 20),
+        ("1t", 1 << 40),
+        ("5k", 5120),
+        ("M", None),
+        ("1.5G", None),
+        ("9999999T", None),
+    ],
 )
 def test_sizes_are_read(text: str, size: int | None) -> None:
     """In powers of 1024."""

@@ -289,7 +289,7 @@ def test_rules_about_what_does_not_run_yet(world: SourcesFileFixture) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[[rule]]\n", "sources.toml is not valid: The sources file has nothing that rule 1 does"),
+        ("[[rule]]\n", "sources.toml is not valid: it has nothing that rule 1 does"),
         ('[[rule]]\ndeny-names = "none.txt"\n', "which cannot be read: No such file or directory"),
         ('[[rule]]\ndeny-names = "bad.txt"\n', "bad.txt', which has 'a b' on line 1"),
         ('[[rule]]\nadvisories = "none"\n', "which cannot be read: No such file or directory"),

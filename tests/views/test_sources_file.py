@@ -75,6 +75,7 @@ def test_everything() -> None:
 
 DIRECTORY = '[[directory]]\nname = "staging"\npath = "/srv/staging"\n'
 ISOLATED = '[[view]]\nname = "v"\nsources = ["{}", "{}"]\nstrategy = "isolated"\n'
+HUGE = "0x" + "f" * 4000  # more digits than Python writes out in decimal
 UPSTREAM = '[[upstream]]\nname = "a"\nurl = "https://h/"\n'
 
 
@@ -121,9 +122,41 @@ def test_directories() -> None:
         (UPSTREAM.replace('"a"', '"local"'), "two sources called 'local'"),
         (UPSTREAM.replace("https://h/", "ftp://h/"), "no URL of an index"),
         (UPSTREAM.replace("https://h/", "https://h:x/"), "no URL of an index"),
+        *(
+            (UPSTREAM.replace("https://h/", url), "no URL of an index")
+            for url in (
+                "https://h\\n/",
+                "https://h/\\tx/",
+                "https://%/",
+                "https://h:0/",
+                "https://h\\u202e/",
+                "https:///",
+            )
+        ),
         (UPSTREAM.replace("https://h/", "https://u:secret@h/"), "a login in the 'url'"),
+        (UPSTREAM.replace("https://h/", "https://@h/"), "a login in the 'url'"),
         (UPSTREAM.replace("https://h/", "https://h/?a"), "a ? or #"),
         (UPSTREAM + "hosts = 'x'", "not a list of texts for 'hosts'"),
+        *(
+            (UPSTREAM + f'hosts = ["{host}"]', "which is no host; write its name alone")
+            for host in (
+                "https://files.example/",
+                "files.example/",
+                "a b",
+                "",
+                "\\u0000",
+                "b\u00fccher.example",
+            )
+        ),
+        *(
+            (
+                UPSTREAM + f"missing = [{value}]",
+                "a value in 'missing' of the upstream a, which is no HTTP status",
+            )
+            for value in (HUGE, f"[{HUGE}]", "true", "4.04", "{a = 1}")
+        ),
+        *((f"[cache]\nsize = {size}", "no size such as") for size in (HUGE, 1 << 63, '"9999999T"', -1, 1.5)),
+        (f"[[rule]]\nmax-size = {HUGE}", "no size such as"),
         (UPSTREAM + "ttl = 5", "no time such as"),
         (UPSTREAM + "ttl = '0s'", "no time such as"),
         (UPSTREAM + "list = 'yes'", "neither true nor false"),
@@ -177,7 +210,7 @@ def test_anything(text: str, before: str) -> None:
     try:
         parse_sources(f"{before}{text}".encode())
     except InvalidSources as refused:
-        assert str(refused).startswith("The sources file")  # noqa: PT017
+        assert str(refused).startswith("it ")  # noqa: PT017
 
 
 VIEWS = """
