@@ -117,8 +117,10 @@ def _make_service(options: Any) -> IService:
     from simpleindex.service.log_lines import foreground_observer  # noqa: PLC0415  (the same)
     from simpleindex.service.process import ServiceProcess, as_daemon, in_the_foreground  # noqa: PLC0415
     from simpleindex.service.service import IndexService  # noqa: PLC0415  (after the reactor has been chosen)
+    from simpleindex.system.clocks import keep_steady  # noqa: PLC0415
     from simpleindex.system.threads import core_count  # noqa: PLC0415
 
+    keep_steady(reactor)
     # Until the service's own is set, a SIGHUP (an ExecReload that comes early) would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     parent = options.parent or {}

@@ -13,6 +13,7 @@ from simpleindex.core.source import Elsewhere, lifetime_of, revision_of
 from simpleindex.policy.errors import FileWithheld
 from simpleindex.policy.judgement import Denial
 from simpleindex.policy.rules import DenialMode
+from simpleindex.system.clocks import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ class FilteredSource:
         source: The source.
         name: The source's name.
         policy: Gives the rules now; the same object as long as they are the same.
-        clock: The reactor; its time is seconds since 1970.
+        clock: The reactor.
         threads: Judge large projects and lists.
         is_own: Whether it is local: a denied project is then "not shown" and never "not here", so that its name is
             requested from no upstream.
@@ -68,7 +69,7 @@ class FilteredSource:
         self._source = source
         self._name = name
         self._policy = policy
-        self._clock = clock
+        self._now = wall_clock(clock)
         self._threads = threads
         self._judged: SizedCache[ProjectName, _Judgement] = SizedCache(_MOST_BYTES, _weight)
         self._list: tuple[ProjectList, Policy, ProjectList] | None = None
@@ -221,9 +222,6 @@ class FilteredSource:
             return None
         kept = self._list[2]
         return None if kept.valid_until is not None and kept.valid_until <= self._now() else kept
-
-    def _now(self) -> float:
-        return float(self._clock.seconds())
 
 
 def _weight(judgement: _Judgement) -> int:

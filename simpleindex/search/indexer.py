@@ -14,6 +14,7 @@ from simpleindex.core.errors import InvalidMetadata, SimpleIndexError
 from simpleindex.core.names import ProjectName
 from simpleindex.search.database import Entry
 from simpleindex.search.release_events import Yank
+from simpleindex.system.clocks import wall_clock
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Indexer:
     Args:
         database: The search index.
         origins: Where projects come from.
-        clock: The reactor; its time is seconds since 1970.
+        clock: The reactor.
         threads: For the search index.
         seconds: Returns the processor time of the calling thread; what the work took of it is followed by a multiple of waiting.
     """
@@ -69,6 +70,7 @@ class Indexer:
         self._database = database
         self._origins: Mapping[str, Origin] = {origin.name: origin for origin in origins}
         self._clock = clock
+        self._now = wall_clock(clock)
         self._threads = threads
         self._seconds = seconds
         self._changed: dict[str, dict[ProjectName, None]] = {name: {} for name in self._origins}
@@ -182,7 +184,7 @@ class Indexer:
         """Index projects of one origin; return the time that threads and other processes worked."""
         indexed = await self._threads.run(self._database.indexed_files, origin.name, names)
         changes, before = _Changes(), origin.seconds
-        now_ns = int(self._clock.seconds() * 1e9)
+        now_ns = int(self._now() * 1e9)
         found = await origin.representatives(names)
         self._has_failed |= len(found) < len(names)
         for name, representative in found.items():

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import NotHere
+from simpleindex.system.clocks import wall_clock
 from simpleindex.upstreams.errors import InvalidUpstreamPage, UpstreamFailed
 from simpleindex.upstreams.http.file_requests import FileRequests
 from simpleindex.upstreams.http.logins import FixedLogin
@@ -76,6 +77,7 @@ class HttpUpstream:
     ) -> None:
         self._host_policy = host_policy
         self._clock = clock
+        self._now = wall_clock(clock)
         self._threads = threads
         self._name = options.name
         self._limits = options.limits
@@ -133,7 +135,7 @@ class HttpUpstream:
         if page.is_unchanged:
             return None
         project = await self._parsed(page, parse, page.content_type, page.body, page.url, source=self._name)
-        signed_for = seconds_left((file.url for file in project.files), self._clock.seconds())
+        signed_for = seconds_left((file.url for file in project.files), self._now())
         return Listing(project, page.validators, shorter(page.fresh_for, signed_for))
 
     async def _place_of(self, name: ProjectName) -> str | None:

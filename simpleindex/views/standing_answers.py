@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from simpleindex.core.caches import SizedCache
 from simpleindex.core.source import lifetime_of, revision_of
+from simpleindex.system.clocks import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +45,7 @@ class StandingAnswers:
     The index's own directories are looked at with each request, as without this: their names are requested from no upstream.
 
     Args:
-        clock: The reactor; its time is seconds since 1970.
+        clock: The reactor.
         lacks: Returns whether surely no directory of the index has a project, nor takes its name.
         was_used: As in :class:`simpleindex.views.union.UnionSource`.
     """
@@ -53,6 +54,7 @@ class StandingAnswers:
         self, clock: Any, lacks: Callable[[ProjectName], bool], was_used: Callable[[ProjectName], bool]
     ) -> None:
         self._clock = clock
+        self._now = wall_clock(clock)
         self._lacks = lacks
         self._was_used = was_used
         self._standing: SizedCache[ProjectName, _Standing] = SizedCache(
@@ -76,7 +78,8 @@ class StandingAnswers:
         now = self._clock.seconds()
         if now >= self._next_look and self._has_changed(now):
             return None
-        if now < until and self._lacks(name) and not self._was_used(name):
+        is_standing = until == math.inf or self._now() < until
+        if is_standing and self._lacks(name) and not self._was_used(name):
             for listing in listings:
                 if now >= listing.fresh_until:
                     break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,16 @@ class FilteredSourceFixture:
 def deny(**values: Any) -> PolicyRule:
     """A rule that denies."""
     return PolicyRule("r", PolicyAction.DENY, **values)
+
+
+def test_age_is_judged_by_the_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the reactor's time, which may count from the machine's start."""
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock.seconds)
+    monkeypatch.setattr(time, "time", lambda: UPLOADED + DAY)
+    world = FilteredSourceFixture(PolicyRule("age", PolicyAction.REQUIRE, min_age=DAY / 2))
+    world.filtered = FilteredSource(world.source, "pypi", lambda: world.policy, clock, world.threads)
+    assert world.names() == [OLD, NEW, SDIST]
 
 
 def test_without_rules_nothing_is_added() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,9 +100,12 @@ def default_sighup() -> Iterator[None]:
 
 @pytest.mark.usefixtures("default_sighup")
 def test_make_service() -> None:
-    """A service of the global reactor, and from now on a SIGHUP that comes too early does no harm."""
+    """A service of the global reactor, whose time is steady; from now on a SIGHUP that comes too early does no harm."""
+    from twisted.internet import reactor
+
     service = makeService(parsed("--http", "0"))
     assert isinstance(service, IndexService)
+    assert reactor.seconds == time.monotonic
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     signal.raise_signal(signal.SIGHUP)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -114,6 +115,39 @@ def test_a_clock_that_was_put_back_makes_nothing_fresh(world: CachedUpstreamFixt
     world.restart()
     world.project()
     assert world.listings_asked() == 2
+
+
+def test_a_clock_that_is_put_back_while_the_server_runs(
+    world: CachedUpstreamFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing is fresh as long as ever, and is stored with the time that is right now."""
+    wall = 2e9
+    monkeypatch.setattr(time, "monotonic", world.clock.seconds)
+    monkeypatch.setattr(time, "time", lambda: wall)
+    world.clock.rightNow = 5.0
+    world.restart()
+    world.project()
+    wall -= 3e8
+    world.project()
+    assert world.listings_asked() == 1
+    world.clock.advance(601)
+    world.project()
+    assert world.listings_asked() == 2
+    # It was stored in what is the future now.
+    world.restart()
+    world.project()
+    assert world.listings_asked() == 3
+    world.upstream.add(sdist_name(), sdist_bytes())
+    world.clock.advance(601)
+    world.project()
+    wall += 599
+    world.restart()
+    world.project()
+    assert world.listings_asked() == 4
+    wall += 2
+    world.restart()
+    world.project()
+    assert world.listings_asked() == 5
 
 
 def test_a_thousand_askers_are_one_question(world: CachedUpstreamFixture) -> None:

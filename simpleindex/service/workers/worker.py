@@ -21,6 +21,7 @@ from simpleindex.service.process import ServiceProcess, as_daemon
 from simpleindex.service.service import IndexService
 from simpleindex.service.workers.link import SupervisorLink, SupervisorLog
 from simpleindex.service.workers.messages import MOST_BYTES, Message, decode_description, encode
+from simpleindex.system.clocks import keep_steady
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +71,8 @@ def _show_number(description: WorkerDescription) -> None:
 
 def _serve(description: WorkerDescription, connection: int) -> None:
     from twisted.internet import reactor  # noqa: PLC0415  (made in each worker, never in the fork server)
+
+    keep_steady(reactor)
 
     def connect(link: SupervisorLink) -> None:
         os.set_blocking(connection, False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from simpleindex.system.clocks import wall_clock
 from simpleindex.system.log import logger
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
@@ -254,6 +255,7 @@ class CertificateRenewal:
         self._requests = requests
         self._threads = threads
         self._reactor = reactor
+        self._now = wall_clock(reactor)
         self._use_certificate: Callable[[], None] = lambda: None
         self._call: Any = None
         self._is_running = False
@@ -314,7 +316,7 @@ class CertificateRenewal:
         if outcome.error:
             write = _log.error if outcome.is_urgent else _log.warn
             write("No new certificate: {sentence}", sentence=outcome.error)
-        now = datetime.fromtimestamp(self._reactor.seconds(), UTC)
+        now = datetime.fromtimestamp(self._now(), UTC)
         self._schedule(max(outcome.look_again - now, _SHORTEST_LOOK).total_seconds())
 
     def _broken(self, failure: Any) -> None:

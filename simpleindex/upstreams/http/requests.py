@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from twisted.internet.defer import CancelledError
 from twisted.web.http_headers import Headers
 
+from simpleindex.system.clocks import wall_clock
 from simpleindex.upstreams.errors import UpstreamFailed
 from simpleindex.upstreams.http.body import ResponseBody, read_decoded, within
 from simpleindex.upstreams.http.errors import failure_reason
@@ -99,6 +100,7 @@ class UpstreamRequests:
         self._host_policy = host_policy
         self._agent = agent
         self._clock = clock
+        self._now = wall_clock(clock)
         self._login = login
         self._limits = options.limits
         self._user_agent = options.user_agent.encode("ascii")
@@ -190,7 +192,7 @@ class UpstreamRequests:
         return self.failed(f"it asked to wait ({wait.status}), for {seconds:,} s more", retry_after=seconds)
 
     def _retry_after(self, response: IResponse) -> int:
-        return retry_after(header(response, "retry-after"), header(response, "date"), self._clock.seconds())
+        return retry_after(header(response, "retry-after"), header(response, "date"), self._now())
 
     async def awaited(self, answer: Awaitable[Any]) -> Any:
         """Wait for a result, and turn every error of the network into one of this upstream."""

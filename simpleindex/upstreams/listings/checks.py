@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.model import Status
 from simpleindex.policy.messages import no_upload_times
+from simpleindex.system.clocks import wall_clock
 from simpleindex.system.log import logger
 from simpleindex.upstreams.pages.enrich import files_without_dates, wheels_without_metadata
 from simpleindex.upstreams.pages.listing_faults import without_faults
@@ -47,7 +48,7 @@ class ListingChecks:
         wheel_ends: RangeMetadataQueue | None,
     ) -> None:
         self._upstream = context.upstream.name
-        self._clock = context.clock
+        self._now = wall_clock(context.clock)
         self._store = store
         self._judges_age = judges_age
         self._times = times
@@ -64,7 +65,7 @@ class ListingChecks:
         if (entry := self._store.memory.get(name)) is not None:
             self._begin_wheel_ends(name, entry)
         if (entry := self._store.memory.get(name)) is not None:
-            self._rechecker.begin(entry.listing.project, entry.listing.faults, self._clock.seconds())
+            self._rechecker.begin(entry.listing.project, entry.listing.faults, self._now())
         if (entry := self._store.memory.get(name)) is not None:
             return await self._read_times(name, entry)
         return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.files import FIRST_SEEN
 from simpleindex.core.names import METADATA_SUFFIX
+from simpleindex.system.clocks import wall_clock
 from simpleindex.system.log import logger
 from simpleindex.upstreams.pages.enrich import enriched_file, identity_of
 from simpleindex.upstreams.pages.listing_faults import renewed_fault, why_not_offered
@@ -31,7 +32,7 @@ class ListingCorrections:
 
     def __init__(self, context: CacheContext, store: ListingStore) -> None:
         self._upstream = context.upstream.name
-        self._clock = context.clock
+        self._now = wall_clock(context.clock)
         self._store = store
 
     # -- facts ------------------------------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ class ListingCorrections:
                 return None
             faults = {other: fault for other, fault in entry.listing.faults.items() if other != key}
             if reason is not None:
-                faults[key] = renewed_fault(before, reason, self._clock.seconds())
+                faults[key] = renewed_fault(before, reason, self._now())
             return None if faults.get(key) == before else replace(entry.listing, faults=faults)
 
         await self._store.update(name, change)

@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.files import file_order
+from simpleindex.system.clocks import wall_clock
 from simpleindex.upstreams.cache.cached_listings import CachedListing
 from simpleindex.upstreams.listings.changes import listing_change
 from simpleindex.upstreams.listings.memory import ListingEntry, ListingMemory
@@ -72,6 +73,7 @@ class ListingStore:
     ) -> None:
         self.ttls = ttls
         self._context = context
+        self._now = wall_clock(context.clock)
         self._hooks = hooks
         self.memory = ListingMemory(memory_size)
         self._generations = count(1)
@@ -87,9 +89,9 @@ class ListingStore:
             return None
         listing, offered = cached
         # A clock that was put back must not make it fresh for years.
-        is_past = listing.fetched_at <= self._context.clock.seconds()
-        until = listing.fetched_at + self.ttls.fresh_for(listing.fresh_for) if is_past else 0.0
-        entry = ListingEntry(listing, offered, until)
+        age = self._now() - listing.fetched_at
+        left = self.ttls.fresh_for(listing.fresh_for) - age if age >= 0 else 0.0
+        entry = ListingEntry(listing, offered, self._context.clock.seconds() + left)
         self.memory.put(name, entry)
         return entry
 
@@ -105,7 +107,7 @@ class ListingStore:
             listing: The new listing.
             entry: The one before, if it may have left memory; None if there is none.
         """
-        fetched_at = self._context.clock.seconds()
+        fetched_at = self._now()
         while True:
             before = self.memory.get(name) or entry
             new = _cached_listing(listing, fetched_at, None if before is None else before.listing)
@@ -129,7 +131,7 @@ class ListingStore:
         return listing, before if before is not None and before == offered else offered
 
     def _offer(self, listing: CachedListing) -> Project:
-        now_ns = int(self._context.clock.seconds() * 1e9)
+        now_ns = int(self._now() * 1e9)
         project, facts = listing.project, listing.file_facts
         undated = files_without_upload_times(project)
         seen = self._hooks.first_seen(self._context.identity, project.name, undated, now_ns)
