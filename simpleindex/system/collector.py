@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -29,13 +30,45 @@ class Freezing:
             gc.freeze()
 
 
+class _Pauses:
+    """How many threads have the collector rest now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._number = 0
+        self._was_enabled = True
+
+    def begin(self) -> None:
+        """Have it rest."""
+        with self._lock:
+            if not self._number:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._number += 1
+
+    def end(self) -> None:
+        """Have it work again, once no other thread has it rest."""
+        with self._lock:
+            self._number -= 1
+            if not self._number and self._was_enabled:
+                gc.enable()
+
+
+_PAUSES: Final = _Pauses()
+
+
 @contextmanager
-def collector_paused() -> Iterator[None]:
-    """Let the collector rest while very many objects are made; in one thread at a time."""
-    is_enabled = gc.isenabled()
-    gc.disable()
+def collector_paused(*, freezes: bool = False) -> Iterator[None]:
+    """Let the collector rest while very many objects are made, or lists of them: to visit one of 700,000 texts takes it 40 to 90 ms.
+
+    Args:
+        freezes: Whether what was made stays for long, and is not to be visited afterwards either. What is garbage just then stays with it,
+            so this is for what is done seldom.
+    """
+    _PAUSES.begin()
     try:
         yield
+        if freezes:
+            gc.freeze()
     finally:
-        if is_enabled:
-            gc.enable()
+        _PAUSES.end()

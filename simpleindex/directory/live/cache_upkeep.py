@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.system.collector import collector_paused
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ def keep_cache_up_to_date(
     Where next to nothing has changed since the catalogue was written, all stays as it is: for each start to go through all files
     would cost more than that few projects are put together from their digests.
     """
+    with collector_paused():
+        _keep_up_to_date(snapshots, digests, file, now_ns)
+
+
+def _keep_up_to_date(
+    snapshots: SnapshotTable, digests: DigestCache, file: CatalogueFile, now_ns: int
+) -> None:
     number, changed = len(snapshots.at_rest), snapshots.changed_since_catalogue
     is_large = changed > _FEW + number // _PART
     if is_large or not snapshots.has_catalogue:

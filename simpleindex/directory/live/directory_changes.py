@@ -133,6 +133,8 @@ class DirectoryChanges(RootSurveys):
         Args:
             count: The number of this sweep; every tenth is thorough.
         """
+        if not self._surveyed and not self.suspended:
+            return  # The first survey goes on, or is tried again; of very many projects one more would take seconds.
         if self.suspended or not self.polling:
             identity = await self._in_read_thread(self._batches.identity)
             if self.suspended or identity != self._guard.identity:

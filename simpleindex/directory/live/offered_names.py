@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from simpleindex.directory.scan.name_sets import sorted_in_parts
 from simpleindex.directory.scan.snapshot import is_offered
+from simpleindex.system.collector import collector_paused
 
 if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
@@ -24,13 +25,15 @@ class OfferedNames:
 
     def __init__(self) -> None:
         self._names: list[ProjectName] | None = None
+        # The same for those who list them; None once they have changed.
+        self._listed: tuple[ProjectName, ...] | None = None
         # While a thread gathers the names: what has changed since it began; and who waits for it.
         self._changed: dict[ProjectName, bool] = {}
         self._waiting: list[Deferred[None]] | None = None
 
     def forget(self) -> None:
         """Make them again when they are needed next."""
-        self._names = None
+        self._names = self._listed = None
         self._waiting = None
 
     def note(self, name: ProjectName, *, is_offered: bool) -> None:
@@ -41,9 +44,12 @@ class OfferedNames:
             return
         place = bisect_left(self._names, name)
         is_there = self._names[place : place + 1] == [name]
-        if is_offered and not is_there:
+        if is_offered == is_there:
+            return
+        self._listed = None
+        if is_offered:
             self._names.insert(place, name)
-        elif is_there and not is_offered:
+        else:
             del self._names[place]
 
     async def gather(self, snapshots: SnapshotTable, run_in_thread: RunInThread) -> None:
@@ -57,9 +63,9 @@ class OfferedNames:
             waiting: list[Deferred[None]] = []
             self._waiting, self._changed = waiting, {}
             try:
-                names = await run_in_thread(lambda: sorted_in_parts(_unsorted(snapshots)))
+                gathered = await run_in_thread(_gathered, snapshots)
                 if self._waiting is waiting:  # else forgotten meanwhile
-                    self._names = names
+                    self._names, self._listed = gathered
                     for name, is_now_offered in self._changed.items():
                         self.note(name, is_offered=is_now_offered)
             finally:
@@ -72,7 +78,16 @@ class OfferedNames:
         """Return the names in their order."""
         if self._names is None:
             self._names = sorted(_unsorted(snapshots))
-        return tuple(self._names)
+        if self._listed is None:
+            self._listed = tuple(self._names)
+        return self._listed
+
+
+def _gathered(snapshots: SnapshotTable) -> tuple[list[ProjectName], tuple[ProjectName, ...]]:
+    """Return the names in their order, to be changed and to be listed; in a thread."""
+    with collector_paused(freezes=True):
+        names = sorted_in_parts(_unsorted(snapshots))
+        return names, tuple(names)
 
 
 def _unsorted(snapshots: SnapshotTable) -> list[ProjectName]:

@@ -217,3 +217,21 @@ def test_no_turn_of_the_reactor_has_work_for_each_project(
     (few_lines, few_bytes), (many_lines, many_bytes) = costs
     assert many_lines < few_lines + 600
     assert many_bytes < few_bytes + 8 * 600
+
+
+@for_each("polling", (False, True))
+def test_a_sweep_asks_for_no_second_survey_while_the_first_goes_on(tmp_path: Path, polling: bool) -> None:
+    """The first sweep comes with the start; requests would wait for another survey of very many projects."""
+    add_wheel(tmp_path, "a")
+    world = LiveDirectoryFixture(tmp_path)
+    world.live.polling = polling
+    world.reads.held = True
+    world.live.begin(world.watch)
+    sweeping = Deferred.fromCoroutine(world.live.sweep(0))
+    surveys = 0
+    while names := world.reads.names():
+        surveys += names[0] == "_survey_now"
+        world.reads.deliver()
+    assert sweeping.called
+    assert surveys == 1
+    assert world.live.complete
