@@ -32,19 +32,18 @@ if TYPE_CHECKING:
 class Options(usage.Options):
     """The command line: the options that were given there. Environment, configuration file and defaults come later."""
 
-    synopsis = "[options]"
-    longdesc = (
-        "Serve a directory of Python packages (<root>/<project>/<files>) as a complete package index: HTML and JSON "
-        "pages, metadata, digests, live, over HTTP and over HTTPS of its own. Every option can also be given as "
-        "SIMPLEINDEX_<OPTION> in the environment, or as a key of the TOML file that --config names."
-    )
-
     settings: Settings
 
     def __init__(self) -> None:
         self.command_line: dict[str, object] = {}
         self.directory = Path.cwd()
         super().__init__()
+
+    def getUsage(self, width: int | None = None) -> str:
+        # Twisted's own sorts fifty options by name, in half the width of a terminal.
+        from simpleindex.config.help_text import server_usage  # noqa: PLC0415  (for --help only)
+
+        return server_usage(width)
 
     def parseOptions(self, options: Any = None) -> None:
         try:
@@ -88,9 +87,6 @@ def _taker(option: Option) -> Callable[..., None]:
         self.command_line[option.name] = True
 
     taker: Callable[..., None] = take_flag if option.flag else take
-    taker.__doc__ = (
-        f"{option.help} [default: {option.default_words}]" if option.default_words else option.help
-    )
     return taker
 
 

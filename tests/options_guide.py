@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simpleindex.config.help_text import OPTION_GROUPS
 from simpleindex.config.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -15,8 +16,13 @@ GUIDE = Path(__file__).parent.parent / "simpleindex/docs/options.md"
 
 
 def guide_rows() -> str:
-    """Return the rows of the table in docs/options.md."""
-    return "".join(f"{_guide_row(option)}\n" for option in OPTIONS)
+    """Return the tables in docs/options.md, one for each group."""
+    rows = {option.name: f"{_guide_row(option)}\n" for option in OPTIONS}
+    return "\n".join(
+        f"## {title}\n\n| option | default | meaning |\n|---|---|---|\n"
+        + "".join(map(rows.__getitem__, names))
+        for title, names in OPTION_GROUPS.items()
+    )
 
 
 def _guide_row(option: Option) -> str:
@@ -28,7 +34,9 @@ def _guide_row(option: Option) -> str:
 
 def with_current_table(guide: str) -> str:
     """Return the guide with the rows that the program has now."""
-    return re.sub(r"(?s)(?<=\|---\|---\|---\|\n).*(?=<!-- end of options -->)", lambda _: guide_rows(), guide)
+    return re.sub(
+        r"(?s)(?<=<!-- options -->\n).*(?=<!-- end of options -->)", lambda _: f"\n{guide_rows()}\n", guide
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import tomllib
 from functools import cache
 from typing import TYPE_CHECKING
 
-from simpleindex.commands.main import _COMMANDS, _WITHOUT_HELP, main
+from simpleindex.commands.main import _COMMANDS, main
 from simpleindex.config.options import OPTIONS
 from tests.fixtures.tables import for_each
 from tests.test_documents import CODE, DOCUMENTS, name_of
@@ -28,6 +28,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "json": json.loads,
     "python": ast.parse,
 }
+_TAKE_OPTIONS_OF_THE_SERVER = {"check", "doctor", "systemd-unit"}
 _OF_TWISTD = {"nodaemon", "pidfile", "logfile", "uid", "gid", "reactor"}
 
 
@@ -52,11 +53,10 @@ def command_lines(text: str) -> list[list[str]]:
 @cache
 def known_options(command: str, capture: pytest.CaptureFixture[str]) -> frozenset[str]:
     """Return the options that the help of a command names."""
-    if command in _WITHOUT_HELP:
-        return frozenset(option.name for option in OPTIONS) | {"socket", "json", "deep"}
     capture.readouterr()
     main([*command.split(), "--help"])
-    return frozenset(re.findall(r"--([a-z][a-z-]+)", capture.readouterr().out))
+    own = frozenset(re.findall(r"--([a-z][a-z-]+)", capture.readouterr().out))
+    return own | {option.name for option in OPTIONS} if command in _TAKE_OPTIONS_OF_THE_SERVER else own
 
 
 @for_each("path", DOCUMENTS, ids=name_of)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from simpleindex.config.help_text import HelpFormatter
 from simpleindex.config.resolution import resolve_people
 from simpleindex.core.errors import InvalidProjectName, RefusedStart
 from simpleindex.core.names import parse_project_name
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
     """A parser that reports a mistake in one sentence."""
 
     def __init__(self, **options: object) -> None:
-        super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **options)  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:
         raise RefusedStart(f"{message}; see {self.prog} --help")

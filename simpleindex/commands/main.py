@@ -19,73 +19,70 @@ USAGE: Final = """\
 usage: simpleindex COMMAND [options]
 
 Look:
-  check            read the directory and the files of --sources, --users,
-                   --access and --hooks once, and print what would be served
-                   and what not; exit status 0: all is right; 1: something is
-                   not served, or a mistake; 2: it cannot be read
-  doctor           find out what is wrong with the server and its machine,
-                   running or not, and the command that mends it (--deep,
-                   --json)
-  access NAME      who may do what with a project, and by which rule
-  why NAME         why a project, or NAME VERSION, is offered or not: the rule,
-                   and when it ends
-  cache ls         files kept from other indexes; cache warm, why, prune, pin,
-                   unpin: see cache --help
-  log [NAME [VERSION]]        what happened, who did it: uploads, yanks, tokens,
-                   failed logins (--follow)
+  check                       what would be served and what not, once, without a
+                              server
+  doctor                      what is wrong with the server and its machine,
+                              running or not, and the command that mends it
+  why NAME [VERSION]          why a project or a version is offered or not: the
+                              rule, and when it ends
+  access NAME                 who may do what with a project, and by which rule
+  log [NAME [VERSION]]        what happened, and who did it: uploads, yanks,
+                              tokens, failed logins
   downloads [NAME [VERSION]]  how often files were downloaded, by version, day,
-                   client, user or file
+                              client, user or file
   who NAME [VERSION|FILE]     who downloaded it, when, and from where
-  certificates     the server's certificates: names, end, and when --acme renews
-                   them
-  docs [TOPIC]     print a guide, or the list of guides
+  certificates                the server's certificates: names, end, and when
+                              --acme renews them
+  cache ls                    files kept from other indexes; also: cache why,
+                              warm, prune, pin, unpin
+  docs [TOPIC]                print a guide, or the list of guides
 
 Set up:
-  systemd-unit     print a systemd unit for these options (with --socket: a
-                   socket and its service)
-  passwd USER      set a user's password in the file of --users; --delete
-                   removes the user
-  token create     create a token for uploads and logins by machines; its secret
-                   is printed once
-  token list       list tokens: user, actions, projects, expiry, last use
-  token revoke     revoke a token at once
-  records copy     move tokens, owners and names to PostgreSQL, or back
-
-Back up:
-  backup DEST      back up packages, records, certificates and configuration
-                   while the server runs (--verify, --keep N)
-  restore BACKUP   restore a backup; --verify proves that it can be restored, by
-                   starting a server from it on another port
+  systemd-unit                print a systemd unit for a server with these
+                              options
+  passwd USER                 set a user's password in the file of --users;
+                              --delete removes the user
+  token create                create a token, for machines; its secret is
+                              printed once; also: token list, revoke
+  import --from URL|PATH      bring files, yanks and users of another index
+                              server: devpi, pypiserver, bandersnatch,
+                              pypicloud, any simple index
+  records copy                move tokens, owners and names to PostgreSQL, or
+                              back
 
 Publish:
-  yank NAME VERSION|FILE    have installers skip a version or a file; unyank
-                            reverts it
-  unyank NAME VERSION|FILE  revert a yank
-  status NAME STATUS        set a project's status: active, archived, deprecated
-                            or quarantined
-  delete NAME VERSION|FILE  move a version or a file to the trash; its name
-                            stays used
-  undelete NAME FILE        take a deleted file out of the trash
-  free NAME FILE            let a deleted file's name be used again
-  purge                     remove for good what was deleted 30 days ago or more
-  copy NAME==VERSION --from SOURCE --to SOURCE
-                            copy a release between your directories, or from the
-                            cache of an upstream
-  import --from URL|PATH    bring files, yanks and users of another index server
-                            into a directory: devpi, pypiserver, bandersnatch,
-                            pypicloud, any simple index
+  yank NAME VERSION|FILE      have installers skip a version or a file
+  unyank NAME VERSION|FILE    revert a yank
+  status NAME STATUS          set a project's status: active, archived,
+                              deprecated or quarantined
+  delete NAME VERSION|FILE    move a version or a file to the trash; its name
+                              stays used
+  undelete NAME FILE          take a deleted file out of the trash
+  free NAME FILE              let a deleted file's name be used again
+  purge                       remove for good what was deleted 30 days ago or
+                              more
+  copy NAME==VERSION          copy a release between your directories, or from
+                              the cache of an upstream (--from SOURCE --to
+                              SOURCE)
 
-Exempt from rules:
-  allow NAME[==VERSION]     exempt it from the rules for upstreams for a time
-                            (--for 2h --reason TEXT); --list
-  disallow NAME[==VERSION]  end that early
+Exempt from the rules for upstreams:
+  allow NAME[==VERSION]       for some time: --for 2h --reason TEXT; --list
+                              lists
+  disallow NAME[==VERSION]    end that early
 
-Every command finds the server's options in the file that SIMPLEINDEX_CONFIG
-names, or by --config FILE. The commands that publish work on the served
-directory (--path), or, except purge and copy, with --index-url and a token over
-HTTPS. check and systemd-unit take the options of the server, which
-twistd simpleindex --help lists; for the others: simpleindex yank --help.
-The server itself:  twistd -n simpleindex --path . --https 443
+Back up:
+  backup DEST                 back up packages, records, certificates and
+                              configuration while the server runs
+  restore BACKUP              restore a backup; --verify proves that it can be
+                              restored
+
+simpleindex COMMAND --help has the options of a command. Every command finds the
+server by the file that SIMPLEINDEX_CONFIG names, or --config FILE. Those that
+publish work on the served directory (--path), or, except purge and copy, over
+HTTPS with --index-url and a token.
+
+The server itself: twistd -n simpleindex --path . --https 443
+Its options:       twistd simpleindex --help
 """
 
 _COMMANDS: Final = {
@@ -123,15 +120,11 @@ Each takes the words behind the command, prints, and returns the exit status. Wh
 :class:`~simpleindex.core.errors.SimpleIndexError`, whose sentence :func:`main` prints.
 """
 
-_WITHOUT_HELP: Final = frozenset({"check", "systemd-unit", "docs"})
-"""Commands whose ``--help`` is the list of commands."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     name, *words = [*(sys.argv[1:] if arguments is None else arguments)] or [""]
-    has_help = name in _COMMANDS and name not in _WITHOUT_HELP
-    if name in ("", "help") or ({"-h", "--help"} & {name, *words} and not has_help):
+    if name in ("", "help", "-h", "--help"):
         print(USAGE, end="")
         return 0 if name else 2
     if name == "--version":

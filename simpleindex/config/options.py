@@ -72,7 +72,7 @@ OPTIONS: Final = (
     ),
     Option(
         "acme",
-        "Request certificates from a public authority by itself, with this e-mail address or the word none; this agrees to its terms.",
+        "Request certificates from a public authority, with this e-mail address or the word none; this agrees to its terms.",
         metavar="EMAIL",
         parse=parse_contact,
         otherwise="none requested",
@@ -80,7 +80,7 @@ OPTIONS: Final = (
     ),
     Option(
         "acme-name",
-        "Request them for this host name or IP address too.",
+        "Request certificates for this host name or IP address too.",
         metavar="NAME",
         parse=parse_identifier,
         otherwise="the host of --url, else this machine's full name, else its public addresses",
@@ -89,7 +89,7 @@ OPTIONS: Final = (
     ),
     Option(
         "acme-directory",
-        "Request them from the authority with this ACME directory: an https URL, or the word letsencrypt or staging.",
+        "Request certificates from the authority with this ACME directory: an https URL, or the word letsencrypt or staging.",
         metavar="URL",
         parse=parse_acme_directory,
         default="letsencrypt",
@@ -97,9 +97,9 @@ OPTIONS: Final = (
     ),
     Option(
         "acme-profile",
-        "Request them with this profile of the authority.",
+        "Request certificates with this profile of the authority.",
         metavar="NAME",
-        otherwise="shortlived for IP addresses where there is such a one, else the authority's own",
+        otherwise="shortlived for IP addresses if there is one, else the authority's own",
         restart_needed=True,
     ),
     Option(
@@ -166,7 +166,7 @@ OPTIONS: Final = (
     ),
     Option(
         "sources",
-        "Ask the indexes in this TOML file for what is not here, and keep what they have in --cache.",
+        "Request what is not here from the indexes in this TOML file, and keep it in --cache.",
         metavar="FILE",
         restart_needed=True,
     ),
@@ -178,7 +178,7 @@ OPTIONS: Final = (
     ),
     Option(
         "access",
-        "Take from this TOML file who may read, upload, yank and delete what.",
+        "Read from this TOML file who may read, upload, yank and delete what.",
         metavar="FILE",
         otherwise="anyone reads, people of --users upload",
         restart_needed=True,
@@ -202,7 +202,7 @@ OPTIONS: Final = (
     ),
     Option(
         "title",
-        "Call the index so on the pages for people and in feeds.",
+        "Give the index this name on the pages for people and in feeds.",
         metavar="NAME",
         parse=to_title,
         default=DEFAULT_TITLE,
@@ -215,7 +215,7 @@ OPTIONS: Final = (
     ),
     Option(
         "watch",
-        "Learn of changes by inotify, by polling, by whichever works here (auto), or only at start (off).",
+        "Notice changes by inotify, by polling, by whichever works here (auto), or only at start (off).",
         metavar="auto|inotify|poll|off",
         parse=to_watch,
         default="auto",
@@ -316,7 +316,7 @@ OPTIONS: Final = (
     ),
     Option(
         "redirect-downloads",
-        "With a bucket: redirect downloads to URLs of the store that are good for this long, such as 10m; without it files are sent from here.",
+        "With a bucket: redirect downloads to URLs of the store that are good for this long, such as 10m.",
         metavar="DURATION",
         parse=to_lifetime,
         otherwise="files are sent from here",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from simpleindex import __version__
 from simpleindex.commands import main as main_module
-from simpleindex.commands.main import USAGE, main
+from simpleindex.commands.main import _COMMANDS, USAGE, main
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from tests.fixtures.distributions import add_wheel, put, wheel_name
+from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +138,21 @@ def test_check_with_wrong_options(words: list[str], capsys: Captured) -> None:
     assert out == ""
     assert err.startswith("simpleindex: ")
     assert err.count("\n") == 1
+
+
+@for_each("command", list(_COMMANDS))
+def test_every_command_has_help_of_its_own(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """That fits a terminal, and breaks no line within an option."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with suppress(SystemExit):
+        main([command, "--help"])
+    out, err = capsys.readouterr()
+    assert out.startswith(f"usage: simpleindex {command} ")
+    assert err == ""
+    assert max(map(len, out.splitlines())) <= 80
+    assert not re.search(r"[a-z]-$", out, re.MULTILINE)
 
 
 def test_check_tells_its_options(capsys: Captured) -> None:

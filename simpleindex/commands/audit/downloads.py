@@ -32,8 +32,9 @@ def downloads(words: list[str]) -> int:
     parser.add_argument("version", metavar="VERSION", nargs="?", help="of it [default: all]")
     parser.add_argument(
         "--by",
+        metavar="WHAT",
         choices=[by.value for by in Grouping],
-        help="count by this [default: project; version with NAME, file with VERSION]",
+        help=f"count by {', '.join(by.value for by in Grouping)} [default: project; version with NAME, file with VERSION]",
     )
     arguments = parser.parse_args(words)
     texts = _texts(arguments)

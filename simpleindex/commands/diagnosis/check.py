@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.archives.examination.pool import open_examination
+from simpleindex.commands.arguments import Parser
 from simpleindex.commands.progress import Progress
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.views import LOCAL
@@ -35,8 +36,15 @@ _NO_BOUND: Final = 1 << 62
 
 def check(words: list[str]) -> int:
     """Print what a server with these options would serve and what not; return the exit status."""
+    parser = Parser(
+        prog="simpleindex check",
+        usage="simpleindex check [options of the server]",
+        description="Read the directory and the files of --sources, --users, --access and --hooks once, and print what "
+        "would be served and what not. It takes the options of the server (twistd simpleindex --help), best by --config.",
+        epilog="Exit status 0: all is right; 1: something is not served, or a mistake; 2: it cannot be read.",
+    )
     options = Options()
-    options.parseOptions(words)
+    options.parseOptions(parser.parse_known_args(words)[1])
     settings = options.settings
     allow_upstream: tuple[str, ...] = ()
     if settings.sources is not None:

@@ -83,8 +83,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--kind",
+        metavar="KIND",
         choices=(*HTTP_KINDS, *PATH_KINDS),
-        help="what that is, where it is not recognized by itself",
+        help=f"what that is, where it is not recognized by itself: {', '.join((*HTTP_KINDS, *PATH_KINDS))}",
     )
     parser.add_argument(
         "--to",

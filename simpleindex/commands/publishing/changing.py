@@ -70,11 +70,16 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace:
     if command in {"undelete", "free"}:
         parser.add_argument("key", metavar="FILE", help="the file")
     if command == "status":
-        parser.add_argument("status", choices=[status.value for status in Status])
+        parser.add_argument(
+            "status",
+            metavar="STATUS",
+            choices=[status.value for status in Status],
+            help=", ".join(status.value for status in Status),
+        )
     if command in {"yank", "status"}:
         parser.add_argument("--reason", default="", help="shown on the project's page and by installers")
     if command == "purge":
-        help_days = f"days since the deletion (default {_DEFAULT_DAYS})"
+        help_days = f"days since the deletion [default: {_DEFAULT_DAYS}]"
         parser.add_argument(
             "--older-than", type=whole_number(0, "d"), default=_DEFAULT_DAYS, metavar="DAYS", help=help_days
         )

@@ -9,8 +9,9 @@ import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
+from simpleindex.commands.arguments import Parser
 from simpleindex.config.layers import from_file
 from simpleindex.config.options import OPTIONS
 from simpleindex.config.resolution import resolve
@@ -216,20 +217,21 @@ def quote(word: str, *, variables: bool = False) -> str:
 _READERS: Final = {"access-log": to_access_log, "path": to_package_place}
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise RefusedStart(f"systemd-unit: {message}")
-
-
 def _parse(arguments: Sequence[str]) -> dict[str, list[str]]:
     """Return the values of every option that was given; a flag has an empty one."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
-    flags = ["socket", *(option.name for option in OPTIONS if option.flag)]
-    for name in flags:
-        parser.add_argument(f"--{name}", dest=name, action="append_const", const="")
+    parser = Parser(
+        prog="simpleindex systemd-unit",
+        usage="simpleindex systemd-unit [--socket] [options of the server]",
+        description="Print a systemd unit for a server with these options (twistd simpleindex --help), best by --config.",
+    )
+    parser.add_argument(
+        "--socket", action="append_const", const="", help="print a socket, and the service that it starts"
+    )
     for option in OPTIONS:
-        if not option.flag:
-            parser.add_argument(f"--{option.name}", dest=option.name, action="append")
+        kind: dict[str, str] = (
+            {"action": "append_const", "const": ""} if option.flag else {"action": "append"}
+        )
+        parser.add_argument(f"--{option.name}", dest=option.name, help=argparse.SUPPRESS, **kind)  # type: ignore[arg-type]
     return {name: values for name, values in vars(parser.parse_args(list(arguments))).items() if values}
 
 
