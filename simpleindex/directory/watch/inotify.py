@@ -153,13 +153,12 @@ class InotifyWatch:
         self._unwatched: set[str] = set()
 
     def start(self) -> None:
-        """Watch the root, and the names that were watched before a stop or a failure.
+        """Watch the root. The owner then looks at everything, and has each directory watched before that, a few at a time.
 
         Raises:
             WatchUnavailable: There are no events to be had.
         """
-        self._instance = _open(self._root, self, self._unwatched)
-        self._unwatched = self._unwatched.difference(self._instance.names)
+        self._instance = _open(self._root, self)
         self.shown.opened(self._instance.fileno())
         self._reactor.addReader(self._instance)
 
@@ -168,24 +167,22 @@ class InotifyWatch:
         instance, self._instance = self._instance, None
         if instance is not None:
             self.shown.taking()
-            self._unwatched |= instance.names | instance.take_ended()
+            self._unwatched |= instance.take_ended()
             self._reactor.removeReader(instance)
             instance.close()
 
     def watch(self, names: Iterable[str]) -> None:
-        """Watch these first-level directories (raw names), to be called before they are first listed.
+        """Watch these first-level directories (raw names), to be called before they are first listed; for nothing while stopped.
 
-        It is for good: when another directory takes a name, or comes after a while without one, that is watched before it is
-        reported.
+        It is until the next stop: when another directory takes a name, or comes after a while without one, that is watched before it
+        is reported.
         """
-        added = frozenset(names)
-        if self._instance is None:
-            self._unwatched |= added
-        else:
+        if self._instance is not None:
             # Not the difference of two sets: that visits all names that are watched, with each change.
             watched = self._instance.names
-            self._unwatched |= {name for name in added if name not in watched}
-            self._add(self._instance, added & self._unwatched)
+            added = frozenset(name for name in names if name not in watched)
+            self._unwatched |= added
+            self._add(self._instance, added)
 
     def drain(self) -> Deferred[None] | None:
         """Read and report every event that waits now, without blocking."""
@@ -259,7 +256,7 @@ class InotifyWatch:
             self._listener.watch_failed(reason)
 
 
-def _open(root: str, owner: InotifyWatch, names: Iterable[str]) -> _Instance:
+def _open(root: str, owner: InotifyWatch) -> _Instance:
     if inotify_simple is None:
         raise WatchUnavailable("Events of the file system need Linux and the package inotify-simple.")
     try:
@@ -269,13 +266,10 @@ def _open(root: str, owner: InotifyWatch, names: Iterable[str]) -> _Instance:
     except OSError as error:
         raise WatchUnavailable(_why(error, root)) from None
     try:
-        instance = _Instance(inotify, root, owner)
-        for name in sorted(names):
-            instance.add(name)
+        return _Instance(inotify, root, owner)
     except OSError as error:
         inotify.close()
         raise WatchUnavailable(_why(error, root)) from None
-    return instance
 
 
 @cache
