@@ -23,6 +23,9 @@ CODE = [*sorted(PACKAGE.rglob("*.py")), *sorted((PROJECT / "tests").rglob("*.py"
 
 _CITATION = re.compile(r"docs/((?:[a-z0-9-]+/)?[a-z0-9-]+\.md)`*(?:, \"([^\"]+)\"(?: and \"([^\"]+)\")?)?")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_SECTION_LINK = re.compile(r"\]\(([^)#\s]*)#([^)\s]+)\)")
+_FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+_WORDS_OF_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _FILE = re.compile(r"`((?:[a-z_]+/)+(?:[a-z_]+\.(?:py|toml|service))?)`")
 _COMMAND = re.compile(r"(?:^|[\s/`(])simpleindex ([a-z][a-z-]+)(?: ([a-z]+))?")
 
@@ -37,6 +40,17 @@ def headings(path: Path) -> set[str]:
     return {line.lstrip("#").strip() for line in path.read_text("utf-8").splitlines() if line.startswith("#")}
 
 
+def slugs(text: str) -> list[str]:
+    """Return the anchors of a Markdown file's headings as code hosts make them."""
+    seen: dict[str, int] = {}
+    found = []
+    for words in re.findall(r"^##+ (.*)", _FENCED.sub("", text), re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", _WORDS_OF_LINK.sub(r"\1", words).strip().lower()).replace(" ", "-")
+        found.append(f"{slug}-{seen[slug]}" if slug in seen else slug)
+        seen[slug] = seen.get(slug, 0) + 1
+    return found
+
+
 def name_of(path: Path) -> str:
     """Return a path below the project, as a test's name."""
     return path.relative_to(PROJECT).as_posix()
@@ -47,6 +61,15 @@ def test_every_link_leads_to_a_file(path: Path) -> None:
     """Relative to the document, as on the repository's pages."""
     links = [link for link in _LINK.findall(path.read_text("utf-8")) if "://" not in link]
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@for_each("path", DOCUMENTS, ids=name_of)
+def test_every_link_to_a_section_leads_there(path: Path) -> None:
+    """By the anchors that code hosts give to headings."""
+    links = [link for link in _SECTION_LINK.findall(path.read_text("utf-8")) if "://" not in link[0]]
+    targets = [((path.parent / file) if file else path, anchor) for file, anchor in links]
+    broken = [f"{file}#{anchor}" for file, anchor in targets if anchor not in slugs(file.read_text("utf-8"))]
+    assert broken == []
 
 
 @for_each("path", DOCUMENTS, ids=name_of)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from urllib.parse import urldefrag, urljoin
 
@@ -10,9 +9,7 @@ from simpleindex.system.guides import document, read_documents
 from simpleindex.web.people.guide_document import Section, arranged, guide_document
 from tests.fixtures.people_site import Document
 from tests.fixtures.tables import for_each
-
-_FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+from tests.test_documents import slugs
 
 
 @cache
@@ -26,17 +23,6 @@ def page(topic: str) -> Document:
 def anchors(topic: str) -> list[str]:
     """Return what fragments of links to a guide can name."""
     return [each.attributes["id"] for each in page(topic).elements if "id" in each.attributes]
-
-
-def slugs(text: str) -> list[str]:
-    """Return the anchors of a Markdown file's headings as code hosts make them."""
-    seen: dict[str, int] = {}
-    found = []
-    for words in re.findall(r"^##+ (.*)", _FENCED.sub("", text), re.MULTILINE):
-        slug = re.sub(r"[^\w\- ]", "", _LINK.sub(r"\1", words).strip().lower()).replace(" ", "-")
-        found.append(f"{slug}-{seen[slug]}" if slug in seen else slug)
-        seen[slug] = seen.get(slug, 0) + 1
-    return found
 
 
 @for_each("topic", read_documents())
