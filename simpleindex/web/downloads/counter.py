@@ -73,6 +73,7 @@ class DownloadCounter:
         self._is_writing = False
         self._is_failing = False
         self._uncounted = 0
+        self._latest = 0
         self._removed_before = 0
 
     def record(self, request: FinishedRequest) -> None:
@@ -107,12 +108,14 @@ class DownloadCounter:
         writing.addCallback(lambda is_written: self._end_batch(counts, events, is_written=bool(is_written)))
 
     async def remove_old(self) -> None:
-        """Remove the counts and the addresses that are kept no longer, if the day has changed since the last time.
+        """Remove the counts and the addresses that were kept long enough at the last call too, if that was another day than before.
 
-        They go also from a server that nobody downloads from any more.
+        They go also from a server that nobody downloads from any more. The date may be years ahead until it is corrected, minutes
+        after a start, and what is removed does not come back.
         """
-        before = day_of(self._now()) - self._current().keep_downloads
-        if before <= self._removed_before:
+        latest = day_of(self._now()) - self._current().keep_downloads
+        before, self._latest = min(self._latest, latest), latest
+        if before == self._removed_before:
             return
         try:
             await self._threads.run(partial(self._database.prune, before, patience=_PATIENCE))

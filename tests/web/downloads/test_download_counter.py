@@ -196,17 +196,27 @@ def test_addresses_are_kept_only_if_wanted(world: World) -> None:
 
 def test_old_counts_are_removed_once_a_day(world: World, log: CapturedLog) -> None:
     """Whether there are downloads or not; what failed is tried again, and the log says so."""
-    for days in (0, 0, 1):
+    for days in (0, 0, 0, 1, 1):
         world.now = NOW + days * 86_400
         result(world.counter.remove_old())
     assert world.database.pruned == [20_386, 20_387]
     world.settings = replace(world.settings, keep_downloads=30)
     world.database.error = sqlite3.OperationalError("locked")
     result(world.counter.remove_old())
+    result(world.counter.remove_old())
     assert any("Old counts of downloads are not removed" in line for line in log.lines)
     world.database.error = None
     result(world.counter.remove_old())
     assert world.database.pruned == [20_386, 20_387, 20_757]
+
+
+def test_a_date_far_ahead_removes_nothing(world: World) -> None:
+    """If it is corrected soon; what is old by the right date is removed afterwards."""
+    years = 10 * 365
+    for days in (years, 0, 0, years, 0, 0, 1, 1):
+        world.now = NOW + days * 86_400
+        result(world.counter.remove_old())
+    assert world.database.pruned == [20_386, 20_387]
 
 
 def test_many_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
