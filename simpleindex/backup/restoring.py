@@ -25,7 +25,7 @@ from simpleindex.records.state_lock import STATE_LOCK
 from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from simpleindex.backup.checking import Steps
     from simpleindex.backup.manifest import BackupItem, ItemOwner, Manifest
@@ -231,17 +231,20 @@ class _Restore:
     def _put_in_place(self, root: RestoreRoot) -> None:
         staging = os.path.join(root.path, RESTORING)
         if there := list(_in_the_way(self._plan, root)):
-            aside = self._free_name(root.path)
-            os.mkdir(aside, 0o700)
-            for name in there:
-                os.rename(os.path.join(root.path, name), os.path.join(aside, name))
-            self._notes.append(f"What was there is in {printable(aside)}; remove it when you do not need it.")
+            self._move_aside(root.path, there)
         for name in sorted(os.listdir(staging)):
             os.rename(os.path.join(staging, name), os.path.join(root.path, name))
         os.rmdir(staging)
         for step in self._plan.steps:
             if step.root == root.path and not step.path:
                 self._finish(root.path, step)
+
+    def _move_aside(self, directory: str, names: Iterable[str]) -> None:
+        aside = self._free_name(directory)
+        os.mkdir(aside, 0o700)
+        for name in names:
+            os.rename(os.path.join(directory, name), os.path.join(aside, name))
+        self._notes.append(f"What was there is in {printable(aside)}; remove it when you do not need it.")
 
     def _free_name(self, directory: str) -> str:
         number = 1
@@ -255,6 +258,8 @@ class _Restore:
             return
         path = os.path.join(self._plan.below, OPTIONS_FILE)
         options = options_elsewhere(self._request.manifest, self._plan)
+        if os.path.lexists(path):
+            self._move_aside(self._plan.below, [OPTIONS_FILE])
         write_options(path, options)
         ports = "".join(f" --{name} {port}" for name, port in _OTHER_PORTS.items() if name in options)
         self._notes.append(

@@ -144,6 +144,19 @@ def test_below_another_directory(world: BackupWorld, tmp_path: Path) -> None:
         world.restore(report.path, only_options)
 
 
+def test_a_configuration_file_that_is_there_already(world: BackupWorld, tmp_path: Path) -> None:
+    """It is moved aside as everything is that was there, and not written over."""
+    report = world.back_up()
+    mine = put(tmp_path / "to" / "simpleindex.toml", b"# mine\n")
+    with pytest.raises(CannotRestore, match=r"simpleindex\.toml would be replaced"):
+        world.restore(report.path, tmp_path / "to")
+    notes = world.restore(report.path, tmp_path / "to", replaces=True)
+    aside = tmp_path / "to" / ".simpleindex-replaced-1"
+    assert f"What was there is in {aside}; remove it when you do not need it." in notes
+    assert (aside / "simpleindex.toml").read_bytes() == b"# mine\n"
+    assert str(tmp_path / "to").encode() in mine.read_bytes()
+
+
 def test_a_file_in_the_place_of_a_directory(world: BackupWorld) -> None:
     report = world.back_up()
     lost(world)
