@@ -22,8 +22,8 @@ FILE_MODE: Final = 0o644
 DIRECTORY_MODE: Final = 0o755
 
 
-STAYS: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT})
-"""What rmdir says of a directory that is not empty, or is gone already."""
+STAYS: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY, errno.ENOTDIR})
+"""What rmdir says of a directory that is not empty, is gone already, or is on another disk: a mount, or a link."""
 
 
 def write_all(descriptor: int, data: bytes, offset: int = 0) -> None:

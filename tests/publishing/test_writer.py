@@ -603,6 +603,34 @@ def test_a_deleted_file_can_be_taken_back(bench: Bench) -> None:
         bench.writer.deletions.undelete(ACME, "acme-9.0.zip", who="bob")
 
 
+@pytest.mark.parametrize("kind", ["mount", "link"])
+def test_a_trash_on_another_disk(
+    bench: Bench, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be removed when it is empty, and has not to be: nothing is left for the next start to clear away."""
+    trash = bench.root / TRASH
+    (tmp_path / "disk").mkdir()
+    if kind == "link":
+        trash.symlink_to(tmp_path / "disk")
+    else:
+        trash.mkdir()
+        rmdir = os.rmdir
+
+        def busy(path: str) -> None:
+            if path == str(trash):
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+            rmdir(path)
+
+        monkeypatch.setattr(os, "rmdir", busy)
+    bench.upload()
+    bench.delete()
+    bench.writer.deletions.undelete(ACME, WHEEL, who="bob")
+    assert os.listdir(bench.root / STAGING) == []
+    assert bench.writer.clean() == []
+    assert trash.is_dir()
+    assert list(trash.iterdir()) == []
+
+
 def test_of_one_day_the_last_is_taken_back(bench: Bench) -> None:
     """Also when there are more than nine."""
     for number in range(11):
