@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
-from simpleindex.core.errors import SimpleIndexError
+from simpleindex.core.errors import CannotStore, SimpleIndexError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -139,7 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(_command(name), words)
     except SimpleIndexError as error:
-        print(f"simpleindex: {error}", file=sys.stderr)
+        # Who runs a command on the directory is the operator, whom the sentence for clients would send away.
+        sentence = error.for_operator() if isinstance(error, CannotStore) else str(error)
+        print(f"simpleindex: {sentence}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("simpleindex"):

@@ -175,6 +175,10 @@ class CannotStore(SimpleIndexError):
         if self.trouble is not None:
             self.fault = self.trouble.fault
 
+    def for_operator(self) -> str:
+        """Return the sentence for who runs the index: with the place and the remedy."""
+        return self.reason if self.trouble is None else self.trouble.for_operator()
+
 
 class InvalidSources(SimpleIndexError):
     """A sources file that cannot be obeyed.

@@ -111,7 +111,7 @@ class ImportRun:
         except CannotStore as error:
             if error.fault not in _OF_ONE_PROJECT:
                 raise
-            return [RefusedFile(name, file.filename, error.reason.rstrip(".")) for file in files]
+            return [RefusedFile(name, file.filename, error.for_operator().rstrip(".")) for file in files]
 
     def _mark(self, plan: ProjectPlan) -> ProjectPlan | None:
         """Set the status of a project; return its plan if it may come."""
@@ -133,7 +133,7 @@ class ImportRun:
         except CannotStore as error:
             if error.fault not in _OF_ONE_PROJECT:
                 raise
-            self.refused.append(RefusedFile(name, file.filename, error.reason.rstrip(".")))
+            self.refused.append(RefusedFile(name, file.filename, error.for_operator().rstrip(".")))
         return None
 
     def _record(self, file: ImportedFile) -> None:
@@ -159,7 +159,8 @@ class ImportRun:
             self.notes.append("It was stopped; the same command goes on where it was.")
         except (CannotStore, SourceLost) as error:
             self.stopped_with = 1
-            self.notes.append(f"It was stopped: {error} The same command goes on when that is mended.")
+            sentence = error.for_operator() if isinstance(error, CannotStore) else str(error)
+            self.notes.append(f"It was stopped: {sentence} The same command goes on when that is mended.")
 
     def _done(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[tuple[Item, Value]]:
         """Yield items with their values in order; after an error those that were done meanwhile too, because files of them are here."""

@@ -196,7 +196,7 @@ def _require_space(importer: Importer, plans: Sequence[ProjectPlan]) -> None:
     try:
         importer.require_space(sum(plan.size for plan in plans))
     except CannotStore as error:
-        raise RefusedStart(f"{error} Make space, or choose projects with --project.") from None
+        raise RefusedStart(f"{error.for_operator()} Make space, or choose projects with --project.") from None
 
 
 def _bring_users(people: ImportedPeople, settings: Settings, *, is_dry: bool) -> UsersReport:

@@ -62,7 +62,7 @@ def recover(directory: PackageDirectory, staging: Staging, now: float) -> list[s
         with storing(staging.path):
             sentences.extend(_recover_one(directory, staging, staged, now) for staged in staging.left_over())
     except CannotStore as error:
-        sentences.append(f"Whether uploads were left unfinished cannot be seen: {error}")
+        sentences.append(f"Whether uploads were left unfinished cannot be seen: {error.for_operator()}")
     return sentences
 
 
@@ -82,7 +82,7 @@ def _recover_one(directory: PackageDirectory, staging: Staging, staged: StagedFi
             remove_if_empty(project)
     except CannotStore as error:
         staged.abandon()
-        return f"An unfinished change of the project {name} cannot be cleared away: {error}"
+        return f"An unfinished change of the project {name} cannot be cleared away: {error.for_operator()}"
     staged.discard()
     return f"An unfinished change of the project {name} was cleared away."
 

@@ -133,6 +133,13 @@ def test_delete_undelete_free_purge(place: Place, monkeypatch: pytest.MonkeyPatc
     assert [line["event"] for line in place.audited()] == ["delete", "delete", "undelete", "free", "free"]
 
 
+def test_what_the_machine_refuses(place: Place) -> None:
+    """Who runs the command is the operator: the place and the remedy are named, and no log of a server."""
+    trash = put(place.root / ".simpleindex-trash", b"")
+    _, err = place.run("delete", "acme", "1.0", status=2)
+    assert err == f"simpleindex: {trash} cannot be used (Not a directory): move away what lies there.\n"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
