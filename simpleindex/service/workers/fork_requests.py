@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 from dataclasses import asdict, dataclass
 from struct import Struct
@@ -20,6 +21,10 @@ REQUESTS: Final = 4
 
 MOST_DESCRIPTORS: Final = 253
 """Linux takes no more at once (SCM_MAX_FD)."""
+
+SIGNALS_TO_ALL: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Terminals and systemd send them to every process at once. The fork server ignores them, for it must report how the workers end;
+it is started while they are blocked, for by default they would end it while it imports its modules."""
 
 _LENGTH: Final = Struct("!I")
 

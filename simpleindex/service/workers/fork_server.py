@@ -14,17 +14,19 @@ import socket
 import sys
 from contextlib import suppress
 from select import select
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from simpleindex.service.workers.fork_requests import REPORTS, REQUESTS, receive_request
+from simpleindex.service.workers.fork_requests import (
+    REPORTS,
+    REQUESTS,
+    SIGNALS_TO_ALL,
+    receive_request,
+)
 from simpleindex.service.workers.messages import Message, encode
 from simpleindex.service.workers.worker import main as serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_IGNORED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Terminals and systemd send them to every process; the fork server must report how the workers end."""
 
 
 class ForkServer:
@@ -62,13 +64,13 @@ class ForkServer:
     def _fork(self, worker: int) -> int:
         """Fork a worker; return the number of its process, and 0 there."""
         # A signal that comes before the worker's own dispositions are set waits until they are.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS_TO_ALL)
         pid = os.fork()
         if pid == 0:
             self._leave()
         else:
             self._workers[pid] = worker
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS_TO_ALL)
         return pid
 
     def _leave(self) -> None:
@@ -76,15 +78,17 @@ class ForkServer:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # Python's own would write a traceback for a ^C that comes before the worker has one.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         self._requests.close()
         for each in (self._reports, self._awake, self._wake):
             os.close(each)
         gc.enable()
 
     def _follow_children(self) -> None:
-        for number in _IGNORED:
+        for number in SIGNALS_TO_ALL:
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS_TO_ALL)
         os.set_blocking(self._wake, False)
         signal.set_wakeup_fd(self._wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.protocol import ProcessProtocol
 
-from simpleindex.service.workers.fork_requests import REPORTS, REQUESTS, ForkRequest, send_request
+from simpleindex.service.workers.fork_requests import (
+    REPORTS,
+    REQUESTS,
+    SIGNALS_TO_ALL,
+    ForkRequest,
+    send_request,
+)
 from simpleindex.service.workers.messages import decode
 
 if TYPE_CHECKING:
@@ -95,7 +101,11 @@ class ForkServerProcess(ProcessProtocol):
         # Not the working directory on the path: it may hold directories of packages, as the served one does.
         words = [sys.executable, "-P", "-m", MODULE]
         kept = {name: value for name, value in environment.items() if name not in _OF_SYSTEMD}
-        reactor.spawnProcess(self, words[0], words, env={**_OF_WORKERS, **kept}, childFDs=descriptors)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS_TO_ALL)
+        try:
+            reactor.spawnProcess(self, words[0], words, env={**_OF_WORKERS, **kept}, childFDs=descriptors)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._other_end.close()
 
     def fork(self, worker: int, descriptors: Sequence[int]) -> None:

@@ -22,6 +22,7 @@ from simpleindex.service.workers import fork_server as module
 from simpleindex.service.workers.fork_requests import (
     REPORTS,
     REQUESTS,
+    SIGNALS_TO_ALL,
     ForkRequest,
     receive_request,
     send_request,
@@ -147,7 +148,7 @@ def test_in_a_worker(
     def serve(descriptors: list[int]) -> int:
         served.extend(descriptors)
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
         assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
         assert gc.isenabled()
         with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
@@ -192,13 +193,39 @@ class MemoryReactor:
         self.words: list[str] = []
         self.environment: dict[str, str] = {}
         self.requests: socket.socket | None = None
+        self.blocked: set[int] = set()
 
     def spawnProcess(
         self, protocol: Any, executable: str, args: list[str], env: dict[str, str], childFDs: dict[int, Any]
     ) -> None:
         self.words, self.environment = args, env
+        self.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self.requests = socket.socket(fileno=os.dup(childFDs[REQUESTS]))
         protocol.makeConnection(mock.Mock(pid=99))
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_signal_to_all_processes_does_not_end_the_fork_server_while_it_starts(
+    sockets: tuple[socket.socket, socket.socket],
+) -> None:
+    """It would be gone before it ignores them: its program is started while they are blocked, and those that came are dropped."""
+    reactor = MemoryReactor()
+    fork_server = ForkServerProcess(mock.Mock(), mock.Mock(), mock.Mock())
+    fork_server.spawn(reactor, {})
+    assert reactor.blocked == set(SIGNALS_TO_ALL)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS_TO_ALL) == set()
+    for number in SIGNALS_TO_ALL:
+        signal.raise_signal(number)
+    sockets[0].close()
+    reading, writing = os.pipe()
+    started = ForkServer(sockets[1], writing)
+    assert started.run() is None
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+    fork_server.close()
+    assert reactor.requests is not None
+    reactor.requests.close()
+    for each in (reading, writing, started._awake, started._wake):
+        os.close(each)
 
 
 def test_the_fork_server_of_a_supervisor() -> None:
