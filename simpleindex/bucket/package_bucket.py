@@ -19,6 +19,7 @@ from cachetools import LRUCache
 from simpleindex.bucket.key_tree import KeyTree, changed_directories, tree_of
 from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
 from simpleindex.core.errors import Changed, InvalidFilename, InvalidProjectName
+from simpleindex.core.faults import Fault, fault_of
 from simpleindex.core.names import (
     LEDGER,
     PROJECT_FILE,
@@ -251,6 +252,14 @@ class PackageBucket(PackageDirectory):
                 self.store.download(file.key, file.etag, copy)
             except (ConditionFailed, MissingObject):
                 raise Changed(os.path.basename(file.key)) from None
+            except OSError as error:
+                if fault_of(error.errno) is not Fault.FULL:
+                    raise
+                # Readers may see the sentence, so without the path.
+                where = (
+                    f"{error.strerror} in the directory of --cache, where objects are read; make room there"
+                )
+                raise OSError(error.errno, where, self._scratch) from None
             copy.seek(0)
             return os.dup(copy.fileno())
 

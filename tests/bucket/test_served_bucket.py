@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import zipfile
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -473,3 +475,22 @@ def test_a_restart_takes_what_has_not_changed_from_the_catalogue(
     assert second.download(WHEEL) == DATA
     assert len(second.files("other")) == 2
     second.live.stop()
+
+
+def test_a_full_disk_where_objects_are_read(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said what is full, without its path; the file is listed once there is room."""
+    node.put(f"acme/{wheel_name()}", wheel_bytes())
+
+    def full(*_: object) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.store, "download", full)
+        node.begin()
+        (withheld,) = node.project().withheld
+        assert withheld.reason == (
+            f"acme/{wheel_name()} is not served: it cannot be read: No space left on device in the directory of --cache, "
+            "where objects are read; make room there."
+        )
+    result(node.live.changed(ACME))
+    assert node.files().keys() == {wheel_name()}
