@@ -79,7 +79,7 @@ class BucketListing:
         page = self._direct.page(prefix, wanted)
         if page is not None:
             return page
-        with as_os_errors(prefix):
+        with as_os_errors(f"s3://{self._bucket}/{prefix}"):
             place = {_PARAMETERS[name]: value for name, value in wanted.items()}
             answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **place)
         following = answer.get("NextContinuationToken")

@@ -92,9 +92,8 @@ class ObjectStore:
         Raises:
             OSError: The store cannot be used.
         """
-        length = len(self._prefix)
         for each in self._listing.objects(self._prefix + below):
-            yield ObjectState(each.key[length:], each.etag, each.size, each.modified_ns)
+            yield ObjectState(each.key[len(self._prefix) :], each.etag, each.size, each.modified_ns)
 
     def state(self, key: str) -> tuple[ObjectState, Mapping[str, str]]:
         """Return an object's state, and its metadata.
@@ -107,7 +106,7 @@ class ObjectStore:
             status, state, metadata = answer
             _require(status, key)
             return replace(state, key=key), metadata
-        with as_os_errors(key):
+        with as_os_errors(self._place(key)):
             found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
         modified = nanoseconds(found["LastModified"])
         return ObjectState(key, found["ETag"], found["ContentLength"], modified), found.get("Metadata", {})
@@ -143,7 +142,7 @@ class ObjectStore:
 
     def _read_by_boto3(self, key: str, headers: Mapping[str, str]) -> tuple[bytes, str]:
         conditions = {name.replace("-", ""): value for name, value in headers.items()}
-        with as_os_errors(key):
+        with as_os_errors(self._place(key)):
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **conditions)
             with closing(found["Body"]) as body:
                 if "ETag" not in found:
@@ -158,7 +157,7 @@ class ObjectStore:
             MissingObject: There is none.
             OSError: The store cannot be used, or the answer broke off.
         """
-        with as_os_errors(key):
+        with as_os_errors(self._place(key)):
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, IfMatch=etag)
             with closing(found["Body"]) as body:
                 require_etag(etag, found.get("ETag"), key)
@@ -200,7 +199,7 @@ class ObjectStore:
             OSError: The store cannot be used.
         """
         condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-        with as_os_errors(key):
+        with as_os_errors(self._place(key)):
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, **condition)
 
     def overwrite(self, key: str, data: bytes) -> None:
@@ -209,7 +208,7 @@ class ObjectStore:
         Raises:
             OSError: The store cannot be used.
         """
-        with as_os_errors(key):
+        with as_os_errors(self._place(key)):
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
 
     def copy(self, source: str, target: str) -> None:
@@ -219,7 +218,7 @@ class ObjectStore:
             MissingObject: There is none to copy.
             OSError: The store cannot be used.
         """
-        with as_os_errors(source):
+        with as_os_errors(self._place(source)):
             self._client.copy_object(**self._target(target), CopySource=self._target(source))
 
     def delete(self, key: str) -> None:
@@ -228,7 +227,7 @@ class ObjectStore:
         Raises:
             OSError: The store cannot be used.
         """
-        with as_os_errors(key):
+        with as_os_errors(self._place(key)):
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
     def presigned_url(self, key: str, seconds: int) -> str:
@@ -267,7 +266,7 @@ class ObjectStore:
             self._put_in_parts(key, file, metadata, condition)
             return
         digest = base64.b64encode(bytes.fromhex(sha256)).decode()
-        with as_os_errors(key):
+        with as_os_errors(self._place(key)):
             self._client.put_object(
                 **self._target(key),
                 Body=file,
@@ -290,10 +289,10 @@ class ObjectStore:
         self, key: str, file: BinaryIO, metadata: Mapping[str, str], condition: Mapping[str, str]
     ) -> None:
         target = self._target(key)
-        with as_os_errors(key):
+        with as_os_errors(self._place(key)):
             upload = self._client.create_multipart_upload(**target, Metadata=dict(metadata))["UploadId"]
         try:
-            with as_os_errors(key):
+            with as_os_errors(self._place(key)):
                 parts = self._put_parts(target, upload, file)
                 self._client.complete_multipart_upload(
                     **target, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
@@ -316,6 +315,9 @@ class ObjectStore:
 
     def _target(self, key: str) -> Mapping[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + key}
+
+    def _place(self, key: str) -> str:
+        return f"{self.location}/{key}"
 
 
 def _connect(location: BucketLocation) -> tuple[Any, Any]:

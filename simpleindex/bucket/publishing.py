@@ -7,6 +7,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
+
 from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.archives.examination import protocol
 from simpleindex.core.errors import CannotStore
@@ -110,4 +112,10 @@ class BucketPublishing(Publisher):
 
     async def _change(self, name: ProjectName, function: Callable[..., Any], *arguments: Any) -> Any:
         self.require_writable()
-        return await super()._change(name, function, *arguments)
+        try:
+            return await super()._change(name, function, *arguments)
+        except CannotStore as error:
+            if error.trouble is not None and error.trouble.fault is Fault.AWAY:
+                # The store may have made it although no answer came; nobody waits until it is there again.
+                Deferred.fromCoroutine(self._live.changed_here(name)).addErrback(lambda _: None)
+            raise

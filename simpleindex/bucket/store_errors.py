@@ -47,7 +47,7 @@ def os_error(error: DriverError, key: str) -> Exception:
     """Return an error of boto3 as one of the system, or as what a condition or an absence comes to."""
     if not isinstance(error, ClientError):
         # Not its text: an endpoint's URL may be signed.
-        return OSError(errno.ETIMEDOUT, f"the store cannot be reached ({type(error).__name__})", key)
+        return OSError(errno.EHOSTDOWN, f"the store cannot be reached ({type(error).__name__})", key)
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status in (409, 412):
@@ -56,7 +56,7 @@ def os_error(error: DriverError, key: str) -> Exception:
         return MissingObject(errno.ENOENT, "there is no such object", key)
     if code in _REFUSED or status == 403:
         return OSError(errno.EACCES, f"the store refuses it ({code})", key)
-    return OSError(errno.ETIMEDOUT, f"the store is busy or out of order ({code or status})", key)
+    return OSError(errno.EHOSTDOWN, f"the store is busy or out of order ({code or status})", key)
 
 
 def start_refusal(error: DriverError, bucket: str, endpoint: str, region: str | None) -> str | None:

@@ -60,10 +60,10 @@ _NUMBERS: Final[dict[Fault, tuple[str, ...]]] = {
     Fault.FORBIDDEN: ("EACCES", "EPERM"),
     Fault.READ_ONLY: ("EROFS",),
     Fault.MISPLACED: ("ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG", "ENOTEMPTY", "EEXIST", "EXDEV", "EMLINK"),
-    Fault.AWAY: ("ECONNREFUSED",),
+    Fault.AWAY: ("EHOSTDOWN",),
     Fault.BROKEN: (
         *("EIO", "ESTALE", "EUCLEAN", "EBADMSG", "EREMOTEIO", "ENODEV", "ENXIO", "ENOMEDIUM", "ESHUTDOWN"),
-        *("ECOMM", "EHOSTDOWN", "EHOSTUNREACH", "EPROTO", "EOVERFLOW"),
+        *("ECOMM", "EHOSTUNREACH", "EPROTO", "EOVERFLOW"),
     ),
 }
 """The names of errno.h (POSIX.1, and Linux's own); not every system has each."""
@@ -75,7 +75,7 @@ _FAULTS: Final = {
     if (number := getattr(errno, name, None)) is not None
 }
 
-PASSING: Final = frozenset({Fault.DESCRIPTORS, Fault.MEMORY, Fault.BUSY})
+PASSING: Final = frozenset({Fault.DESCRIPTORS, Fault.MEMORY, Fault.BUSY, Fault.AWAY})
 """What passes by itself, so that looking again makes sense and nothing may be concluded from it."""
 
 SHORTAGE: Final = frozenset({Fault.DESCRIPTORS, Fault.MEMORY})
@@ -85,6 +85,7 @@ STATUS: Final = {
     Fault.DESCRIPTORS: 503,
     Fault.MEMORY: 503,
     Fault.BUSY: 503,
+    Fault.AWAY: 503,
     Fault.FULL: 507,
 }
 """The HTTP status of each (RFC 9110 section 15.6, RFC 4918 section 11.5); 500 for all others. None is the client's doing."""

@@ -57,9 +57,7 @@ def own_trouble(error: BaseException | None) -> Trouble | None:
     if isinstance(error, OSError | MemoryError):
         trouble = trouble_of(error, None)
         # A file that is gone, or a connection, is what the code around it should have expected.
-        return (
-            None if trouble.fault in {Fault.UNKNOWN, Fault.ABSENT, Fault.MISPLACED, Fault.AWAY} else trouble
-        )
+        return None if trouble.fault in {Fault.UNKNOWN, Fault.ABSENT, Fault.MISPLACED} else trouble
     return None
 
 

@@ -299,6 +299,32 @@ def test_a_claim_is_not_settled(
     assert claim.calls == ["made", "made", "settled"]
 
 
+def test_a_put_without_an_answer(served: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the store made of it is listed at once; the client hears whose trouble it is, the operator where and what to do."""
+    call = served.client._make_api_call
+
+    def lose(name: str, parameters: Any) -> Any:
+        answer = call(name, parameters)
+        if name == "PutObject":
+            raise ReadTimeoutError(endpoint_url="https://store")
+        return answer
+
+    monkeypatch.setattr(served.client, "_make_api_call", lose)
+    refusal = error(served.upload(DATA, WHEEL))
+    assert isinstance(refusal, CannotStore)
+    assert str(refusal) == (
+        "The index cannot use a server that it needs (the store cannot be reached (ReadTimeoutError)); try again in a moment."
+    )
+    assert refusal.trouble is not None
+    assert refusal.trouble.status == 503
+    assert refusal.trouble.for_operator() == (
+        f"s3://packages/py/acme/{WHEEL} cannot be used (the store cannot be reached (ReadTimeoutError)): "
+        "see that the server runs, and lets this machine in."
+    )
+    assert served.files() == {WHEEL: DIGEST}
+    assert not result(served.upload(DATA, WHEEL)).created
+
+
 def test_a_read_only_bucket(served: BucketNode) -> None:
     """Uploads and changes are refused with the reason."""
     result(served.upload(DATA, WHEEL))

@@ -92,9 +92,7 @@ class SharedAcmeStore(AcmeStore):
             except CannotStore:
                 is_held = False
             except Unavailable:
-                raise OSError(
-                    errno.ECONNREFUSED, "the server cannot be reached", self._records.path
-                ) from None
+                raise OSError(errno.EHOSTDOWN, "the server cannot be reached", self._records.path) from None
             yield is_held
 
     def read_account(self, name: str) -> bytes | None:

@@ -73,7 +73,7 @@ class SharedAudit:
             try:
                 held.enter_context(locks.held("seen by all"))
             except (CannotStore, Unavailable):
-                raise OSError(errno.ECONNREFUSED, "the server cannot be used now", self.place) from None
+                raise OSError(errno.EHOSTDOWN, "the server cannot be used now", self.place) from None
             yield
 
     def position(self, node: str) -> AuditPosition:

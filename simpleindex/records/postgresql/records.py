@@ -212,10 +212,10 @@ class PostgreSQLRecords(Records):
             self._synchronize()
             return
         if self.replica.serial is None:
-            raise OSError(errno.ECONNREFUSED, "the server could not be reached yet", self.path)
+            raise OSError(errno.EHOSTDOWN, "the server could not be reached yet", self.path)
         if current and self._monotonic() - self._heard > self._memory:
             raise OSError(
-                errno.ECONNREFUSED, f"the server has been away for more than {self._memory:.0f} s", self.path
+                errno.EHOSTDOWN, f"the server has been away for more than {self._memory:.0f} s", self.path
             )
 
     def _synchronize(self) -> None:

@@ -87,8 +87,8 @@ def portable(error: psycopg.Error, place: str) -> OSError:
     """
     code = error.sqlstate
     if code is None:
-        return OSError(errno.ECONNREFUSED, "the server cannot be reached", place)
-    number = errno.EAGAIN if code.startswith(("40", "53", "55", "57")) else errno.ECONNREFUSED
+        return OSError(errno.EHOSTDOWN, "the server cannot be reached", place)
+    number = errno.EAGAIN if code.startswith(("40", "53", "55", "57")) else errno.EHOSTDOWN
     return OSError(number, f"the server refused it with SQLSTATE {code}", place)
 
 
