@@ -192,7 +192,7 @@ def _pipenv(index: IndexAddress) -> ToolSettings:
 
 
 def _hatch(index: IndexAddress) -> ToolSettings:
-    exports = [f"export {name}={index.with_login}" for name in ("UV_INDEX_URL", "PIP_INDEX_URL")]
+    exports = [f"export {name}={index.with_login}" for name in ("UV_DEFAULT_INDEX", "PIP_INDEX_URL")]
     if index.ca_url is not None:
         exports += [f"export {name}=/path/to/ca.pem" for name in ("SSL_CERT_FILE", "PIP_CERT")]
     ca = "HATCH_INDEX_CA_CERT=ca.pem " if index.ca_url is not None else ""
