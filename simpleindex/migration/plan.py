@@ -9,14 +9,14 @@ from packaging.version import Version
 
 from simpleindex.core.distribution_identity import identify
 from simpleindex.core.names import Kind, distribution_suffix, parse_distribution_name
-from simpleindex.core.text import human_size
+from simpleindex.core.text import human_size, shown
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from simpleindex.access.identity import UploadRules
     from simpleindex.core.files import File
-    from simpleindex.core.model import Project
+    from simpleindex.core.model import Project, Withheld
     from simpleindex.core.names import ProjectName
 
 
@@ -72,7 +72,7 @@ class ProjectPlan:
 
 def plan_project(project: Project, here: FilesHere, rules: UploadRules) -> ProjectPlan:
     """Decide what is done about each file of a project."""
-    refused = [RefusedFile(project.name, each.filename, each.reason.rstrip(".")) for each in project.withheld]
+    refused = [RefusedFile(project.name, each.filename, _reason(each)) for each in project.withheld]
     fetched: list[File] = []
     present: list[File] = []
     first: dict[Hashable, str] = {}
@@ -86,6 +86,14 @@ def plan_project(project: Project, here: FilesHere, rules: UploadRules) -> Proje
         else:
             refused.append(RefusedFile(project.name, file.filename, reason))
     return ProjectPlan(project, tuple(fetched), tuple(present), tuple(refused))
+
+
+def _reason(withheld: Withheld) -> str:
+    """Return the reason without the file's name, which is printed before it, and without its end."""
+    reason = withheld.reason.rstrip(".")
+    for lead in (f"{withheld.filename}: ", f"{shown(withheld.filename)}: "):
+        reason = reason.removeprefix(lead)
+    return reason
 
 
 def _refusal(

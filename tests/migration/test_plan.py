@@ -60,5 +60,5 @@ def test_what_the_source_withholds_is_refused() -> None:
     assert (refused.project, refused.filename, refused.reason) == (
         "acme",
         "acme-1.0.egg",
-        "acme-1.0.egg: an egg",
+        "an egg",
     )

@@ -36,6 +36,11 @@ def open_source(given: argparse.Namespace, stopping: Event) -> ImportSource:
         InvalidImportSource: It cannot be read.
     """
     scheme = urlsplit(given.source).scheme
+    if not given.source:
+        # It would be the working directory; a variable of a script is empty.
+        raise RefusedStart("--from is empty; name a URL, a directory or a bucket")
+    if given.index and scheme:
+        raise RefusedStart(_NO_EXPORT)
     if scheme in ("http", "https"):
         return _over_http(given, stopping)
     if scheme == "s3":
@@ -47,8 +52,15 @@ def open_source(given: argparse.Namespace, stopping: Event) -> ImportSource:
         )
     if given.kind in HTTP_KINDS:
         raise RefusedStart(f"--kind {given.kind} is for a URL, and --from is none")
+    if "://" in given.source:
+        raise RefusedStart(
+            f"--from: {printable(given.source)} is none of http://, https:// and s3://; else name a directory"
+        )
     directory = SourceDirectory(given.source)
-    return PATH_KINDS[given.kind or _kind_of(directory)](directory, given)
+    kind = given.kind or _kind_of(directory)
+    if given.index and kind != _EXPORT:
+        raise RefusedStart(_NO_EXPORT)
+    return PATH_KINDS[kind](directory, given)
 
 
 def _over_http(given: argparse.Namespace, stopping: Event) -> ImportSource:
@@ -83,7 +95,7 @@ def _in_bucket(given: argparse.Namespace) -> ImportSource:
 
 def _kind_of(directory: SourceDirectory) -> str:
     if os.path.isfile(os.path.join(directory.root, DATA_INDEX)):
-        return "devpi-export"
+        return _EXPORT
     return "bandersnatch" if is_bandersnatch_tree(directory.root) else "pypiserver"
 
 
@@ -110,11 +122,16 @@ def read_people(source: ImportSource, path: str | None) -> ImportedPeople:
     )
 
 
+_EXPORT: Final = "devpi-export"
+_NO_EXPORT: Final = (
+    "--index is for what devpi-export writes; of a running devpi server, name the index in the URL"
+)
+
 HTTP_KINDS: Final = ("devpi", "simple")
 """Kinds of servers that are read over HTTP."""
 
 PATH_KINDS: Final[dict[str, Callable[[SourceDirectory, argparse.Namespace], ImportSource]]] = {
-    "devpi-export": lambda directory, given: DevpiExport(directory, given.index),
+    _EXPORT: lambda directory, given: DevpiExport(directory, given.index),
     "bandersnatch": lambda directory, _: BandersnatchTree(directory),
     "pypiserver": lambda directory, _: PackageTree(directory, directory.root),
     "pypicloud": lambda directory, _: PackageTree(directory, directory.root),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from threading import Event
@@ -57,6 +58,7 @@ _DESCRIPTION: Final = (
 def import_index(words: list[str]) -> int:
     """Import from another index server; return the exit status."""
     given = _parse(words)
+    _refuse_bad_report(given.json)
     try:
         patterns = tuple(map(parse_pattern, given.project))
         report, status = _import(given, patterns)
@@ -227,6 +229,21 @@ def _bring_users(people: ImportedPeople, settings: Settings, *, is_dry: bool) ->
 def _is_empty(hash_: str) -> bool:
     """Return whether a hash is that of an empty password, as devpi's root has at first; nobody can log in with that here."""
     return verify(hash_, b"")
+
+
+def _refuse_bad_report(path: str | None) -> None:
+    """Refuse a file for the report that cannot be written, before the import, which may take hours.
+
+    Raises:
+        RefusedStart: It cannot be written.
+    """
+    if path is None or path == "-":
+        return
+    place = Path(path)
+    if place.is_dir() or not os.access(place if place.exists() else place.parent, os.W_OK):
+        raise RefusedStart(
+            f"--json: {path} cannot be written; name a file in a directory that is there and takes files"
+        )
 
 
 def _write_json(report: ImportReport, path: str) -> None:

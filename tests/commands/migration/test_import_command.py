@@ -250,6 +250,19 @@ def test_further_directories(move: Move) -> None:
 def test_what_cannot_be_read(move: Move) -> None:
     assert "/nothing cannot be read: No such file or directory." in move.refused("--from", "/nothing")
     assert "see simpleindex import --help" in move.refused("--nonsense")
+    assert "--from is empty" in move.refused("--from", "")
+    assert "ftp://old/ is none of http://, https:// and s3://" in move.refused("--from", "ftp://old/")
+    for place in (str(move.old), "http://old/root/"):
+        assert "--index is for what devpi-export writes" in move.refused(
+            "--index", "root/dev", "--from", place
+        )
+
+
+def test_a_report_that_cannot_be_written(move: Move) -> None:
+    """It is said before anything is imported, not hours later."""
+    for place in (move.root, move.path / "nothing" / "report.json"):
+        assert "cannot be written; name a file in a directory" in move.refused("--json", str(place))
+    assert move.there() == set()
 
 
 def test_the_kind_is_recognized(move: Move) -> None:
