@@ -14,6 +14,7 @@ from array import array
 from fcntl import ioctl
 from functools import cache
 from termios import FIONREAD
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -164,12 +165,17 @@ class InotifyWatch:
 
     def stop(self) -> None:
         """End all watches; may be called more than once."""
+        if (instance := self._ended()) is not None:
+            instance.close()
+
+    def _ended(self) -> _Instance | None:
+        """Hear no more; return what is to be closed, if anything is."""
         instance, self._instance = self._instance, None
         if instance is not None:
             self.shown.taking()
             self._unwatched |= instance.take_ended()
             self._reactor.removeReader(instance)
-            instance.close()
+        return instance
 
     def watch(self, names: Iterable[str]) -> None:
         """Watch these first-level directories (raw names), to be called before they are first listed; for nothing while stopped.
@@ -251,8 +257,9 @@ class InotifyWatch:
         self._listener.everything_changed()
 
     def _fail(self, reason: str) -> None:
-        if self._instance is not None:
-            self.stop()
+        if (instance := self._ended()) is not None:
+            # For 190,000 watches, as many as a user may have on many machines, it takes 0.1 s.
+            Thread(target=instance.close, name="watches").start()
             self._listener.watch_failed(reason)
 
 

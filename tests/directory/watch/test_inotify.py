@@ -9,6 +9,7 @@ import shutil
 import struct
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -479,6 +480,24 @@ def test_limits_are_said_once_with_their_remedy(
         site.watch.start()
     assert str(caught.value) == caught.value.reason == sentence.format(name=site.root)
     assert site.reactor.readers == []
+
+
+def test_very_many_watches_are_given_back_by_a_thread(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system takes its time for that; requests do not wait."""
+    threads: list[threading.Thread] = []
+
+    def begin(thread: threading.Thread) -> None:
+        threads.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", begin)
+    monkeypatch.setattr(watch, "_add_watch", refuse(errno.ENOSPC))
+    descriptor = site.reactor.readers[0].fileno()
+    site.watch.watch(["new"])
+    os.fstat(descriptor)
+    assert len(site.heard.take()) == 1
+    threads[0].run()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 @pytest.mark.parametrize(
