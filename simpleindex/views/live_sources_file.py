@@ -27,6 +27,9 @@ _log: Final = logger(__name__)
 _LOOK_SECONDS: Final = 1.0
 """Seconds between two checks of all files; every request reads the rules."""
 
+_CORRECTION_SECONDS: Final = 60.0
+"""By which the date may be set back without another judgement; time daemons correct by less, and often."""
+
 
 class LiveSourcesFile:
     """The sources and rules that are in force.
@@ -66,6 +69,7 @@ class LiveSourcesFile:
         self._lists: dict[str, Callable[[], NamesList]] = {}
         self._allowances: tuple[Allowance, ...] = ()
         self._next_look = 0.0
+        self._date = 0.0
         self._policy: tuple[Sources, tuple[Allowance, ...], Mapping[str, NamesList], Policy] | None = None
 
     @property
@@ -85,16 +89,20 @@ class LiveSourcesFile:
         return self.sources
 
     def current(self) -> Policy:
-        """Return the rules of all views; the same object as long as nothing changed."""
+        """Return the rules of all views; the same object as long as nothing changed, nor the date was set back.
+
+        Then what was judged by its age is judged again: it may have passed a rule as if days had gone by.
+        """
         seconds = self._clocks.seconds()
         if self._policy is not None and seconds < self._next_look:
             return self._policy[3]
         self._next_look = seconds + _LOOK_SECONDS
         sources, allowances = self._file.current(), self._current_allowances()
         lists = {key: self._lists[key]() for rule in sources.rules for key in rule.lists}
-        before = self._policy
+        before, latest, self._date = self._policy, self._date, self._clocks.now()
         if (
             before is not None
+            and self._date > latest - _CORRECTION_SECONDS
             and before[0] is sources
             and before[1] is allowances
             and _are_same(before[2], lists)

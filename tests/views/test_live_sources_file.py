@@ -34,7 +34,8 @@ class SourcesFileFixture:
         self.log = log
         self.given: tuple[Allowance, ...] | Exception = ()
         self.time = 0.0
-        clocks = Clocks(lambda: self.time, lambda: 1000.0 + self.time, lambda: 1 << 62)
+        self.date = 1000.0
+        clocks = Clocks(lambda: self.time, lambda: self.date + self.time, lambda: 1 << 62)
         self.lists = NameLists(str(path), clocks)
         self.policies = LiveSourcesFile(
             str(path / "sources.toml"),
@@ -73,6 +74,19 @@ def world(tmp_path: Path, log: CapturedLog) -> SourcesFileFixture:
     world = SourcesFileFixture(tmp_path, log)
     world.write("# nothing yet\n")
     return world
+
+
+def test_the_date_is_set_back(world: SourcesFileFixture) -> None:
+    """What was judged by age while it was wrong is judged again; small corrections change nothing."""
+    world.write('[[rule]]\nmin-age = "7d"\n')
+    world.policies.open()
+    before = world.policies.current()
+    for correction, is_same in ((0, True), (-59, True), (86_400, True), (-86_400, False), (0, True)):
+        world.date += correction
+        world.time += 1
+        policy = world.policies.current()
+        assert (policy is before) is is_same
+        before = policy
 
 
 def test_read_again(world: SourcesFileFixture) -> None:
