@@ -53,11 +53,12 @@ def grouped_topics() -> dict[str, dict[str, str]]:
 
 def list_of_topics() -> str:
     """Return a line for each guide, in groups: its topic and its title."""
-    width = max(map(len, read_documents()))
-    return "\n".join(
-        f"{group}:\n" + "".join(f"  {topic:{width}}  {words}\n" for topic, words in topics.items())
-        for group, topics in grouped_topics().items()
-    )
+    return "\n".join(f"{group}:\n{_lines(topics)}" for group, topics in grouped_topics().items())
+
+
+def _lines(topics: dict[str, str]) -> str:
+    width = max(map(len, topics), default=0)
+    return "".join(f"  {topic:{width}}  {words}\n" for topic, words in topics.items())
 
 
 def _read(directory: Traversable, prefix: str) -> dict[str, str]:

@@ -58,7 +58,9 @@ def records(words: list[str]) -> int:
         "they change meanwhile is not copied.",
     )
     for name, help_ in (("source", "where the records are"), ("target", "where they go")):
-        copying.add_argument(name, help=f"{help_}: sqlite:STATE-DIRECTORY or postgresql://HOST/DATABASE")
+        copying.add_argument(
+            name, metavar=name.upper(), help=f"{help_}: sqlite:STATE-DIRECTORY or postgresql://HOST/DATABASE"
+        )
     arguments = parser.parse_args(words)
     source, target = _open(arguments.source, is_source=True), _open(arguments.target, is_source=False)
     try:
