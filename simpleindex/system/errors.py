@@ -40,7 +40,11 @@ def trouble_of(error: OSError | MemoryError | sqlite3.Error, place: str | None) 
     if isinstance(error, MemoryError):
         return Trouble(Fault.MEMORY, os.strerror(errno.ENOMEM), place)
     if isinstance(error, OSError):
-        return Trouble(fault_of(error.errno), error.strerror or str(error), _place_of(error) or place)
+        fault, cause, place = fault_of(error.errno), error.strerror or str(error), _place_of(error) or place
+        # What a store refuses has no mode that could be changed.
+        is_remote = fault is Fault.FORBIDDEN and place is not None and "://" in place
+        refusal = f"{place} cannot be used ({cause}): let the credentials of this server do it, and set its clock right."
+        return Trouble(fault, cause, place, refusal if is_remote else "")
     return _trouble_of_database(error, place)
 
 

@@ -199,6 +199,18 @@ def test_a_claim_is_settled(is_away: bool) -> None:
     settle.assert_called_once_with(ACME, "alice")
 
 
+def test_a_claim_that_was_left_unsettled() -> None:
+    """Is settled with the next upload of its owner, where the first one was killed after its file came."""
+    site = AcceptanceFixture()
+    result(site.accept(site.upload()))
+    site.owning.settle = settle = Mock()  # type: ignore[method-assign]
+    result(site.accept(site.upload(filename="acme-1.0-1-py3-none-any.whl")))
+    settle.assert_not_called()
+    site.owning.undecided = {ACME}
+    result(site.accept(site.upload(filename="acme-1.0-2-py3-none-any.whl")))
+    settle.assert_called_once_with(ACME, "alice")
+
+
 def test_nothing_is_published() -> None:
     """No claim is settled."""
     site = AcceptanceFixture()

@@ -110,3 +110,15 @@ def test_the_place_is_what_has_to_be_mended(tmp_path: Path) -> None:
 def test_what_is_no_trouble_of_the_server(error: BaseException) -> None:
     """A mistake in the program, or what the code around it has to expect."""
     assert own_trouble(error) is None
+
+
+def test_a_store_that_refuses() -> None:
+    """No mode of a file is to be changed for it."""
+    trouble = trouble_of(
+        OSError(errno.EACCES, "the store refuses it (AccessDenied)", "s3://packages/acme"), None
+    )
+    assert (trouble.fault, trouble.status) == (Fault.FORBIDDEN, 500)
+    assert trouble.for_operator() == (
+        "s3://packages/acme cannot be used (the store refuses it (AccessDenied)): let the credentials of this server do it, and "
+        "set its clock right."
+    )

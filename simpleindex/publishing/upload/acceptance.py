@@ -52,7 +52,11 @@ class UploadRights(Protocol):
 
 
 class ProjectOwners(Protocol):
-    """The owners of projects; blocking."""
+    """The owners of projects; changes block."""
+
+    def owner(self, name: ProjectName, /, *, is_settled: bool = False) -> str | None:
+        """Return the owner of a project, or None; with ``is_settled`` only one whose claim is settled."""
+        ...
 
     def claim(
         self, name: ProjectName, user: str | None, now: float, /, *, has_files: bool, is_alone: bool
@@ -193,16 +197,17 @@ class UploadAcceptance:
             raise NotAllowed(f"The project {name} is {project.status.value}: it takes no uploads.")
         if upload.draft is None:
             raise file_missing()
-        published = await self._publishing.publish(
-            upload.draft,
-            judged,
-            self._rights.access.upload_rules(name),
-            NameClaim()
-            if exists
-            else FirstUpload(self._owners, self._rights, uploader.identity, name, self._now()),
-        )
+        claim = NameClaim()
+        if not exists or self._is_undecided(name):
+            claim = FirstUpload(self._owners, self._rights, uploader.identity, name, self._now())
+        rules = self._rights.access.upload_rules(name)
+        published = await self._publishing.publish(upload.draft, judged, rules, claim)
         self._audit(uploader, judged.name, published)
         return AcceptedUpload(judged.name, published)
+
+    def _is_undecided(self, name: ProjectName) -> bool:
+        """Return whether a claim of the name is not settled, because its upload was killed after its file came, say."""
+        return self._owners.owner(name) != self._owners.owner(name, is_settled=True)
 
     def _rules(self, form: UploadForm) -> UploadRules:
         name = stated_project(form)
