@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.live.project_places import ProjectPlaces
     from simpleindex.directory.scan.batches import RunInThread
-    from simpleindex.directory.scan.catalogue import Catalogue
+    from simpleindex.directory.scan.catalogue import Catalogue, StoredProject
 
 _log = logger(__name__)
 
@@ -46,7 +46,8 @@ class ProjectReads(SnapshotUpdates):
                 self._looks.ask(name)
 
     async def _look(self, names: Sequence[ProjectName]) -> None:
-        if self.catalogue is not None and not self.complete:
+        if self.catalogue is not None and (not self.complete or len(names) >= BATCH):
+            # Also of very many that are looked at again, those that have not changed stay in the catalogue, and out of memory.
             names = await self._recall(names, self.catalogue)
         for start in range(0, len(names), BATCH):
             part = names[start : start + BATCH]
@@ -107,7 +108,7 @@ class ProjectReads(SnapshotUpdates):
         return overtaken
 
     async def _recall(self, names: Sequence[ProjectName], catalogue: Catalogue) -> Sequence[ProjectName]:
-        """Publish the projects that are as the catalogue has them; return the others."""
+        """Publish the projects that are as the catalogue has them, if they are not published; return the others."""
         directories = {name: raw for name in names if (raw := self._places.only_directory(name)) is not None}
         # One batch at a time: threads would hand the interpreter to each other with each system call.
         await self._recalling.acquire()
@@ -121,10 +122,16 @@ class ProjectReads(SnapshotUpdates):
             self._recalling.release()
         if epoch != self._guard.epoch:
             return names
+        done = {each.name for each in stored if self.snapshots.at_rest.has_number(each.number)}
+        self.private_names.note_remembered(done)
         # One that was read before is to be looked at; a request may have been quicker with another.
         stored = [each for each in stored if not self.snapshots.has_stored(each)]
-        if not stored:
-            return names
+        if stored and not self.complete:  # Later, whoever hears of changes is told of each.
+            done.update(self._publish_stored(stored))
+        return [name for name in names if name not in done]
+
+    def _publish_stored(self, stored: Sequence[StoredProject]) -> list[ProjectName]:
+        """Publish projects that are as the catalogue has them; return their names."""
         recalled = [each.name for each in stored]
         self.generation += 1
         self.changed_ns = self._reader.now_ns()
@@ -137,5 +144,4 @@ class ProjectReads(SnapshotUpdates):
         self._withheld_log.forget(recalled)
         self._judge_emptiness(existed, found=True)
         self._finish_first_reads(recalled)
-        done = {*recalled}
-        return [name for name in names if name not in done]
+        return recalled

@@ -104,6 +104,21 @@ def test_a_start_unpacks_no_files(starts: Starts, monkeypatch: pytest.MonkeyPatc
     starts.keep(world)
 
 
+def test_what_has_not_changed_stays_in_the_catalogue_when_all_is_looked_at_again(
+    starts: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where events were lost only what changed is read, and nothing else comes into memory."""
+    monkeypatch.setattr("simpleindex.directory.live.project_reads.BATCH", 1)
+    starts.kept()
+    world = starts.begun()
+    put(starts.root / "acme" / wheel_name(version="3.0"), wheel_bytes(version="3.0"))
+    world.live.everything_changed()
+    assert starts.looked_at == ["acme"]
+    assert len(world.files()) == 3
+    assert [*world.live.snapshots.at_rest.others] == [ACME]
+    assert world.live.snapshots.at_rest.numbers == 1
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "another file": lambda acme: put(acme / wheel_name(version="3.0"), wheel_bytes(version="3.0")),
     "a file gone": lambda acme: (acme / WHEEL).unlink(),
