@@ -451,7 +451,7 @@ def test_a_restart_takes_what_has_not_changed_from_the_catalogue(
     new_node: Callable[[str], BucketNode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the project of an object that is another by now is put together."""
-    monkeypatch.setattr("simpleindex.directory.live.cache_upkeep._FEW", 0)
+    monkeypatch.setattr("simpleindex.directory.live.cache_upkeep._FIRST", 0)
     first = new_node("node")
     first.put(f"acme/{WHEEL}", DATA)
     first.put(f"other/{wheel_name('other')}", wheel_bytes("other"))

@@ -16,6 +16,8 @@ _log = logger(__name__)
 
 _FEW: Final = 100
 _PART: Final = 50
+_FIRST: Final = 20
+"""Projects from which on there is a catalogue: without one each start puts them together from their digests, 0.2 ms each."""
 
 
 def open_catalogue(file: CatalogueFile, digests: DigestCache) -> Catalogue | None:
@@ -43,7 +45,7 @@ def _keep_up_to_date(
     snapshots: SnapshotTable, digests: DigestCache, file: CatalogueFile, now_ns: int
 ) -> None:
     number, changed = len(snapshots.at_rest), snapshots.changed_since_catalogue
-    is_large = changed > _FEW + number // _PART
+    is_large = changed > (_FEW + number // _PART if snapshots.has_catalogue else _FIRST)
     if is_large or not snapshots.has_catalogue:
         digests.forget_others(path for _, snapshot in snapshots.items() for path in snapshot.known)
     if not is_large:

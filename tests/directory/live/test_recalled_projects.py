@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WHEEL = wheel_name()
 FEW = "simpleindex.directory.live.cache_upkeep._FEW"
+FIRST = "simpleindex.directory.live.cache_upkeep._FIRST"
 
 
 class Starts:
@@ -68,6 +69,7 @@ class Starts:
 def starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starts:
     """Acme has a wheel with a signature, and an sdist; other, in a directory called Other, has a wheel."""
     monkeypatch.setattr(FEW, 0)
+    monkeypatch.setattr(FIRST, 0)
     starts = Starts(tmp_path)
     add_wheel(starts.root)
     put(starts.root / "acme" / f"{WHEEL}.asc", b"signature")
@@ -321,9 +323,10 @@ def test_a_root_that_is_exchanged_while_it_is_compared(starts: Starts) -> None:
 
 def test_little_change_leaves_the_catalogue_as_it_is(starts: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small directory has none, and of a large one it is written again when a part has changed."""
-    monkeypatch.setattr(FEW, 2)
+    monkeypatch.setattr(FIRST, 2)
     starts.kept()
     assert starts.file.open() is None
+    monkeypatch.setattr(FIRST, 1)
     monkeypatch.setattr(FEW, 1)
     starts.kept()
     written = os.stat(starts.file.path).st_ino
