@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -20,7 +21,7 @@ from simpleindex.system.descriptors import keep_reserve
 from simpleindex.system.errors import own_trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.names import ProjectName
@@ -61,6 +62,7 @@ class LocalSource:
         self._slow_opens = slow_opens
         self._origin = FileOrigin(name, Delivery.DIRECTORY)
         self._sidecars: SizedCache[str, bytes] = SizedCache(SIDECAR_CACHE_SIZE, len)
+        self._passing: set[ProjectName] = set()
 
     async def projects(self) -> ProjectList:
         """Every project that is offered."""
@@ -72,6 +74,26 @@ class LocalSource:
         if snapshot is None or snapshot.project is None:
             raise self._absent(name)
         return snapshot.project  # Not by _project: this is called with every page.
+
+    @contextmanager
+    def in_passing(self, name: ProjectName) -> Iterator[None]:
+        """Keep nothing in memory of a project that is read within the block: for one who reads all of them, each once."""
+        snapshots = self._live.snapshots
+        was_at_rest = name not in snapshots.unpacked
+        self._passing.add(name)
+        try:
+            yield
+        finally:
+            self._passing.discard(name)
+            if was_at_rest:
+                snapshots.let_rest(name)
+
+    def listing_digest(self, name: ProjectName) -> int | None:
+        """Return a number for what is listed of a project, the same after a restart; None while it is not known.
+
+        Usable from any thread, and a tenth of the work that reading the project is.
+        """
+        return self._live.snapshots.listing_digest(name)
 
     def claims(self, name: ProjectName) -> bool:
         """Return whether a name is this directory's, or may be, by what is in memory: no upstream's list shows it."""
@@ -160,7 +182,8 @@ class LocalSource:
                 raise Changed(filename)
         else:
             data = await self._in_read_thread(self._extract, path, known)
-            self._sidecars.put(facts.sidecar.sha256, data)
+            if snapshot.project is None or snapshot.project.name not in self._passing:
+                self._sidecars.put(facts.sidecar.sha256, data)
         return BytesBody(data, facts.sidecar.sha256, stamp.mtime_ns)
 
     def _extract(self, path: str, known: ScannedFile) -> bytes:

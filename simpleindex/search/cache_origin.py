@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.model import Status
 from simpleindex.core.selection import default_file, metadata_digest
-from simpleindex.search.database import IndexedFile
+from simpleindex.search.document_rows import IndexedFile
 from simpleindex.search.origins import Representative, newest_time
 from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import enriched_file
@@ -45,6 +45,11 @@ class CacheOrigin:
     async def names(self) -> Sequence[ProjectName]:
         """Return the projects with a cached listing."""
         return await self._threads.run(self._cache.cached_names, self._identity)
+
+    def listing_digest(self, name: ProjectName) -> int | None:
+        """Return None: whether what the cache holds of a project is another, only reading it tells."""
+        del name
+        return None
 
     async def representatives(
         self, names: Sequence[ProjectName]

@@ -9,10 +9,10 @@ import os
 import sqlite3
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.text import printable
-from simpleindex.search.folding import fold
+from simpleindex.search.document_rows import IndexedFile, delete_document, write_document
 from simpleindex.system.log import logger
 from simpleindex.system.ownership import make_directories, make_private
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.search.document import Document
+    from simpleindex.search.document_rows import Entry
     from simpleindex.search.release_events import Yank
 
 _log: Final = logger(__name__)
@@ -28,7 +28,7 @@ _log: Final = logger(__name__)
 _FILENAME: Final = "search.sqlite3"
 
 # Raised with every change of the tables or of what is written into them: older ones are then made again.
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 # The texts are kept without positions, which would double the size: 100,000 projects with 3 KiB each take 550 MB, and a
 # literal is looked for in the few documents that have all of its trigrams.
@@ -36,7 +36,7 @@ _TABLES: Final = (
     """CREATE TABLE documents (
     id INTEGER PRIMARY KEY, origin TEXT NOT NULL, project TEXT NOT NULL, filename TEXT NOT NULL, digest TEXT NOT NULL,
     uploaded_ns INTEGER NOT NULL, title TEXT NOT NULL, summary TEXT NOT NULL, keywords TEXT NOT NULL, authors TEXT NOT NULL,
-    requires_python TEXT, yanked TEXT NOT NULL, UNIQUE (project, origin))""",
+    requires_python TEXT, yanked TEXT NOT NULL, listing INTEGER, UNIQUE (project, origin))""",
     "CREATE INDEX documents_by_time ON documents (origin, uploaded_ns)",
     "CREATE INDEX documents_by_python ON documents (requires_python)",
     """CREATE TABLE dependencies (
@@ -51,29 +51,6 @@ _TABLES: Final = (
 )
 
 Value = TypeVar("Value")
-
-
-class IndexedFile(NamedTuple):
-    """The distribution whose metadata are indexed for a project.
-
-    Attributes:
-        filename: Its name; empty if only the project's name is indexed.
-        digest: The SHA-256 of its metadata, or of itself if it has none beside it; empty likewise.
-        uploaded_ns: When the newest file of the project was uploaded; 0 if that is not known.
-        yanked: The yanked releases of the project, separated by spaces.
-    """
-
-    filename: str
-    digest: str
-    uploaded_ns: int
-    yanked: str = ""
-
-
-class Entry(NamedTuple):
-    """A document to be written."""
-
-    file: IndexedFile
-    document: Document
 
 
 class SearchDatabase:
@@ -119,10 +96,20 @@ class SearchDatabase:
         """Return which file is indexed for each of some projects of an origin."""
         marks = ",".join("?" * len(names))
         rows = self.read(
-            f"SELECT project, filename, digest, uploaded_ns, yanked FROM documents WHERE origin = ? AND project IN ({marks})",
+            f"SELECT project, filename, digest, uploaded_ns, yanked, listing FROM documents WHERE origin = ? AND project IN ({marks})",
             (origin, *names),
         )
         return {project: IndexedFile(*row) for project, *row in rows}
+
+    def listing_digests(self, origin: str, names: Sequence[ProjectName]) -> dict[str, int | None]:
+        """Return the numbers of what was listed of some projects of an origin when they were indexed."""
+        marks = ",".join("?" * len(names))
+        return dict(
+            self.read(
+                f"SELECT project, listing FROM documents WHERE origin = ? AND project IN ({marks})",
+                (origin, *names),
+            )
+        )
 
     def indexed_names(self, origin: str) -> set[str]:
         """Return the indexed projects of an origin."""
@@ -140,20 +127,19 @@ class SearchDatabase:
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
             for name in removed:
-                _delete(connection, origin, name)
+                delete_document(connection, origin, name)
             for entry in entries:
-                _delete(connection, origin, entry.document.project)
-                _insert(connection, origin, entry)
+                write_document(connection, origin, entry)
             connection.execute("COMMIT")
 
         self._with(self._writing, lambda: self._writer, write, None)
 
     def update(self, origin: str, files: Iterable[tuple[str, IndexedFile]]) -> None:
-        """Change the times and the yanked releases of projects, and nothing else of them."""
-        rows = [(file.uploaded_ns, file.yanked, project, origin) for project, file in files]
+        """Change the times, the yanked releases and the listings of projects, and nothing else of them."""
+        rows = [(*file[2:], project, origin) for project, file in files]
 
         def write(connection: sqlite3.Connection) -> None:
-            statement = "UPDATE documents SET uploaded_ns = ?, yanked = ? WHERE project = ? AND origin = ?"
+            statement = "UPDATE documents SET uploaded_ns = ?, yanked = ?, listing = ? WHERE project = ? AND origin = ?"
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(statement, rows)
             connection.execute("COMMIT")
@@ -270,41 +256,6 @@ class SearchDatabase:
             path=printable(self._path),
             error=error,
         )
-
-
-def _insert(connection: sqlite3.Connection, origin: str, entry: Entry) -> None:
-    file, document = entry
-    row = (origin, document.project, *file, document.title, document.summary, document.keywords)
-    identifier = connection.execute(
-        "INSERT INTO documents (origin, project, filename, digest, uploaded_ns, yanked, title, summary, keywords,"
-        " authors, requires_python) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*row, document.authors, document.requires_python),
-    ).lastrowid
-    name, summary, keywords = document.project, fold(document.summary), fold(document.keywords)
-    connection.execute(
-        "INSERT INTO facts (rowid, name, summary, keywords, author) VALUES (?, ?, ?, ?, ?)",
-        (identifier, name, summary, keywords, fold(document.authors)),
-    )
-    text = "\n".join((name, fold(document.title), summary, keywords, document.text))
-    connection.execute("INSERT INTO texts (rowid, text) VALUES (?, ?)", (identifier, text))
-    connection.executemany(
-        "INSERT OR IGNORE INTO dependencies (name, document, requirement) VALUES (?, ?, ?)",
-        [(each.project, identifier, each.requirement) for each in document.dependencies],
-    )
-
-
-def _delete(connection: sqlite3.Connection, origin: str, name: str) -> None:
-    row = connection.execute(
-        "SELECT id FROM documents WHERE project = ? AND origin = ?", (name, origin)
-    ).fetchone()
-    if row is not None:
-        for table, column in (
-            ("documents", "id"),
-            ("facts", "rowid"),
-            ("texts", "rowid"),
-            ("dependencies", "document"),
-        ):
-            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", row)
 
 
 def _is_corrupt(error: sqlite3.Error) -> bool:

@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 
 from simpleindex.core.errors import InvalidMetadata, SimpleIndexError
 from simpleindex.core.names import ProjectName
-from simpleindex.search.database import Entry
+from simpleindex.search.document_rows import Entry
 from simpleindex.search.release_events import Yank
 from simpleindex.system.clocks import wall_clock
 from simpleindex.system.log import logger
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
 
-    from simpleindex.search.database import IndexedFile, SearchDatabase
+    from simpleindex.search.database import SearchDatabase
+    from simpleindex.search.document_rows import IndexedFile
     from simpleindex.search.origins import Origin, Representative
     from simpleindex.system.threads import Threads
 
@@ -35,8 +36,13 @@ SHARE: Final = 0.1
 BATCH: Final = 20
 """Projects that are written together: with 3 KiB each it takes 10 ms of a processor."""
 
+LISTINGS: Final = 200
+"""Projects that are compared with the index together, by a number for what is listed of each."""
+
 DELAY: Final = 1.0
-"""Seconds between a change and its indexing, in which others come that are written with it: one alone takes three times the work."""
+"""Seconds between a change and its indexing, in which others come that are written with it.
+
+One alone takes 2.7 times the work of each of many with 0.1 kB of metadata, 1.7 times with 3 kB."""
 
 SURVEY_INTERVAL: Final = 3600.0
 """Seconds between two comparisons of everything with the index, where not every change is noted."""
@@ -149,8 +155,8 @@ class Indexer:
                     del names[name]
                 return await self._index(self._origins[origin], batch)
         for origin, surveyed in tuple(self._surveyed.items()):
-            if batch := list(islice(surveyed, BATCH)):
-                return await self._index(self._origins[origin], batch)
+            if listed := list(islice(surveyed, LISTINGS)):
+                return await self._compare(self._origins[origin], listed)
             del self._surveyed[origin]
         if self._needs_surveys and not (self._call is not None and self._call.active()):
             self._call = self._clock.callLater(SURVEY_INTERVAL, self.survey)
@@ -179,6 +185,19 @@ class Indexer:
         for start in range(0, len(names), _COMPARED):
             gone.difference_update(names[start : start + _COMPARED])
         return gone
+
+    async def _compare(self, origin: Origin, names: Sequence[ProjectName]) -> float:
+        """Have those of some projects indexed next that may be others by now; return the time that threads worked."""
+        differing, spent = await self._threads.run(self._differing, origin, names)
+        self._changed[origin.name].update(dict.fromkeys(differing))
+        return float(spent)
+
+    def _differing(self, origin: Origin, names: Sequence[ProjectName]) -> tuple[list[ProjectName], float]:
+        started = self._seconds()
+        indexed = self._database.listing_digests(origin.name, names)
+        now = ((name, origin.listing_digest(name)) for name in names)
+        differing = [name for name, digest in now if digest is None or indexed.get(name) != digest]
+        return differing, self._seconds() - started
 
     async def _index(self, origin: Origin, names: Sequence[ProjectName]) -> float:
         """Index projects of one origin; return the time that threads and other processes worked."""

@@ -9,15 +9,15 @@ from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.metadata import MAXIMUM_SIZE
 from simpleindex.core.names import METADATA_SUFFIX, Kind
 from simpleindex.core.selection import default_file, metadata_digest, yanked_releases
-from simpleindex.core.source import Elsewhere
-from simpleindex.search.database import IndexedFile
+from simpleindex.core.source import Elsewhere, Source
+from simpleindex.search.document_rows import IndexedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.core.source import Source
     from simpleindex.search.sdists import SdistMetadata
 
 
@@ -33,6 +33,18 @@ class Representative(NamedTuple):
     file: File
     indexed: IndexedFile
     yanked_ns: Mapping[str, int] = {}
+
+
+class IndexedSource(Source, Protocol):
+    """A directory as the index reads it."""
+
+    def in_passing(self, name: ProjectName) -> AbstractContextManager[None]:
+        """Keep nothing in memory of a project that is read within the block."""
+        ...
+
+    def listing_digest(self, name: ProjectName) -> int | None:
+        """Return a number for what is listed of a project; None while it is not known. Usable from any thread."""
+        ...
 
 
 class Origin(Protocol):
@@ -57,6 +69,10 @@ class Origin(Protocol):
         Raises:
             SimpleIndexError: They are not known now.
         """
+        ...
+
+    def listing_digest(self, name: ProjectName) -> int | None:
+        """Return a number that is another one where a project is; None where only reading it tells. Usable from any thread."""
         ...
 
     async def representatives(
@@ -84,10 +100,11 @@ class DirectoryOrigin:
 
     is_followed = True
 
-    def __init__(self, name: str, source: Source, sdists: SdistMetadata | None = None) -> None:
+    def __init__(self, name: str, source: IndexedSource, sdists: SdistMetadata | None = None) -> None:
         self.name = name
         self._source = source
         self._sdists = sdists
+        self.listing_digest = source.listing_digest
 
     @property
     def seconds(self) -> float:
@@ -104,11 +121,13 @@ class DirectoryOrigin:
         """Return a distribution of the latest release of each project."""
         found = {}
         for name in names:
-            with suppress(SimpleIndexError, OSError):
+            with suppress(SimpleIndexError, OSError), self._source.in_passing(name):
                 found[name] = await self._representative(name)
         return found
 
     async def _representative(self, name: ProjectName) -> Representative | None:
+        # Before the project is read: what comes in between is so found by the next comparison.
+        listing = self.listing_digest(name)
         try:
             project = await self._source.project(name)
         except NotHere:
@@ -122,7 +141,7 @@ class DirectoryOrigin:
         }
         newest = newest_time(project.files)
         return Representative(
-            file, IndexedFile(file.filename, metadata_digest(file), newest, " ".join(yanked)), yanked
+            file, IndexedFile(file.filename, metadata_digest(file), newest, " ".join(yanked), listing), yanked
         )
 
     async def metadata(self, name: ProjectName, file: File) -> bytes | None:
@@ -131,7 +150,8 @@ class DirectoryOrigin:
         if file.metadata is None and not is_sdist:
             return None
         suffix = "" if file.metadata is None else METADATA_SUFFIX
-        body = await self._source.file(name, file.filename + suffix)
+        with self._source.in_passing(name):
+            body = await self._source.file(name, file.filename + suffix)
         if isinstance(body, Elsewhere):
             return None
         try:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -67,6 +68,12 @@ class _ManyProjects:
         self.words += ["the", "of", "a", "is"] * 400
         names = {f"{draw.choice(self.words)}-{draw.choice(self.words)}-{n}" for n in range(number)}
         self._list = ProjectList(tuple(map(ProjectName, sorted(names))))
+
+    def in_passing(self, name: ProjectName) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def listing_digest(self, name: ProjectName) -> int:
+        return random.Random(name).getrandbits(62)
 
     async def projects(self) -> ProjectList:
         return self._list

@@ -265,6 +265,24 @@ def test_a_remembered_sidecar_is_not_extracted_again(tmp_path: Path) -> None:
     assert here.bytes(SIDECAR) == before
 
 
+def test_of_a_project_that_is_read_in_passing_nothing_is_kept(here: Here) -> None:
+    """A project that was in use before stays so."""
+    snapshots = here.world.live.snapshots
+    before = here.source.listing_digest(ACME)
+    with here.source.in_passing(ACME):
+        sidecar = hashlib.sha256(here.bytes(SIDECAR)).hexdigest()
+        assert ACME in snapshots.unpacked
+    assert ACME not in snapshots.unpacked
+    assert here.source._sidecars.get(sidecar) is None
+    project = result(here.source.project(ACME))
+    with here.source.in_passing(ACME):
+        here.bytes(SIDECAR)
+    assert result(here.source.project(ACME)) is project
+    assert here.source.listing_digest(ACME) == before is not None
+    again = LiveDirectoryFixture(here.root).begin()
+    assert again.live.snapshots.listing_digest(ACME) == before
+
+
 def test_sidecars_are_forgotten_in_the_order_of_their_last_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

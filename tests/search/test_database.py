@@ -10,8 +10,9 @@ import pytest
 
 from simpleindex.core.names import ProjectName
 from simpleindex.search.candidates import find_candidates
-from simpleindex.search.database import Entry, IndexedFile, SearchDatabase
+from simpleindex.search.database import SearchDatabase
 from simpleindex.search.document import Dependency, Document
+from simpleindex.search.document_rows import Entry, IndexedFile
 from simpleindex.search.query import parse_query
 
 if TYPE_CHECKING:
@@ -66,6 +67,26 @@ def test_a_document_replaces_the_one_before_it(tmp_path: Path) -> None:
     assert found(database, "acme") == []
     for table in ("documents", "dependencies", "facts", "texts"):
         assert database.read(f"SELECT * FROM {table}") == []
+    database.close()
+
+
+def test_a_release_with_the_same_texts_is_not_tokenized_again(tmp_path: Path) -> None:
+    """Its file, its dependencies and its Python are its own."""
+    database, written = opened(tmp_path), list[str]()
+    database.write("local", [Entry(FILE, ACME)])
+    assert database._writer is not None
+    database._writer.set_trace_callback(written.append)
+    newer = ACME._replace(
+        dependencies=(Dependency(ProjectName("gamma"), "gamma>1"),), requires_python=">=3.13"
+    )
+    file = IndexedFile("acme-2.0-py3-none-any.whl", "another", 6, "1.0", 7)
+    database.write("local", [Entry(file, newer)])
+    assert not [each for each in written if "INSERT INTO texts" in each or "DELETE FROM texts" in each]
+    assert database.indexed_files("local", [ProjectName("acme")]) == {"acme": file}
+    assert found(database, "rockets") == found(database, "depends:gamma") == ["acme"]
+    assert found(database, "depends:beta") == found(database, "rockets python:3.11") == []
+    database.write("local", [Entry(file, newer._replace(authors="Wile E. Coyote"))])
+    assert found(database, "author:coyote") == ["acme"]
     database.close()
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from simpleindex.search.database import Entry
+    from simpleindex.search.document_rows import Entry
 
 
 @pytest.fixture
@@ -81,6 +81,25 @@ def test_a_survey_finds_what_no_change_told_of(world: SearchWorld) -> None:
     world.indexer.survey()
     world.finish()
     assert world.database.indexed_names("local") == {"beta"}
+
+
+def test_a_survey_reads_no_project_whose_listing_is_as_it_was(world: SearchWorld) -> None:
+    acme, beta = ProjectName("acme"), ProjectName("beta")
+    world.add("beta")
+    world.source.listings.update({acme: 1, beta: 2})
+    world.indexer.survey()
+    world.finish()
+    world.add("acme", "2.0", "Summary: Traps")
+    world.source.listings[acme] = 3
+    world.source.asked.clear()
+    world.indexer.survey()
+    world.finish()
+    assert {question[1] for question in world.source.asked if len(question) > 1} == {"acme"}
+    assert world.names("traps") == ["acme"]
+    world.source.asked.clear()
+    world.indexer.survey()
+    world.finish()
+    assert [question for question in world.source.asked if len(question) > 1] == []
 
 
 def test_a_source_that_cannot_answer_is_asked_again(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from simpleindex.core.files import File, Sidecar
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.search.cache_origin import CacheOrigin
-from simpleindex.search.database import IndexedFile
+from simpleindex.search.document_rows import IndexedFile
 from simpleindex.search.origins import DirectoryOrigin
 from simpleindex.search.sdists import SdistMetadata
 from simpleindex.upstreams.cache.cache import UpstreamCache

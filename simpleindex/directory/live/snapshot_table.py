@@ -123,6 +123,11 @@ class SnapshotTable:
         self._in_both.pop(name, None)
         self.unpacked.pop(name, None)
 
+    def let_rest(self, name: ProjectName) -> None:
+        """Keep a project that is at rest in its packed form alone."""
+        if name in self._in_both:
+            del self._in_both[name], self.unpacked[name]
+
     def __contains__(self, name: object) -> bool:
         return name in self.unpacked or name in self.at_rest
 

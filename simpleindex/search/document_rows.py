@@ -1,0 +1,110 @@
+"""The rows of a document in the tables of the search index: written, renewed and deleted; blocking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from simpleindex.search.folding import fold
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from simpleindex.search.document import Document
+
+
+class IndexedFile(NamedTuple):
+    """The distribution whose metadata are indexed for a project.
+
+    Attributes:
+        filename: Its name; empty if only the project's name is indexed.
+        digest: The SHA-256 of its metadata, or of itself if it has none beside it; empty likewise.
+        uploaded_ns: When the newest file of the project was uploaded; 0 if that is not known.
+        yanked: The yanked releases of the project, separated by spaces.
+        listing: A number for what is listed of the project; None where only reading it tells whether that is another.
+    """
+
+    filename: str
+    digest: str
+    uploaded_ns: int
+    yanked: str = ""
+    listing: int | None = None
+
+
+class Entry(NamedTuple):
+    """A document to be written."""
+
+    file: IndexedFile
+    document: Document
+
+
+def write_document(connection: sqlite3.Connection, origin: str, entry: Entry) -> None:
+    """Write a document in the place of that of the same project."""
+    if not _renew(connection, origin, entry):
+        delete_document(connection, origin, entry.document.project)
+        _insert(connection, origin, entry)
+
+
+def _insert(connection: sqlite3.Connection, origin: str, entry: Entry) -> None:
+    file, document = entry
+    row = (origin, document.project, *file, document.title, document.summary, document.keywords)
+    identifier = connection.execute(
+        "INSERT INTO documents (origin, project, filename, digest, uploaded_ns, yanked, listing, title, summary, keywords,"
+        " authors, requires_python) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, document.authors, document.requires_python),
+    ).lastrowid
+    connection.execute(
+        "INSERT INTO facts (rowid, name, summary, keywords, author) VALUES (?, ?, ?, ?, ?)",
+        (identifier, document.project, *map(fold, (document.summary, document.keywords, document.authors))),
+    )
+    connection.execute("INSERT INTO texts (rowid, text) VALUES (?, ?)", (identifier, _text_of(document)))
+    _insert_dependencies(connection, identifier, document)
+
+
+def _renew(connection: sqlite3.Connection, origin: str, entry: Entry) -> bool:
+    """Write only what no text is found by, where the texts are those of before, as in most releases; return whether they are.
+
+    To tokenize the texts of before and the new ones is most of the work.
+    """
+    file, document = entry
+    row = connection.execute(
+        "SELECT id, text, title, summary, keywords, authors FROM documents JOIN texts ON texts.rowid = id"
+        " WHERE project = ? AND origin = ?",
+        (document.project, origin),
+    ).fetchone()
+    texts = _text_of(document), document.title, document.summary, document.keywords, document.authors
+    if row is None or row[1:] != texts:
+        return False
+    connection.execute(
+        "UPDATE documents SET filename = ?, digest = ?, uploaded_ns = ?, yanked = ?, listing = ?, requires_python = ? WHERE id = ?",
+        (*file, document.requires_python, row[0]),
+    )
+    connection.execute("DELETE FROM dependencies WHERE document = ?", row[:1])
+    _insert_dependencies(connection, row[0], document)
+    return True
+
+
+def _text_of(document: Document) -> str:
+    facts = (document.title, document.summary, document.keywords)
+    return "\n".join((document.project, *map(fold, facts), document.text))
+
+
+def _insert_dependencies(connection: sqlite3.Connection, identifier: int | None, document: Document) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO dependencies (name, document, requirement) VALUES (?, ?, ?)",
+        [(each.project, identifier, each.requirement) for each in document.dependencies],
+    )
+
+
+def delete_document(connection: sqlite3.Connection, origin: str, name: str) -> None:
+    """Delete the document of a project, if there is one."""
+    row = connection.execute(
+        "SELECT id FROM documents WHERE project = ? AND origin = ?", (name, origin)
+    ).fetchone()
+    if row is not None:
+        for table, column in (
+            ("documents", "id"),
+            ("facts", "rowid"),
+            ("texts", "rowid"),
+            ("dependencies", "document"),
+        ):
+            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", row)
