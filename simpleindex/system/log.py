@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher, eventAsText, globalLogPublisher
@@ -72,7 +73,7 @@ class TroubleFilter:
             event.pop("log_failure", None)
         elif "log_failure" in event and not event.get("log_format"):
             event = {**event, "log_format": UNEXPECTED}
-        self._observer(event)
+        self._observer(_encodable(event))
 
     def forget(self) -> None:
         """Log every trouble again, as if none had been logged."""
@@ -86,6 +87,17 @@ class TroubleFilter:
             self._logged.clear()
         self._logged[sentence] = now
         return True
+
+
+def _encodable(event: LogEvent) -> LogEvent:
+    """Return an event whose texts can be written as UTF-8: Twisted drops a line with a path that has other bytes."""
+    fields = {name: value for name, value in event.items() if isinstance(value, (str, PurePath))}
+    changed = {name: _escaped(str(value)) for name, value in fields.items() if not str(value).isascii()}
+    return {**event, **changed} if changed else event
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 FILTER: Final = TroubleFilter(globalLogPublisher)

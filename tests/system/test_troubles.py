@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 from typing import Any
 
 from twisted.logger import LogEvent, Logger, LogLevel, LogPublisher, formatEvent
@@ -130,3 +131,15 @@ def test_the_answer_to_a_trouble(error: BaseException, status: int | None, retry
 def test_what_a_client_did_is_not_reported() -> None:
     """It is answered, and no business of the operator's."""
     assert not is_to_be_reported(NotHere("project acme"))
+
+
+def test_a_path_that_is_not_utf8_is_logged() -> None:
+    """Such a line could not be written; others are as they were."""
+    world = TroublesFixture()
+    path = os.fsdecode(b"/srv/\xff")
+    world.log.info("{text} {path}", text="Bücher", path=Path(path))
+    world.log.info("{line}", line=f"Serving {path}.")
+    assert [line.encode() for line in world.lines] == [
+        "Bücher /srv/\\udcff".encode(),
+        b"Serving /srv/\\udcff.",
+    ]
