@@ -60,7 +60,7 @@ class BucketSerials(AgreedSerials):
         """Have a project's listing noted, because it has changed."""
         self._due.add(name)
         if self._has_begun and not self._turns.waiting:
-            Deferred.fromCoroutine(self.catch_up()).addErrback(_leave_due)
+            Deferred.fromCoroutine(self._take_turn()).addErrback(_leave_due)
 
     async def catch_up(self) -> None:
         """Note what is due, and take over what other nodes have noted since; the first call, all serials that there are.
@@ -68,15 +68,22 @@ class BucketSerials(AgreedSerials):
         Raises:
             OSError: The server is away, or refuses; it is to be tried again.
         """
+        await self._take_turn()
+        if self._behind:
+            # They may be thousands, while another node lists what came by hand.
+            self._show(await self._threads.run(self._listed, [*self._behind.values()]))
+
+    async def _take_turn(self) -> None:
         # One after the other: of two answers, the older one must not come last and hide the newer serial of a project.
         await self._turns.run(lambda: Deferred.fromCoroutine(self._catch_up()))
 
     async def _catch_up(self) -> None:
         if not self._has_begun:
-            rows = await self._threads.run(self._begin, self._snapshots())
+            rows, listed = await self._threads.run(self._begin, self._snapshots())
             self._has_begun = True
             self._first = min((row.serial for row in rows), default=0)
-            self.take(sorted(rows, key=lambda row: row.serial))
+            self._add(rows)
+            self._show(listed)
         due, self._due = self._due, set()
         try:
             rows = await self._threads.run(self._note, due, self._snapshots())
@@ -84,10 +91,10 @@ class BucketSerials(AgreedSerials):
             self._due |= due
             raise
         self.take(sorted(rows, key=lambda row: row.serial))
-        self._compare(tuple(self._behind))
+        self._compare(due)
 
-    def _begin(self, snapshots: SnapshotTable) -> list[SerialRow]:
-        """Return all rows, of which those are new whose listings differ; blocking."""
+    def _begin(self, snapshots: SnapshotTable) -> tuple[list[SerialRow], list[SerialRow]]:
+        """Return all rows in their order, of which those are new whose listings differ, and those that are listed so; blocking."""
         rows = {row.project: row for row in self._rows({}, -1)}
         listings = {name: snapshots.listing_digest(name) for name in {*rows, *snapshots}}
         changed = {
@@ -98,7 +105,8 @@ class BucketSerials(AgreedSerials):
         newest = max((row.serial for row in rows.values()), default=-1)
         if changed:
             rows.update((row.project, row) for row in self._rows(changed, newest))
-        return [*rows.values()]
+        in_order = sorted(rows.values(), key=lambda row: row.serial)
+        return in_order, self._listed(in_order)
 
     def _note(self, due: Iterable[ProjectName], snapshots: SnapshotTable) -> list[SerialRow]:
         listings = ((name, snapshots.listing_digest(name)) for name in due)

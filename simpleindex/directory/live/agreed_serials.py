@@ -63,24 +63,35 @@ class AgreedSerials(ProjectSerials):
     def take(self, rows: Iterable[SerialRow]) -> None:
         """Take over rows, in the order of their serials, and show what may be shown."""
         rows = [*rows]
+        self._add(rows)
+        self._compare([row.project for row in rows])
+
+    def _add(self, rows: Iterable[SerialRow]) -> None:
         for row in rows:
             self._newest = max(self._newest, row.serial)
             self._behind.pop(row.project, None)
             self._behind[row.project] = row
-        self._compare([row.project for row in rows])
 
     def _compare(self, names: Iterable[ProjectName]) -> None:
         """Compare what is listed of projects with the rows about them, and show what may be shown from then on.
 
         Only of some, for thousands may be behind while a directory is filled, and each row comes by itself.
         """
+        rows = [self._behind[name] for name in names if name in self._behind]
+        self._show(self._listed(rows))
+
+    def _listed(self, rows: Iterable[SerialRow]) -> list[SerialRow]:
+        """Return the rows about projects that are listed as they say; usable from any thread."""
+        return [row for row in rows if not self._is_behind(row)]
+
+    def _show(self, listed: Iterable[SerialRow]) -> None:
+        """Show what may be shown once projects are listed as these rows say, unless there are newer ones."""
         has_changed, end_before = self._end is None, self._end or 0
-        for name in names:
-            row = self._behind.get(name)
-            if row is not None and not self._is_behind(row):
-                del self._behind[name]
+        for row in listed:
+            if self._behind.get(row.project) is row:
+                del self._behind[row.project]
                 if row.serial > self._first:
-                    self._changed[name] = row.serial
+                    self._changed[row.project] = row.serial
                     self._last_changed = max(self._last_changed, row.serial)
                     has_changed = True
         first = next(iter(self._behind.values()), None)

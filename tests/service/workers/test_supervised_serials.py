@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from simpleindex.core.names import ProjectName
+from simpleindex.directory.live.agreed_serials import SerialRow
 from simpleindex.service.workers import serial_sequence
 from simpleindex.service.workers.exchange import WorkerExchange
 from simpleindex.service.workers.messages import Message, decode, encode
@@ -177,3 +178,17 @@ def test_only_what_may_have_changed_is_compared(family: Family, monkeypatch: pyt
     assert one.serials is not None
     assert two.serials is not None
     assert one.serials.now() == two.serials.now()
+
+
+def test_what_was_compared_in_a_thread_with_an_older_row(family: Family) -> None:
+    """Does not show the newer one that came meanwhile."""
+    one, _ = family.workers
+    assert one.serials is not None
+    older, newer = SerialRow(ACME, 10, START + 5), SerialRow(ACME, 11, START + 6)
+    one.serials._add([older])
+    one.serials._add([newer])
+    one.serials._show([older])
+    assert one.shown()[ACME] == 0
+    one.live.listings[ACME] = 11
+    one.serials._compare((ACME,))
+    assert one.shown()[ACME] == 6
