@@ -73,7 +73,7 @@ def link_file(source: str, target: str) -> bool:
 
 
 def copy_file(source: str, target: str) -> StoredCopy:
-    """Copy a file, readable by its owner alone; one that only grows meanwhile, such as a log, is cut where it was.
+    """Copy a file with its time, readable by its owner alone; one that only grows meanwhile, such as a log, is cut where it was.
 
     Raises:
         FileVanished: It is gone.
@@ -87,6 +87,8 @@ def copy_file(source: str, target: str) -> StoredCopy:
             written = os.open(target, _WRITING, 0o600)
             try:
                 size, digest = _transfer(descriptor, written, before.st_size)
+                # The time of an upload, for who takes a file out of the backup by hand.
+                os.utime(written, ns=(before.st_atime_ns, before.st_mtime_ns))
             finally:
                 os.close(written)
             after = os.fstat(descriptor)

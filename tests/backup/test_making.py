@@ -629,3 +629,10 @@ def test_a_damaged_file_that_is_gone_from_the_server(world: BackupWorld) -> None
     request = world.request(PackagesMode.COPY, verifies=True)
     with destination.writing(), pytest.raises(CannotBackUp, match="size and digest of the manifest"):
         make_backup(destination, request, Steps(lambda _: None, lambda: gone.unlink(missing_ok=True)))
+
+
+@pytest.mark.parametrize("packages", [PackagesMode.LINK, PackagesMode.COPY])
+def test_a_file_in_a_backup_has_its_time(world: BackupWorld, packages: PackagesMode) -> None:
+    """Who takes a single project out of a backup by hand takes the times of its uploads too."""
+    report = world.back_up(packages)
+    assert stored(report, f"packages/{WHEEL}").stat().st_mtime == 10**9
