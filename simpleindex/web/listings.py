@@ -318,7 +318,7 @@ class Listings:
 
 
 def _pause() -> None:
-    """Let the reactor's thread take its turn: else it waits 5 ms for each (sys.getswitchinterval)."""
+    """Let the reactor's thread take its turn: else it waits for each until it is given the interpreter (`system/threads.py`)."""
     time.sleep(_PAUSE)
 
 
