@@ -1723,6 +1723,14 @@ def test_answers_wait_for_a_watch_that_tells_later(world: LiveDirectoryFixture) 
     late = world.ask()
     world.clock.advance(LONGEST_WAIT)
     assert result(late) is not None
+    # To be told, and to read what was told, take no longer together.
+    world.reads.held = True
+    world.live.directories_changed(frozenset({"acme"}))
+    slow = world.ask()
+    world.clock.advance(LONGEST_WAIT - 1)
+    watch.telling[-1].callback(None)
+    world.clock.advance(1)
+    assert result(slow) is not None
 
 
 def test_lacks_nothing_while_it_is_gone(world: LiveDirectoryFixture) -> None:
