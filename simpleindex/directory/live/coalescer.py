@@ -82,7 +82,9 @@ class Coalescer(Generic[Key]):
 
     def is_busy(self, key: Key) -> bool:
         """Whether this key is being run, or will be."""
-        return key in self._waiting or key in self._running or self._is_later(key)
+        is_soon = key in self._waiting or key in self._running
+        # Rarely are any noted for later, and each page asks.
+        return is_soon or (bool(self._later) and self._is_later(key))
 
     def busy(self) -> tuple[Key, ...]:
         """Every key that is being run, or will be; usable from any thread."""
