@@ -150,9 +150,11 @@ class SharedWatch(ChangeListener):
             yield
 
     def _could_not_survey(self, failure: Any, turn: int) -> None:
-        failure.trap(OSError)
         if turn == self._turn:
-            self.watch_failed(f"The root of the index cannot be read ({failure.value.strerror}).")
+            # Whatever it is: pages would wait for a survey that does not come.
+            cause = getattr(failure.value, "strerror", None) or failure.value
+            self.watch_failed(f"The root of the index cannot be read ({cause}).")
+        failure.trap(OSError)
 
     def _complete(self, turn: int) -> None:
         if turn != self._turn or self._watch is None:

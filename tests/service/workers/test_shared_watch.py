@@ -26,6 +26,7 @@ from simpleindex.service.workers.shared_watch import SharedWatch
 from simpleindex.service.workers.supervised_watch import SupervisedWatch
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.inotify import ManualReaders
+from tests.fixtures.log import logged_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -348,6 +349,26 @@ def test_a_root_that_vanishes_while_it_is_listed_is_not_watched(
     world.turn()
     assert begun == [True]
     assert worker.live.taken() == ["The root of the index cannot be read (No such file or directory)."]
+
+
+def test_where_a_survey_fails_for_any_reason_workers_poll(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would let their pages go on."""
+
+    def survey() -> None:
+        raise MemoryError("no memory")
+
+    worker = world.worker()
+    failures = logged_failures()
+    monkeypatch.setattr(PackageDirectory, "survey", lambda _: survey())
+    world.shared.everything_changed()
+    page = worker.watch.drain()
+    world.turn()
+    assert page is None or page.called
+    assert worker.live.polling
+    assert worker.live.taken() == ["The root of the index cannot be read (no memory)."]
+    assert [type(each.value) for each in failures] == [MemoryError]
 
 
 def test_a_root_that_cannot_be_watched_is_reported(made: Callable[..., World], tmp_path: Path) -> None:
