@@ -29,6 +29,7 @@ _SHORT = 40 if THOROUGH else 14
 """Repetitions in the shorter of two texts."""
 
 _NOT_OF_STRANGERS = {
+    "web.people.guide_document._HEADING": "guides of the package",
     "config.layers._SERVICE_LINK": "names of the environment, which the operator sets; the kernel bounds them",
 }
 

@@ -217,7 +217,7 @@ def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
     world.clock.advance(10_000)
     assert world.names() == []
     assert world.lines == [
-        f"Files that are gone from {URL} cannot be pinned in {str(world.state / 'pinned')!r}: it cannot be written."
+        f"Files that are gone from {URL} cannot be pinned in {str(world.state / 'pinned')!r} (File exists): move away what lies there."
     ]
 
 

@@ -64,7 +64,7 @@ class SortedNames:
 
     def _number_of(self, name: str) -> int:
         group = bisect_right(self._firsts, name) - 1
-        if group < 0:
+        if group < 0 or "\n" in name:
             return -1
         start = self._starts[group]
         position = self._text.find(f"\n{name}\n", start, self._starts[group + 1] + 1)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.files import file_order
 from simpleindex.core.metadata import MAXIMUM_SIZE
+from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cache_space import DiskBudget
@@ -227,11 +228,13 @@ class Pins:
                         index=index,
                     )
             except OSError as error:
+                trouble = trouble_of(error, self._directory)
                 _log.error(
-                    "Files that are gone from {index} cannot be pinned in {path}: {error}.",
+                    "Files that are gone from {index} cannot be pinned in {path} ({cause}): {remedy}",
                     index=index,
                     path=ascii(self._directory),
-                    error=error.strerror,
+                    cause=trouble.cause,
+                    remedy=trouble.remedy,
                 )
 
         return changed

@@ -16,8 +16,8 @@ _PREFIX: Final = "user-content-"
 """What ``readme_renderer`` puts before anchors, which on its other pages could be those of strangers."""
 _HEADING: Final = re.compile(r"<h([1-6])[^>]*>(.*?)</h\1>")
 _ID: Final = re.compile(r' id="([^"]*)"')
-_EMPTY_LINK: Final = re.compile(r"<a [^>]*></a>")
-_TAG: Final = re.compile(r"<[^>]*>")
+_EMPTY_LINK: Final = re.compile(r"<a [^<>]*></a>")
+_TAG: Final = re.compile(r"<[^<>]*>")
 # An option that is broken at its hyphens is hard to read; what is longer than a line of a phone has to break.
 _SHORT_CODE: Final = re.compile(r"<code>([^\s<>]{1,30})</code>")
 
