@@ -27,8 +27,9 @@ MOST_HEAD_BYTES: Final = 64 * 1024
 
 _MOST_PROXY_BYTES: Final = 16 * 1024
 
-READ_BYTES: Final = 1024 * 1024
-"""Bytes that are read from a connection at once, instead of Twisted's 64 KiB: a large file costs half as much."""
+READ_BYTES: Final = 512 * 1024
+"""Bytes that are read from a connection at once, instead of Twisted's 64 KiB: a large file costs little more than half as much.
+With a megabyte it takes a fifth less processor time, and the process 1.7 MB more memory."""
 
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
 # A blank line is found wherever it is cut in two.
