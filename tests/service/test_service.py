@@ -247,12 +247,15 @@ def test_sweeps(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_old_counts_of_downloads_go(world: ServiceFixture) -> None:
-    """Within ten minutes, also if nobody downloads anything."""
+    """At the second look, ten minutes after the first, also if nobody downloads anything."""
     made = world.start()
     database = made.index.runtime.downloads
     database.add({key("tool", WHEEL, day): 1 for day in (1, day_of(time.time()))}, (), patience=1)
-    world.reactor.advance(RETENTION_INTERVAL)
-    assert database.read("SELECT SUM(count) FROM totals WHERE kind = 1", ()) == [(1,)]
+    counted = []
+    for _ in range(2):
+        world.reactor.advance(RETENTION_INTERVAL)
+        counted += database.read("SELECT SUM(count) FROM totals WHERE kind = 1", ())
+    assert counted == [(2,), (1,)]
 
 
 def test_not_watching(world: ServiceFixture) -> None:

@@ -287,8 +287,9 @@ def _add_watch_of_c() -> Any:
 def _add_watch(descriptor: int, path: str) -> int:
     """Add a watch, and keep the interpreter meanwhile.
 
-    The package gives it away with each call. A turn that watches 128 directories then waits for every thread that computes: of such
-    turns in a cold start of 100,000 projects, 370 to 480 took more than 8 ms that way, and 49 without.
+    The package gives it away with each call. A turn that watches 128 directories then waits for every thread that computes: of the
+    turns in a cold start of 100,000 projects on a busy machine, 367 to 447 took more than 8 ms that way, and 49 without (one run;
+    with Python's own interval of 5 ms between threads).
     """
     while (wd := int(_add_watch_of_c()(descriptor, os.fsencode(path), MASK))) < 0:
         number = ctypes.get_errno()
