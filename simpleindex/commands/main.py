@@ -182,7 +182,7 @@ def _run(command: Callable[[list[str]], int], words: list[str]) -> int:
 
 @contextmanager
 def _ends_as_by_ctrl_c() -> Iterator[None]:
-    """Have a command that is told to end, by systemd or by a terminal that is gone, remove what is unfinished as ^C has it do."""
+    """Have a command that is to end, because of systemd or a terminal that is gone, remove what is unfinished as ^C has it do."""
     before = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP)

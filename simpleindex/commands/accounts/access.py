@@ -36,7 +36,7 @@ def access(words: list[str]) -> int:
     try:
         owner, is_settled = _owner(settings, name)
     except Unavailable as error:
-        # What the rules say is told all the same.
+        # What the rules say is printed all the same.
         complain(str(error))
         owner, is_settled, status = "not known", True, 2
     for line in rights.explain(name, owner):

@@ -112,7 +112,7 @@ class DirectoryChanges(RootSurveys):
         for raw in names:
             with contextlib.suppress(InvalidProjectName):
                 changed.append(parse_project_name(raw))
-        self._told.update(changed)
+        self._reported.update(changed)
         self._looks.note(changed)
 
     def watch_failed(self, reason: str) -> None:

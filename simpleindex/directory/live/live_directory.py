@@ -43,7 +43,7 @@ class LiveDirectory(DirectoryChanges):
         Raises:
             Unavailable: It is not known now.
         """
-        telling = self._watch.drain()
+        reported = self._watch.drain()
         snapshots = self.snapshots
         # Most that are requested were requested before.
         snapshot = snapshots.unpacked.get(name)
@@ -51,8 +51,8 @@ class LiveDirectory(DirectoryChanges):
             snapshot = snapshots.get(name, NO_SNAPSHOT)
         in_time = True
         is_busy = self._looks.is_busy(name) or self._surveys.is_busy(ROOT) or is_unread(snapshot)
-        if telling is not None or self.polling or is_busy:
-            in_time = await self._bounded(Deferred.fromCoroutine(self._bring_up_to_date(name, telling)))
+        if reported is not None or self.polling or is_busy:
+            in_time = await self._bounded(Deferred.fromCoroutine(self._bring_up_to_date(name, reported)))
             snapshot = self.snapshots.get(name, NO_SNAPSHOT)
         elif snapshot.project is not None and not (
             snapshot.trouble or snapshot.partial or self._guard.suspended
@@ -154,14 +154,14 @@ class LiveDirectory(DirectoryChanges):
         Raises:
             Unavailable: It is not known now.
         """
-        telling = self._watch.drain()
+        reported = self._watch.drain()
         is_quiet = not (self.polling or self._surveys.is_busy(ROOT)) and self._looks.is_idle
         if not self.complete and not self.suspended:
             done: Deferred[None] = Deferred()
             self._when_complete.append(done)
             await self._bounded(done)
-        elif telling is not None or not is_quiet:
-            await self._bounded(Deferred.fromCoroutine(self._bring_all_up_to_date(telling)))
+        elif reported is not None or not is_quiet:
+            await self._bounded(Deferred.fromCoroutine(self._bring_all_up_to_date(reported)))
         if self._names is None:
             await self._offered.gather(self.snapshots, self._in_read_thread)
         return self._list()
@@ -202,9 +202,9 @@ class LiveDirectory(DirectoryChanges):
         snapshot = self.snapshots.peek(name)
         return snapshot is not None and filename in snapshot.chosen
 
-    async def _bring_up_to_date(self, name: ProjectName, telling: Deferred[None] | None) -> None:
-        if telling is not None:
-            await telling
+    async def _bring_up_to_date(self, name: ProjectName, reported: Deferred[None] | None) -> None:
+        if reported is not None:
+            await reported
         if self.polling and not self._surveyed:
             # The first survey is under way, and may have begun before what is requested now was there.
             self._surveys.ask(ROOT)
@@ -220,9 +220,9 @@ class LiveDirectory(DirectoryChanges):
             await self._looks.join(name, first=True)
         await self._finish_reading(name)
 
-    async def _bring_all_up_to_date(self, telling: Deferred[None] | None) -> None:
-        if telling is not None:
-            await telling
+    async def _bring_all_up_to_date(self, reported: Deferred[None] | None) -> None:
+        if reported is not None:
+            await reported
         if self.polling and await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
             self._surveys.ask(ROOT)
         if self._surveys.is_busy(ROOT):

@@ -65,9 +65,9 @@ class ProjectReads(SnapshotUpdates):
         """Read projects and publish them; return those whose reading was overtaken, to be read once more."""
         self.generation += 1
         epoch = self._guard.epoch
-        # What is told from now on is of another look.
-        told = self._told.intersection(names)
-        self._told -= told
+        # What is reported from now on is of another look.
+        reported = self._reported.intersection(names)
+        self._reported -= reported
         # Before they are listed, and a few at a time: to watch ten thousand at once takes a while without any answer.
         self._watch.watch(
             raw for name in names if name in self._places for raw in self._places.of(name).directories
@@ -79,7 +79,7 @@ class ProjectReads(SnapshotUpdates):
                 self.snapshots.get(name, NO_SNAPSHOT),
                 is_surveyed=name in self._places,
                 is_traced=self.private_names.is_traced(name),
-                is_told=name in told,
+                is_reported=name in reported,
             )
             for name in names
         ]
@@ -87,12 +87,12 @@ class ProjectReads(SnapshotUpdates):
             self._batches.read, jobs, self._guard.identity, self.generation, verify=verify
         )
         if snapshots is None:
-            self._told |= told
+            self._reported |= reported
             await self._surveys.ask(ROOT)
             # Where the root is lost, its return asks for all.
             return () if self.suspended else names
         if epoch != self._guard.epoch:
-            self._told |= told
+            self._reported |= reported
             return names
         self.private_names.note_remembered(job.name for job in jobs if job.is_traced)
         existed = self._guard.existing
@@ -101,7 +101,7 @@ class ProjectReads(SnapshotUpdates):
             for job, snapshot in zip(jobs, snapshots, strict=True)
             if not self._publish(job.name, job.before, snapshot)
         ]
-        self._told |= told.intersection(overtaken)
+        self._reported |= reported.intersection(overtaken)
         found = any(each.project is not None for each in snapshots)
         self._judge_emptiness(existed, found=found)
         self._finish_first_reads({*names}.difference(overtaken))
@@ -126,7 +126,7 @@ class ProjectReads(SnapshotUpdates):
         self.private_names.note_remembered(done)
         # One that was read before is to be looked at; a request may have been quicker with another.
         stored = [each for each in stored if not self.snapshots.has_stored(each)]
-        if stored and not self.complete:  # Later, whoever hears of changes is told of each.
+        if stored and not self.complete:  # Later, each change is reported.
             done.update(self._publish_stored(stored))
         return [name for name in names if name not in done]
 

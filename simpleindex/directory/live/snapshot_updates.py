@@ -132,7 +132,7 @@ class SnapshotUpdates(ABC):
         self._names: ProjectList | None = None
         self._offered = OfferedNames()
         self.serials: ProjectSerials = Serials(reader.now_ns)
-        self._told: set[ProjectName] = set()
+        self._reported: set[ProjectName] = set()
         self._second_looks: dict[ProjectName, IDelayedCall] = {}
         self._root_look: IDelayedCall | None = None
         self._withheld_log = WithheldLog(log)

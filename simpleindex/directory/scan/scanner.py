@@ -122,7 +122,7 @@ class Scanner:
             )
         begun = StartedScan(name, directories, look, previous, generation)
         # Backups by hard links make no event here. Where there was one, it may be of a write in place.
-        begun.trusts_links = not (job.is_told or previous.doubtful)
+        begun.trusts_links = not (job.is_reported or previous.doubtful)
         if self.source == LOCAL:
             begun.few = FewChanges.between(job, look)
         self._know(begun, budget, verify=verify)

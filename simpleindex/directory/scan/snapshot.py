@@ -73,7 +73,7 @@ class ScanJob(NamedTuple):
         before: What was known of it.
         is_surveyed: Whether a survey has seen these directories and files.
         is_traced: Whether an event named something like a distribution there.
-        is_told: Whether an event told of a change there.
+        is_reported: Whether an event reported a change there.
     """
 
     name: ProjectName
@@ -82,7 +82,7 @@ class ScanJob(NamedTuple):
     before: ProjectSnapshot
     is_surveyed: bool = True
     is_traced: bool = False
-    is_told: bool = False
+    is_reported: bool = False
 
 
 def is_settled(snapshot: ProjectSnapshot) -> bool:

@@ -74,7 +74,7 @@ class _Instance:
     def read(self) -> bytes:
         """Take one buffer of waiting events; with none waiting that is one system call.
 
-        Every page asks. How many bytes wait (inotify(7)) is told in 0.3 us; to read where nothing waits takes 1.4 us.
+        With every page. How many bytes wait (inotify(7)) is known after 0.3 us; to read where nothing waits takes 1.4 us.
         """
         ioctl(self._fd, FIONREAD, self._waiting)
         if not self._waiting[0]:

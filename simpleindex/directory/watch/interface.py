@@ -32,7 +32,7 @@ class Watch(Protocol):
         ...
 
     def drain(self) -> Deferred[None] | None:
-        """Tell now of everything that has happened; where that cannot be done at once, return what fires when it is."""
+        """Report now everything that has happened; where that cannot be done at once, return what fires when it is."""
         ...
 
     async def begun(self) -> None:

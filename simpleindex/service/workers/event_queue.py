@@ -1,6 +1,6 @@
-"""The supervisor's queue of events, as workers see it without asking: whether events wait in it, and how often some were taken.
+"""The supervisor's queue of events, as workers see it by themselves: whether events wait in it, and how often some were taken.
 
-The kernel queues an event before the call that causes it returns. So a worker that finds nothing waiting, and was told of all that
+The kernel queues an event before the call that causes it returns. So a worker that finds nothing waiting, and has a report of all that
 was taken, knows the disk as well as a process that watches for itself.
 """
 
@@ -71,7 +71,7 @@ class QueueView:
         self._taken = memoryview(mmap.mmap(memory, _BYTES, prot=mmap.PROT_READ)).cast(_NUMBER)
 
     def is_ahead_of(self, taken: int) -> bool:
-        """Return whether events wait, or were taken since this number was told; every page calls it, and it takes 0.5 us."""
+        """Return whether events wait, or were taken since this number was reported; every page calls it, and it takes 0.5 us."""
         # In this order: see SharedQueue.taking.
         return bool(self._waiting(0)) or self._taken[0] != taken
 

@@ -74,8 +74,8 @@ class WorkerExchange:
                 self._watch(worker, message)
             case "heard" if (watch := self._watches.get(message.detail)) is not None:
                 watch.received(worker, message.number)
-            case "tell" if (watch := self._watches.get(message.detail)) is not None:
-                watch.asked(worker)
+            case "catch-up" if (watch := self._watches.get(message.detail)) is not None:
+                watch.catch_up(worker)
 
     def _watch(self, worker: WorkerProcess, message: Message) -> None:
         watch = self._watches.get(message.detail)

@@ -94,7 +94,7 @@ class SupervisorLink(LineReceiver):
                 self.send(Message("alive"))
             case "serials" if (serials := self.serials.get(message.detail)) is not None:
                 serials.received(message)
-            case "watching" | "unwatched" | "events" | "told" if (
+            case "watching" | "unwatched" | "events" | "reported" if (
                 watch := self.watches.get(message.detail)
             ) is not None:
                 watch.received(message)

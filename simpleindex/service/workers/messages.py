@@ -88,14 +88,14 @@ class Message:
     Attributes:
         kind: ``state`` (``ready``, ``complete``, ``reloading``, ``stopping``), ``status``, ``log``, ``alive``, ``changed`` and ``seen`` of a
             worker; ``ping``, ``changed`` and ``seen`` of the supervisor. ``collect``, ``report`` and, at the end, ``collected`` in both
-            directions, about metrics. About a directory that the supervisor watches: ``watch``, ``heard`` and ``tell`` of a worker;
-            ``watching``, ``unwatched``, ``events`` and ``told`` of the supervisor. About serials: ``serials`` and ``serial`` of a worker, ``serials``
-            of the supervisor.
+            directions, about metrics. About a directory that the supervisor watches: ``watch``, ``heard`` and ``catch-up`` of a worker;
+            ``watching``, ``unwatched``, ``events`` and ``reported`` of the supervisor. About serials: ``serials`` and ``serial`` of a
+            worker, ``serials`` of the supervisor.
         text: The state, a line for ``systemctl status``, a line of the log, a project, metrics, the path of a directory, why one is
-            not watched, what happened in it, or ``asked`` if a worker asked to be told.
+            not watched, what happened in it, or ``requested`` if the worker requested that.
         detail: The level of a line of the log, the directory, or the number of the worker whose metrics they are.
         number: Of the change that ``changed`` and ``seen`` are about, of the collection of metrics, or of the events; how often events
-            were taken that a worker has been told of; 1 if a directory was watched before; the digest of a listing, or the first serial.
+            were taken that are reported to a worker; 1 if a directory was watched before; the digest of a listing, or the first serial.
     """
 
     kind: str

@@ -48,14 +48,14 @@ class _Recipient:
         number: Of the last report.
         is_waiting: Whether it has not been received yet.
         was_waiting: Whether the same was so at the last look.
-        is_asking: Whether it waits until it has been told of everything.
+        is_catching_up: Whether it waits until everything is reported.
         due: What happened since.
     """
 
     number: int = 0
     is_waiting: bool = False
     was_waiting: bool = False
-    is_asking: bool = False
+    is_catching_up: bool = False
     due: DirectoryEvents = _NOTHING
 
 
@@ -100,7 +100,7 @@ class SharedWatch(ChangeListener):
         self._failure: str | None = None
         self._turn = 0
         self._sending: IDelayedCall | None = None
-        self._asking: set[WorkerProcess] = set()
+        self._unserved: set[WorkerProcess] = set()
         self._recipients: dict[WorkerProcess, _Recipient] = {}
 
     # Beginning and end
@@ -162,9 +162,9 @@ class SharedWatch(ChangeListener):
         self._is_complete = True
         for worker in self._recipients:
             self._add(worker, _EVERYTHING)
-        for worker in sorted(self._asking, key=lambda each: each.number):
+        for worker in sorted(self._unserved, key=lambda each: each.number):
             self._begin_reports(worker)
-        self._asking.clear()
+        self._unserved.clear()
 
     # What workers send
 
@@ -177,14 +177,14 @@ class SharedWatch(ChangeListener):
         """
         self._recipients.pop(worker, None)
         if again and (self._failure or self._identity != self._identity_now()):
-            self._asking.add(worker)
+            self._unserved.add(worker)
             self.start()
         elif self._failure is not None:
             worker.send(Message("unwatched", self._failure, self._name))
         elif self._is_complete:
             self._begin_reports(worker)
         else:
-            self._asking.add(worker)
+            self._unserved.add(worker)
 
     def received(self, worker: WorkerProcess, number: int) -> None:
         """Take note that a worker has received a report, and send it what happened since."""
@@ -193,18 +193,18 @@ class SharedWatch(ChangeListener):
             recipient.is_waiting = recipient.was_waiting = False
             self._send(worker, recipient)
 
-    def asked(self, worker: WorkerProcess) -> None:
-        """Tell a worker of everything that has happened, and then that it was told."""
+    def catch_up(self, worker: WorkerProcess) -> None:
+        """Report to a worker everything that has happened, and then that this was all."""
         if self._watch is not None:
             self._watch.drain()
         if (recipient := self._recipients.get(worker)) is None:
-            return  # It was told that nothing is watched.
-        recipient.is_asking = True
+            return  # It knows that nothing is watched.
+        recipient.is_catching_up = True
         self._send(worker, recipient)
 
     def ended(self, worker: WorkerProcess) -> None:
         """Forget a worker whose process has ended."""
-        self._asking.discard(worker)
+        self._unserved.discard(worker)
         self._recipients.pop(worker, None)
 
     def repeat_lost(self) -> None:
@@ -245,9 +245,9 @@ class SharedWatch(ChangeListener):
         """Report that nothing is watched any more, and why."""
         self.close()
         self._failure = reason
-        for worker in {*self._asking, *self._recipients}:
+        for worker in {*self._unserved, *self._recipients}:
             worker.send(Message("unwatched", reason, self._name))
-        self._asking.clear()
+        self._unserved.clear()
         self._recipients.clear()
 
     def _may_be_project(self, raw: str) -> bool:
@@ -296,9 +296,9 @@ class SharedWatch(ChangeListener):
             recipient.number += 1
             recipient.is_waiting = True
             worker.send(Message("events", encode_events(part, MOST_BYTES), self._name, recipient.number))
-        if (was_due or recipient.is_asking) and recipient.due.is_empty and self._is_complete:
-            asked, recipient.is_asking = recipient.is_asking, False
-            worker.send(Message("told", "asked" if asked else "", self._name, self.queue.taken))
+        if (was_due or recipient.is_catching_up) and recipient.due.is_empty and self._is_complete:
+            requested, recipient.is_catching_up = recipient.is_catching_up, False
+            worker.send(Message("reported", "requested" if requested else "", self._name, self.queue.taken))
 
 
 def _is_trace(filename: bytes) -> bool:

@@ -42,8 +42,8 @@ class SupervisedWatch(Watch):
         self._send = send
         self._queue = queue
         self._taken = 0
-        self._asking: list[Deferred[None]] = []
-        self._asking_next: list[Deferred[None]] = []
+        self._catching_up: list[Deferred[None]] = []
+        self._catching_up_next: list[Deferred[None]] = []
         self._is_watched = False
         self._has_begun = False
         self._number = 0
@@ -73,22 +73,22 @@ class SupervisedWatch(Watch):
         """Return what fires when the supervisor has reported everything that has happened; None if it has."""
         if self._queue is None or not self._queue.is_ahead_of(self._taken) or not self._is_watched:
             return None
-        telling: Deferred[None] = Deferred()
-        # What is asked for already may not include what happened since.
-        self._asking_next.append(telling)
-        if not self._asking:
-            self._ask()
-        return telling
+        reported: Deferred[None] = Deferred()
+        # What is requested already may not include what happened since.
+        self._catching_up_next.append(reported)
+        if not self._catching_up:
+            self._request_reports()
+        return reported
 
-    def _ask(self) -> None:
-        self._asking, self._asking_next = self._asking_next, []
-        if self._asking:
-            self._send(Message("tell", detail=self._name))
+    def _request_reports(self) -> None:
+        self._catching_up, self._catching_up_next = self._catching_up_next, []
+        if self._catching_up:
+            self._send(Message("catch-up", detail=self._name))
 
-    def _was_told(self) -> None:
-        told = self._asking
-        self._ask()
-        for each in told:
+    def _caught_up(self) -> None:
+        waiting = self._catching_up
+        self._request_reports()
+        for each in waiting:
             each.callback(None)
 
     async def begun(self) -> None:
@@ -109,11 +109,11 @@ class SupervisedWatch(Watch):
                 if not self._live.polling:
                     self._live.watch_failed(message.text)
                 self._answered()
-            case "told":
+            case "reported":
                 self._taken = message.number
-                # Another one may have been under way when this worker asked.
+                # Another one may have been under way when this worker requested one.
                 if message.text:
-                    self._was_told()
+                    self._caught_up()
             case "events":
                 self._send(Message("heard", detail=self._name, number=message.number))
                 self._report(message)
@@ -129,7 +129,7 @@ class SupervisedWatch(Watch):
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.callback(None)
-        self._was_told()
+        self._caught_up()
 
     def _report(self, message: Message) -> None:
         if not self._is_watched:

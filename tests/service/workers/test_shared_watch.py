@@ -93,8 +93,8 @@ class Worker:
     def _to_supervisor(self, message: Message) -> None:
         if self.held is not None:
             self.held.append(message)
-        elif message.kind == "tell":
-            self._shared.asked(self)
+        elif message.kind == "catch-up":
+            self._shared.catch_up(self)
         elif message.kind == "watch":
             self._shared.requested(self, again=bool(message.number))
         elif not self.is_slow:
@@ -114,8 +114,8 @@ class Worker:
 
     def page(self) -> list[str] | None:
         """What a page finds out before it is made; None while it waits."""
-        telling = self.watch.drain()
-        return self.live.taken() if telling is None or telling.called else None
+        reported = self.watch.drain()
+        return self.live.taken() if reported is None or reported.called else None
 
     def begin(self) -> list[bool]:
         """Start, and return a list with an entry once it may read the directory."""
@@ -265,7 +265,7 @@ def test_a_report_that_is_lost_or_not_received_leads_to_a_look_at_everything(wor
         world.turn()
     assert set(worker.live.taken()) == {"acme"}
     kinds = [each.kind for each in worker.sent]
-    assert kinds == ["watching", "events", "told"], "one report is under way at a time"
+    assert kinds == ["watching", "events", "reported"], "one report is under way at a time"
     worker.go_on()
     assert set(worker.live.taken()) == {"acme"}
     worker.loses = True
@@ -475,7 +475,7 @@ def test_noise_makes_a_page_ask_once(world: World) -> None:
     sent = len(worker.sent)
     for _ in range(3):
         assert worker.page() == []
-    assert [each.kind for each in worker.sent[sent:]] == ["told"]
+    assert [each.kind for each in worker.sent[sent:]] == ["reported"]
 
 
 def test_a_page_waits_while_everything_is_watched_anew(world: World) -> None:
@@ -506,7 +506,7 @@ def test_a_page_waits_no_longer_where_nothing_is_watched_any_more(world: World) 
     assert page is not None
     assert page.called
     assert worker.live.polling
-    world.shared.asked(worker)  # type: ignore[arg-type]
+    world.shared.catch_up(worker)  # type: ignore[arg-type]
     assert worker.watch.drain() is None
     moved.rename(world.root)
 

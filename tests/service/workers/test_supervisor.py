@@ -407,13 +407,13 @@ def test_what_is_changed_by_hand_is_heard_of_by_all(world: World) -> None:
     reader.doRead()
     world.reactor.advance(0)
     for each in world.workers:
-        message, told = each.taken()
+        message, reported = each.taken()
         assert message is not None
         assert message.kind == "events"
-        assert told == Message("told", detail="local", number=1)
+        assert reported == Message("reported", detail="local", number=1)
         each.report("heard", "", "local", message.number)
-        each.report("tell", "", "local")
-        assert each.taken() == [Message("told", "asked", "local", 1)]
+        each.report("catch-up", "", "local")
+        assert each.taken() == [Message("reported", "requested", "local", 1)]
         # This one and the two descriptors of a queue, behind those of the ports.
         assert len(each.description.queues["local"]) == 2
     world.workers[0].end()
