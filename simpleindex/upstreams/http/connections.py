@@ -27,9 +27,9 @@ MOST_HEAD_BYTES: Final = 64 * 1024
 
 _MOST_PROXY_BYTES: Final = 16 * 1024
 
-READ_BYTES: Final = 512 * 1024
-"""Bytes that are read from a connection at once, instead of Twisted's 64 KiB: a large file costs little more than half as much.
-With a megabyte it takes a fifth less processor time, and the process 1.7 MB more memory."""
+READ_BYTES: Final = 256 * 1024
+"""Bytes that are read from a connection at once, instead of Twisted's 64 KiB: a large file costs two thirds as much. With a
+megabyte it takes a third less processor time than with these, and the process 1.9 MB more memory."""
 
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
 # A blank line is found wherever it is cut in two.
