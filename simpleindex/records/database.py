@@ -66,6 +66,7 @@ class RecordsDatabase(Records):
         self._writer: RecordsConnection = RecordsConnection(
             self.path, _WRITE_TIMEOUT, initialized=initialized
         )
+        self.is_copy = False
         self.listeners = []
         self._logged: str | None = None
 

@@ -72,11 +72,13 @@ class Records(Protocol):
 
     Attributes:
         path: Where they are, for messages; without a password.
+        is_copy: Whether queries go to a copy, which hears of the changes of other processes a moment later.
         listeners: Each is called in a thread with place and project when another node announces a change, and with two empty
             texts when announcements may have been missed.
     """
 
     path: str
+    is_copy: bool
     listeners: list[Callable[[str, str], object]]
 
     def measure(self, times: OperationTimes) -> None:

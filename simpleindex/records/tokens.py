@@ -27,10 +27,15 @@ _COLUMNS: Final = 'id, "user", actions, projects, created, expires, note, last_u
 
 
 class TokenTable:
-    """The tokens; usable from any thread. Queries take microseconds, changes wait for the disk."""
+    """The tokens; usable from any thread. Queries take microseconds, changes wait for the disk.
+
+    Attributes:
+        may_be_behind: Whether queries may not know what another process changed a moment ago.
+    """
 
     def __init__(self, database: Records) -> None:
         self._database = database
+        self.may_be_behind = database.is_copy
 
     def create(self, user: str | None, options: TokenOptions, now: float) -> tuple[Token, str]:
         """Create a token.

@@ -47,6 +47,7 @@ class ThreadPools:
         wheels: Waiting for wheels of upstreams to be examined.
         passwords: Hashing passwords, one at a time.
         writes: Uploads and other changes.
+        catch_ups: Reading what other nodes changed in the records, for tokens that are not known here.
         search: Searches, and writing the search index.
         downloads: Writing the counts of downloads.
         hooks: Waiting for programs of hooks.
@@ -58,6 +59,7 @@ class ThreadPools:
     wheels: Threads
     passwords: Threads
     writes: Threads
+    catch_ups: Threads
     search: Threads
     downloads: Threads
     hooks: Threads
@@ -72,6 +74,7 @@ class ThreadPools:
             wheels=Threads(reactor, "wheels", READ_THREADS),
             passwords=Threads(reactor, "passwords", 1),
             writes=Threads(reactor, "writes", WRITE_THREADS),
+            catch_ups=Threads(reactor, "catch-ups", 1),
             search=Threads(reactor, "search", SEARCH_THREADS),
             downloads=Threads(reactor, "downloads", 1),
             hooks=Threads(reactor, "hooks", HOOK_THREADS),

@@ -75,7 +75,8 @@ class PostgreSQLRecords(Records):
         self._memory = memory
         self._is_logged = is_logged
         self._monotonic = monotonic
-        self._heard = self._caught_up_since = -memory
+        self.is_copy = True
+        self._heard = -memory
         self.listeners: list[Callable[[str, str], object]] = []
         self._node = secrets.token_hex(8)
         self._logged: str | None = None
@@ -172,7 +173,7 @@ class PostgreSQLRecords(Records):
         return Unavailable(_TRY_LATER)
 
     def catch_up(self) -> None:
-        """Bring the copy up to date; calls that wait for one another share one reading.
+        """Bring the copy up to date.
 
         Raises:
             Unavailable: The server is away.
@@ -180,11 +181,8 @@ class PostgreSQLRecords(Records):
         if self._logged is not None:
             # Who follows the changes tries again every second: a thread that also waits for the server helps nobody.
             raise Unavailable(_TRY_LATER)
-        wanted = self._monotonic()
         try:
-            with self._synchronizing:
-                if self._caught_up_since <= wanted:
-                    self._catch_up()
+            self._synchronize()
         except (sqlite3.Error, OSError) as error:
             raise self.unavailable(error) from error
 
@@ -220,24 +218,19 @@ class PostgreSQLRecords(Records):
 
     def _synchronize(self) -> None:
         with self._synchronizing:
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        since = self._monotonic()
-        was_open = self._connection is not None
-        try:
-            self._take_changes()
-        except psycopg.Error as error:
-            if not was_open:
-                raise portable(error, self.path) from None
+            was_open = self._connection is not None
             try:
-                # The connection may have broken long ago, as with a restart of the server.
                 self._take_changes()
-            except psycopg.Error as again:
-                raise portable(again, self.path) from None
-        self._caught_up_since = since
-        self._heard = self._monotonic()
-        self._logged = None
+            except psycopg.Error as error:
+                if not was_open:
+                    raise portable(error, self.path) from None
+                try:
+                    # The connection may have broken long ago, as with a restart of the server.
+                    self._take_changes()
+                except psycopg.Error as again:
+                    raise portable(again, self.path) from None
+            self._heard = self._monotonic()
+            self._logged = None
 
     def _take_changes(self) -> None:
         if self._connection is None:

@@ -80,7 +80,7 @@ def compose_logins(runtime: Runtime, views: Mapping[str, Source]) -> Logins:
     failed_logins = FailedLogins(audit, time.monotonic)
     authentication = Authentication(
         users and PasswordChecks(users, passwords, threads.passwords, failed_logins),
-        TokenChecks(tokens, users, failed_logins, threads.writes),
+        TokenChecks(tokens, users, failed_logins, threads),
         failed_logins,
         RecentLogins(audit, time.monotonic),
         insecure_auth=settings.insecure_auth,

@@ -91,20 +91,43 @@ class IdentifyTests(LoginTestCase):
             new: replace(TOKEN, id="new00000"),
             revoked: replace(TOKEN, id="rev00000", revoked=1),
         }
-        self.authentication = self.make(threads=self.thread)
+        self.catch_ups.held = True
         asking = self.begin(f"Bearer {new}")
         self.assertNoResult(asking)
-        self.thread.deliver_all()
+        self.catch_ups.deliver_all()
         self.assertEqual(self.successResultOf(asking).user, "alice")
         self.refused(Unauthenticated, f"Bearer {revoked}")
         self.assertEqual(self.said, ["Login failed for '__token__' from 192.0.2.7: token rev00000 revoked"])
 
+    def test_many_unknown_tokens_at_once(self) -> None:
+        """Those that come while another one is looked up share the next reading: who sends wrong ones keeps one thread busy at most."""
+        self.catch_ups.held = True
+        header = f"Bearer sidx-{'N' * 43}"
+        first, *others = [self.begin(header) for _ in range(9)]
+        gone = self.begin(header)
+        gone.addErrback(lambda _: None)
+        gone.cancel()
+        self.catch_ups.deliver()
+        self.failureResultOf(first, Unauthenticated)
+        for asking in others:
+            self.assertNoResult(asking)
+        self.catch_ups.deliver_all()
+        for asking in others:
+            self.failureResultOf(asking, Unauthenticated)
+        self.assertEqual(self.tokens.readings, 2)
+
+    def test_unknown_tokens_where_all_is_known(self) -> None:
+        """As with a file of records: nothing is read once more."""
+        self.tokens.may_be_behind = False
+        self.refused(Unauthenticated, f"Bearer sidx-{'N' * 43}")
+        self.assertEqual(self.tokens.readings, 0)
+
     def test_a_token_that_cannot_be_looked_up(self) -> None:
         """Whether it was created elsewhere cannot be known while the records are away: that is no wrong token."""
-        self.authentication = self.make(threads=self.thread)
+        self.catch_ups.held = True
         asking = self.begin(f"Bearer sidx-{'N' * 43}")
         self.tokens.failure = Unavailable("no records")
-        self.thread.deliver_all()
+        self.catch_ups.deliver_all()
         self.failureResultOf(asking, Unavailable)
         self.assertEqual(self.said, [])
 

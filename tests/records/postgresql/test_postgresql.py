@@ -226,44 +226,6 @@ def test_catching_up(
     assert two.tokens.find(secret, 2) == token
 
 
-def test_many_catch_up_at_once(postgresql: PostgreSQL) -> None:
-    """Those who wait for a reading that began before share the next one, as when somebody tries many wrong tokens."""
-    times: queue.Queue[float] = queue.Queue()
-    clock = Clock()
-
-    def monotonic() -> float:
-        times.put(clock.now)
-        return clock.now
-
-    records = PostgreSQLRecords(postgresql.create_database(), 60.0, monotonic)
-    records.prepare()
-    synchronize, readings = records.replica.synchronize, list[float]()
-    begun, may_end = threading.Event(), threading.Event()
-
-    def hold(connection: Any) -> None:
-        readings.append(clock.now)
-        begun.set()
-        assert may_end.wait(PATIENCE)
-        synchronize(connection)
-
-    records.replica.synchronize = hold  # type: ignore[method-assign]
-    callers = [threading.Thread(target=records.catch_up) for _ in range(9)]
-    callers[0].start()
-    assert begun.wait(PATIENCE)
-    while not times.empty():
-        times.get()
-    for caller in callers[1:]:
-        caller.start()
-    for _ in callers[1:]:
-        times.get(timeout=PATIENCE)
-    clock.now += 1
-    may_end.set()
-    for caller in callers:
-        caller.join(PATIENCE)
-    records.close()
-    assert readings == [1000.0, 1001.0]
-
-
 @pytest.fixture
 def open_directory() -> Iterator[Path]:
     """A directory that the server's user can enter."""
