@@ -8,16 +8,19 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.python import usage
 
+from simpleindex import __version__
 from simpleindex.config.options import OPTION_NAMES, OPTIONS
 from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import nearest
+from simpleindex.system.descriptors import discard_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +41,20 @@ class Options(usage.Options):
         self.command_line: dict[str, object] = {}
         self.directory = Path.cwd()
         super().__init__()
+
+    def opt_help(self) -> NoReturn:
+        """Print the help."""
+        try:
+            sys.stdout.write(f"{self}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            discard_output()
+        raise SystemExit(0)
+
+    def opt_version(self) -> NoReturn:
+        """Print the version; Twisted would print its own."""
+        sys.stdout.write(f"simpleindex {__version__}\n")
+        raise SystemExit(0)
 
     def getUsage(self, width: int | None = None) -> str:
         # Twisted's own sorts fifty options by name, in half the width of a terminal.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
 from simpleindex.core.errors import CannotStore, SimpleIndexError
+from simpleindex.system.descriptors import discard_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -123,6 +123,16 @@ Each takes the words behind the command, prints, and returns the exit status. Wh
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    try:
+        status = _main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+        return 1
+    return status
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     name, *words = [*(sys.argv[1:] if arguments is None else arguments)] or [""]
     if name in ("", "help", "-h", "--help"):
         print(USAGE, end="")
@@ -160,10 +170,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from simpleindex.commands.progress import INTERRUPTED  # noqa: PLC0415  (it has printed what is left)
 
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has read enough (head, less); the interpreter must not try once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _command(name: str) -> Callable[[list[str]], int]:

@@ -25,7 +25,7 @@ OPTION_GROUPS: Final = {
     ),
     "People": ("users", "access", "insecure-auth", "token-memory"),
     "Files of the server": ("state", "new-records", "records", "cache"),
-    "What happens": (
+    "Hooks, logs and counts": (
         *("hooks", "access-log", "downloads", "keep-downloads", "keep-addresses"),
         "metrics-for",
     ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -94,3 +95,8 @@ def keep_reserve(descriptor: int) -> int:
         os.close(descriptor)
         raise no_descriptor()
     return descriptor
+
+
+def discard_output() -> None:
+    """Let what is still printed go nowhere: who read it (``head``, ``less``) has read enough, and Python tries once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,6 +17,7 @@ from simpleindex.commands import main as main_module
 from simpleindex.commands.main import _COMMANDS, USAGE, main
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from tests.fixtures.distributions import add_wheel, put, wheel_name
+from tests.fixtures.output import output_without_reader
 from tests.fixtures.tables import for_each
 
 if TYPE_CHECKING:
@@ -197,6 +198,17 @@ def test_a_missing_module_of_this_program_is_a_bug(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("simpleindex.commands.main._run", fail)
     with pytest.raises(ModuleNotFoundError):
         main(["docs"])
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["docs"], ["docs", "--help"], ["docs", "options"]]
+)
+def test_a_reader_that_has_read_enough(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is raised then, nor at the end of the interpreter, which writes out what is left."""
+    with output_without_reader() as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert main(words) == 1
+        output.write("at the end")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

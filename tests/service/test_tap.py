@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.plugin import IPlugin, getPlugins
 from zope.interface.verify import verifyObject
 
+from simpleindex import __version__
 from simpleindex.config.options import OPTIONS
 from simpleindex.service.service import IndexService
 from simpleindex.tap import Options, makeService
+from tests.fixtures.output import output_without_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +53,23 @@ def test_help_names_every_option_and_its_default(option: object) -> None:
     text = " ".join(str(parsed()).split())
     assert f"--{option.name}" in text  # type: ignore[attr-defined]
     assert option.help.split(";")[0].split(",")[0] in text  # type: ignore[attr-defined]
+
+
+def test_version_is_that_of_the_index(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not that of Twisted, which ``twistd --version`` prints."""
+    with pytest.raises(SystemExit) as ended:
+        Options().parseOptions(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"simpleindex {__version__}\n")
+
+
+def test_help_that_nobody_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with ``head``: no traceback, now or at the end of the interpreter."""
+    with output_without_reader() as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with pytest.raises(SystemExit) as ended:
+            Options().parseOptions(["--help"])
+        output.write("at the end")
+    assert ended.value.code == 0
 
 
 def test_the_command_line_reaches_the_settings(tmp_path: Path) -> None:
