@@ -6,6 +6,7 @@ was taken, knows the disk as well as a process that watches for itself.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import select
@@ -21,7 +22,8 @@ _NUMBER: Final = "Q"
 class SharedQueue:
     """The queue as its owner shows it.
 
-    It can be shown where the system has the means (Linux); elsewhere there are no events either.
+    It can be shown where the system has the means (Linux) and grants them; where it refuses, pages of a worker may be older than
+    the last change until that is reported, which takes milliseconds.
 
     Attributes:
         descriptors: What a worker needs to see it; none where it cannot be shown.
@@ -29,16 +31,23 @@ class SharedQueue:
 
     def __init__(self) -> None:
         self.descriptors: tuple[int, ...] = ()
-        if not hasattr(select, "epoll") or not hasattr(os, "memfd_create"):
-            self._taken = memoryview(bytearray(_BYTES)).cast(_NUMBER)
-            return
-        # Around the queue, for another one takes its place after an overflow; a worker that held the former one itself would
-        # keep all its watches.
-        self._epoll = select.epoll()
-        memory = os.memfd_create("simpleindex-events", os.MFD_CLOEXEC)
-        os.ftruncate(memory, _BYTES)
-        self._taken = memoryview(mmap.mmap(memory, _BYTES)).cast(_NUMBER)
-        self.descriptors = (self._epoll.fileno(), memory)
+        self._taken = memoryview(bytearray(_BYTES)).cast(_NUMBER)
+        if hasattr(select, "epoll") and hasattr(os, "memfd_create"):
+            # Containers refuse memfd_create(2) (vm.memfd_noexec, seccomp), and descriptors may have run out.
+            with contextlib.suppress(OSError):
+                self._show()
+
+    def _show(self) -> None:
+        with contextlib.ExitStack() as undone:
+            # Around the queue, for another one takes its place after an overflow; a worker that held the former one itself would
+            # keep all its watches.
+            self._epoll = undone.enter_context(select.epoll())
+            memory = os.memfd_create("simpleindex-events", os.MFD_CLOEXEC)
+            undone.callback(os.close, memory)
+            os.ftruncate(memory, _BYTES)
+            self._taken = memoryview(mmap.mmap(memory, _BYTES)).cast(_NUMBER)
+            self.descriptors = (self._epoll.fileno(), memory)
+            undone.pop_all()
 
     @property
     def taken(self) -> int:
@@ -46,9 +55,11 @@ class SharedQueue:
         return self._taken[0]
 
     def opened(self, descriptor: int) -> None:
-        """Show this queue from now on; one that is closed is not shown any more."""
+        """Show this queue from now on, where the system lets us; one that is closed is not shown any more."""
         if self.descriptors:
-            self._epoll.register(descriptor, select.EPOLLIN)
+            # A limit may be reached (fs.epoll.max_user_watches). Workers then see no events wait, but still that some were taken.
+            with contextlib.suppress(OSError):
+                self._epoll.register(descriptor, select.EPOLLIN)
 
     def taking(self) -> None:
         """Count, before it is done, that events are taken or dropped: a worker that finds none waiting afterwards sees the new number."""

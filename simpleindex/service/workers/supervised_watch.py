@@ -126,10 +126,11 @@ class SupervisedWatch(Watch):
 
     def _answered(self) -> None:
         self._has_begun = True
-        waiting, self._waiting = self._waiting, []
+        # All who wait: what was requested before is not answered any more.
+        waiting = [*self._waiting, *self._catching_up, *self._catching_up_next]
+        self._waiting, self._catching_up, self._catching_up_next = [], [], []
         for each in waiting:
             each.callback(None)
-        self._caught_up()
 
     def _report(self, message: Message) -> None:
         if not self._is_watched:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, execute
@@ -523,15 +525,83 @@ def test_a_page_that_waited_too_long_goes_on(world: World) -> None:
     assert worker.page() == ["acme"]
 
 
+@pytest.mark.parametrize("answer", ["watching", "unwatched"])
+def test_every_page_goes_on_when_a_new_watch_begins_or_none_is_to_be_had(world: World, answer: str) -> None:
+    """Also one that came after the request of another: what was requested before is not answered any more."""
+    worker = world.worker()
+    worker.held = []
+    add_wheel(world.root, "acme", "2.0")
+    pages = [worker.watch.drain(), worker.watch.drain()]
+    worker.send(Message(answer, "Nothing is watched.", "local"))
+    assert [each is not None and each.called for each in pages] == [True, True]
+    assert [each.kind for each in worker.held if each.kind == "catch-up"] == ["catch-up"]
+
+
+def refuse(number: int) -> Callable[..., Any]:
+    """A system call that always fails with this error."""
+
+    def call(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        ("select.epoll", None),
+        ("select.epoll", errno.EMFILE),
+        ("os.memfd_create", None),
+        ("os.memfd_create", errno.EACCES),
+        ("os.memfd_create", errno.EPERM),
+        ("os.ftruncate", errno.EPERM),
+        ("mmap.mmap", errno.ENOMEM),
+    ],
+)
 def test_where_the_queue_cannot_be_shown_pages_wait_for_nothing(
-    made: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+    made: Callable[..., World], monkeypatch: pytest.MonkeyPatch, call: str, number: int | None
 ) -> None:
-    """Reports come by themselves."""
-    monkeypatch.delattr("select.epoll")
+    """Reports come by themselves; of what the system granted before it refused, nothing is kept."""
+    descriptors = len(os.listdir("/proc/self/fd"))
+    if number is None:
+        monkeypatch.delattr(call)
+    else:
+        monkeypatch.setattr(call, refuse(number))
     world = made()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
     world.shared.start()
     worker = world.worker()
     add_wheel(world.root, "acme", "2.0")
     assert worker.page() == []
     world.turn()
     assert set(worker.live.taken()) == {"acme"}
+
+
+def test_where_no_more_queues_can_be_shown_pages_wait_for_what_was_taken(
+    made: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit is reached (fs.epoll.max_user_watches): that ends no watch, and no page waits for good."""
+
+    class Full:
+        """Shows none."""
+
+        def __init__(self) -> None:
+            self._epoll = epoll()
+            self.fileno = self._epoll.fileno
+            self.register = refuse(errno.ENOSPC)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._epoll.close()
+
+    epoll = select.epoll
+    monkeypatch.setattr("select.epoll", Full)
+    world = made()
+    world.shared.start()
+    worker = world.worker()
+    add_wheel(world.root, "acme", "2.0")
+    assert worker.page() == []
+    world.readers[0].doRead()
+    assert set(worker.page() or ()) == {"acme"}
