@@ -258,9 +258,12 @@ class InotifyWatch:
 
     def _fail(self, reason: str) -> None:
         if (instance := self._ended()) is not None:
-            # For 190,000 watches, as many as a user may have on many machines, it takes 0.1 s.
-            Thread(target=instance.close, name="watches").start()
             self._listener.watch_failed(reason)
+            try:
+                # For 190,000 watches, as many as a user may have on many machines, it takes 0.1 s.
+                Thread(target=instance.close, name="watches").start()
+            except RuntimeError:  # no more threads to be had
+                instance.close()
 
 
 def _open(root: str, owner: InotifyWatch) -> _Instance:

@@ -500,6 +500,21 @@ def test_very_many_watches_are_given_back_by_a_thread(site: Site, monkeypatch: p
         os.fstat(descriptor)
 
 
+def test_without_a_thread_watches_are_given_back_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of processes is reached: the watch has ended all the same, and that is reported."""
+
+    def begin(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", begin)
+    monkeypatch.setattr(watch, "_add_watch", refuse(errno.ENOSPC))
+    descriptor = site.reactor.readers[0].fileno()
+    site.watch.watch(["new"])
+    assert len(site.heard.take()) == 1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
 @pytest.mark.parametrize(
     ("package", "sentence"),
     [
