@@ -237,10 +237,10 @@ class SnapshotTable:
         return snapshot
 
     def _count(self, name: ProjectName, sign: int) -> None:
-        """Count a project as it is in the table now, or no longer."""
+        """Count a project as it is in the table, or with -1 no longer: before it is changed with -1, and afterwards with 1."""
         number = self.at_rest.number(name)
         if number >= 0:
-            # In the catalogue: it is counted no longer.
+            # Still in the catalogue: what is changed has no number there, so this is before the change, and the sign is -1.
             self.projects -= 1
             files, size = self._stored_numbers(name, number)
             self._add(number, -files, -size)

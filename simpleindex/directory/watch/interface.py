@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Watch(Protocol):
-    """Who tells of changes; see :mod:`simpleindex.directory.watch.inotify`."""
+    """Who reports changes; see :mod:`simpleindex.directory.watch.inotify`."""
 
     def start(self) -> None:
-        """Begin, or begin again after a failure, with every directory watched before.
+        """Begin, or begin again after a failure, with the root alone: the owner has each directory watched before it lists it again.
 
         Raises:
             WatchUnavailable: It cannot be done.
@@ -41,7 +41,7 @@ class Watch(Protocol):
 
 
 class NoWatch:
-    """Nothing tells of changes: they are swept for, or not at all."""
+    """Nothing reports changes: they are swept for, or not at all."""
 
     def start(self) -> None:
         """There is nothing to do."""
@@ -53,7 +53,7 @@ class NoWatch:
         """There is nothing to do."""
 
     def drain(self) -> Deferred[None] | None:
-        """There is nothing to tell."""
+        """There is nothing to report."""
 
     async def begun(self) -> None:
         """There is nothing to wait for."""
