@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
@@ -95,12 +94,7 @@ class BucketFileCache:
         Raises:
             OSError: It cannot be written.
         """
-        incoming = self._files.begin(size)
-        if incoming.path is None:
-            # It would be kept nowhere, and the store has it.
-            incoming.close()
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._space.root)
-        return incoming
+        return self._files.begin_kept(size)
 
     def keep(self, incoming: Incoming, path: str) -> None:
         """Take a whole and verified file into the cache; blocking."""

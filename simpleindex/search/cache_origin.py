@@ -82,7 +82,7 @@ class CacheOrigin:
 
     def _with_cached_metadata(self, name: ProjectName, files: Sequence[File]) -> Sequence[File]:
         # Of most projects the cache holds the listing only.
-        if not self._cache.files.may_have_any(UpstreamFileKey(self._identity, name, "")):
+        if not self._cache.files.has_directory_of(UpstreamFileKey(self._identity, name, "")):
             return ()
         return [file for file in files if file.metadata is not None and self._path(name, file) is not None]
 

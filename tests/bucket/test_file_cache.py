@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -167,11 +168,14 @@ def test_a_disk_that_is_full(node: BucketNode, monkeypatch: pytest.MonkeyPatch) 
 def test_a_disk_that_has_no_room(node: BucketNode, monkeypatch: pytest.MonkeyPatch, log: CapturedLog) -> None:
     """No copy is made elsewhere, for nobody would find it; the log says where room is missing."""
     monkeypatch.setattr(os, "fstatvfs", lambda _: os.statvfs_result([1, 1, 0, 0, 0, 0, 0, 0, 0, 255]))
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
     assert node.download(WHEEL) == DATA
     assert kept(node) == []
     (line,) = log.lines
     assert f"The cache in '{node.bucket._scratch}/cache/bucket' cannot be written" in line
-    assert line.endswith("make room on its disk, or give --cache a larger one.")
+    assert line.endswith(
+        "new ones that do not fit are not kept: make room on its disk, or give --cache a larger one."
+    )
 
 
 def test_an_upload_is_kept(node: BucketNode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -628,6 +628,19 @@ def test_an_endless_file_ends(tmp_path: Path) -> None:
     assert isinstance(failure(world.open()), WrongFile)
 
 
+def test_a_file_is_refused_that_is_listed_with_more_bytes_than_any_may_have(tmp_path: Path) -> None:
+    """Before anything is removed or requested for it, whatever an upstream states."""
+    world = CachedUpstreamFixture(tmp_path / "cache")
+    world.upstream.add(WHEEL, DATA)
+    assert world.bytes() == DATA
+    world.upstream.add(other := wheel_name("acme", "2.0"), DATA, size=(1 << 53) - 1)
+    world.clock.advance(100_000)
+    refused = failure(world.open(other))
+    assert "(largest-file in [cache])" in str(refused)
+    assert world.bytes() == DATA
+    assert world.upstream.opens() == [0]
+
+
 def test_stopping_gives_up_what_is_fetched(world: CachedUpstreamFixture) -> None:
     """No client is left waiting, and nothing lies about."""
     world.upstream.gates, world.upstream.pieces = [], (100,)

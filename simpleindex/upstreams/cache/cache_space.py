@@ -65,6 +65,7 @@ class CacheSpace:
 
     Attributes:
         makes_room: Whether this process removes what exceeds the budget.
+        is_cache: As it was given.
         evictions: How many files and listings were removed to make room, by the directory of their index.
     """
 
@@ -166,6 +167,11 @@ class CacheSpace:
         """Return whether a file may be in the cache; without touching the disk."""
         return self._is_shared or not self._is_loaded or path in self._index_of(path)
 
+    def may_fit(self, size: int) -> bool:
+        """Return whether this many bytes would fit if all else were removed: for what cannot fit, nothing has to go."""
+        free = self.free()
+        return size <= self.room.budget and (free is None or free + self._size - size >= self.room.floor)
+
     def make_room(self, size: int) -> None:
         """Remove the least recently used until this many more bytes fit: files first, then listings.
 
@@ -186,7 +192,7 @@ class CacheSpace:
             return next(iter(self._listings), None) or next(iter(self._files), None)
 
     def _log_eviction(self, size: int) -> None:
-        if self.now() < self._silent_until:
+        if self._is_silent(self._silent_until):
             return
         self._silent_until = self.now() + _SILENT_SECONDS
         if self._exceeds_budget(size):
@@ -213,17 +219,6 @@ class CacheSpace:
     def _exceeds_budget(self, size: int) -> bool:
         # Nothing is evicted for a file that is larger than the whole budget.
         return size <= self.room.budget < self._size + size
-
-    @staticmethod
-    def require_disk(descriptor: int, size: int, place: str) -> None:
-        """Refuse a file for which its disk has no room, before its first byte.
-
-        Raises:
-            OSError: There is none.
-        """
-        status = os.fstatvfs(descriptor)
-        if status.f_frsize * status.f_bavail < size:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place)
 
     def free(self) -> int | None:
         """Return the free bytes of its file system; None if it does not say."""
@@ -315,13 +310,13 @@ class CacheSpace:
 
     def complain(self, error: OSError) -> None:
         """Log, once a day, that the cache cannot be written."""
-        if not self.is_cache or self.now() < self._complained_until:
+        if not self.is_cache or self._is_silent(self._complained_until):
             return
         self._complained_until = self.now() + _SILENT_SECONDS
         trouble = trouble_of(error, self.root)
         consequence, remedy = "and all others are fetched again each time", trouble.remedy
         if trouble.fault is Fault.FULL:
-            consequence = "new ones that do not fit are not kept, and those that fit nowhere get 503"
+            consequence = "new ones that do not fit are not kept"
             remedy = "make room on its disk, or give --cache a larger one."
         _log.error(
             "The cache in {path} cannot be written ({error}). Files that it has are served on, {consequence}: {remedy}",
@@ -330,3 +325,18 @@ class CacheSpace:
             consequence=consequence,
             remedy=remedy,
         )
+
+    def _is_silent(self, until: float) -> bool:
+        # A date that lay years ahead and was set right must not silence the log for years.
+        return 0 < until - self.now() <= _SILENT_SECONDS
+
+
+def require_disk(descriptor: int, size: int, place: str) -> None:
+    """Refuse a file for which its disk has no room, before its first byte.
+
+    Raises:
+        OSError: There is none.
+    """
+    status = os.fstatvfs(descriptor)
+    if status.f_frsize * status.f_bavail < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place)

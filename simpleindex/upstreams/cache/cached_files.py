@@ -19,7 +19,7 @@ from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.inspect import read_sidecar
 from simpleindex.system.stamp import Stamp, is_young
-from simpleindex.upstreams.cache.cache_space import FACTS_DIRECTORY
+from simpleindex.upstreams.cache.cache_space import FACTS_DIRECTORY, require_disk
 from simpleindex.upstreams.cache.file_facts import pack_facts, read_facts
 from simpleindex.upstreams.cache.incoming import Incoming
 
@@ -86,8 +86,8 @@ class CachedFiles:
         """Return whether a file may be in the cache; without touching the disk."""
         return self._space.may_have(self._path(key))
 
-    def may_have_any(self, key: FileKey) -> bool:
-        """Return whether any file may be in the cache that lies beside this one, as those of a project do."""
+    def has_directory_of(self, key: FileKey) -> bool:
+        """Return whether there is a directory for a file and those beside it, as those of a project are; blocking."""
         return os.path.isdir(os.path.dirname(self._path(key)))
 
     def find(self, key: FileKey) -> CachedFile | None:
@@ -200,7 +200,7 @@ class CachedFiles:
         return None
 
     def begin(self, size: int | None = None) -> Incoming:
-        """Begin to write a file.
+        """Begin to write a file: into the cache, or elsewhere where that cannot be written.
 
         Args:
             size: Its size in bytes, if that is known.
@@ -208,24 +208,40 @@ class CachedFiles:
         Raises:
             OSError: It cannot be written anywhere.
         """
+        try:
+            return self.begin_kept(size)
+        except OSError:
+            if not self._space.is_cache:
+                raise
+        # Clients that wait for the file get it all the same, if it fits there.
+        with tempfile.TemporaryFile() as file:
+            require_disk(file.fileno(), size or 0, tempfile.gettempdir())
+            return Incoming(self._space, os.dup(file.fileno()), None)
+
+    def begin_kept(self, size: int | None = None) -> Incoming:
+        """Begin to write a file into the cache.
+
+        Args:
+            size: Its size in bytes, if that is known.
+
+        Raises:
+            OSError: The cache cannot be written.
+        """
         space = self._space
-        space.make_room(size or 0)
+        # An upstream states the size, and may state any.
+        if space.may_fit(size or 0):
+            space.make_room(size or 0)
         path = space.new_path()
         try:
             incoming = Incoming(space, space.create(path), path)
             try:
-                space.require_disk(incoming.descriptor, size or 0, space.root)
+                require_disk(incoming.descriptor, size or 0, space.root)
             except OSError:
                 incoming.close()
                 raise
         except OSError as error:
-            if not space.is_cache:
-                raise
             space.complain(error)
-            # Clients that wait for the file get it all the same, if it fits there.
-            with tempfile.TemporaryFile() as file:
-                space.require_disk(file.fileno(), size or 0, tempfile.gettempdir())
-                return Incoming(space, os.dup(file.fileno()), None)
+            raise
         return incoming
 
     def keep(self, incoming: Incoming, key: FileKey, facts: ArchiveInfo | None = None) -> ArchiveInfo:

@@ -53,6 +53,8 @@ class Incoming:
         try:
             write_all(self.descriptor, data, self.size)
         except OSError:
+            if self.path is None:
+                raise  # It lies on another disk than the cache.
             self._space.make_room(len(data) + _CHECK_ROOM_EVERY)
             try:
                 write_all(self.descriptor, data, self.size)
@@ -61,7 +63,7 @@ class Incoming:
                 raise
         self.size += len(data)
         self._digest.update(data)
-        if self.size - self._checked >= _CHECK_ROOM_EVERY:
+        if self.path is not None and self.size - self._checked >= _CHECK_ROOM_EVERY:
             self._checked = self.size
             self._space.make_room(_CHECK_ROOM_EVERY)
 

@@ -72,6 +72,7 @@ class Fetch:
         """
         incoming: Incoming | None = None
         try:
+            self._require_allowed_size()
             incoming = await self._context.threads.run(self._context.cache.files.begin, self._expected.size)
             assert incoming is not None
             self.partial.place(os.dup(incoming.descriptor))
@@ -136,6 +137,14 @@ class Fetch:
             self._opening.cancel()
         if self._stream is not None:
             self._stream.close()
+
+    def _require_allowed_size(self) -> None:
+        size, largest = self._expected.size, self._context.cache.room.largest
+        if size is not None and size > largest:
+            raise self._failed(
+                f"{self._expected.filename} is listed with {size} bytes, and this index takes no file of more than {largest} "
+                "(largest-file in [cache])"
+            )
 
     async def _receive(self, incoming: Incoming) -> None:
         pauses = iter(_PAUSES)

@@ -50,6 +50,7 @@ SIDECAR = f"{WHEEL}.metadata"
 OLD, NEW = wheel_bytes(), wheel_bytes("acme", "1.0", "Summary: new")
 METADATA = metadata_text("acme", "1.0")
 LONG_AGO = 1_600_000_000
+_NO_ROOM = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def sha256(data: bytes) -> str:
@@ -73,6 +74,10 @@ def listing(data: bytes = OLD, name: ProjectName = ACME) -> CachedListing:
         1e9,
         {WHEEL: FileFacts(len(data), sha256(data), ">=3")},
     )
+
+
+def _no_room(*_: object) -> int:
+    raise _NO_ROOM
 
 
 class Place:
@@ -323,14 +328,58 @@ def test_a_disk_without_room_for_a_file(
     assert line.endswith("make room on its disk, or give --cache a larger one.")
 
 
+@pytest.mark.parametrize("room", [DiskBudget(floor=0), DiskBudget(budget=1 << 62, floor=0)])
+def test_for_what_can_never_fit_nothing_goes(room: DiskBudget, place: Place) -> None:
+    """Neither in the budget nor on the disk: a size comes from an upstream, which may state any."""
+    place.room = room
+    cache = place.cache()
+    place.put(OLD, cache=cache)
+    cache.store_listing(INDEX, listing())
+    before = place.paths()
+    with pytest.raises(OSError, match="No space left on device"):
+        cache.files.begin((1 << 53) - 1)
+    assert place.paths() == before
+    assert not cache.space.evictions
+    # It says that it does not fit, not that anything had to make room for it.
+    assert ["No space left on device" in line for line in place.log.lines] == [True]
+
+
+def test_what_is_passed_on_by_way_of_another_disk_is_nothing_to_this_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the other one becomes full is not said of the cache, and nothing goes for it."""
+    descriptor = os.open(place.root.parent / "elsewhere", os.O_RDWR | os.O_CREAT)
+    incoming = incoming_file.Incoming(place.cache().space, descriptor, None)
+    monkeypatch.setattr(os, "pwrite", _no_room)
+    monkeypatch.setattr(CacheSpace, "make_room", None)
+    with pytest.raises(OSError, match="No space left on device"):
+        incoming.write(NEW)
+    incoming.close()
+    assert place.log.lines == []
+
+
+def test_a_date_that_was_years_ahead_silences_nothing(place: Place) -> None:
+    """Once it is set right, what is wrong is said again; and once a day as ever."""
+    date = [0.0]
+    space = CacheSpace(str(place.root / "upstream"), DiskBudget(budget=1, floor=0), lambda: date[0])
+
+    def make_room() -> None:
+        place.put(OLD)
+        space.load_others()
+
+    for action in (make_room, lambda: space.complain(_NO_ROOM)):
+        place.log.clear()
+        said = []
+        for date[0] in (4e9, 4e9 + 3600, 1e9, 1e9 + 3600, 1e9 + 90_000):
+            action()
+            said.append(len(place.log.lines))
+        assert said == [1, 1, 2, 2, 3]
+
+
 def test_a_disk_that_becomes_full_under_a_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log says so."""
     incoming = place.cache().files.begin()
-
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "pwrite", _no_room)
     with pytest.raises(OSError, match="No space left on device"):
         incoming.write(NEW)
     incoming.close()
