@@ -42,7 +42,7 @@ class Here:
         self.threads = PausedThreads()
         self.source = LocalSource(self.world.live, self.world.directory, self.threads, slow_opens=slow_opens)
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Let an event of the project arrive."""
         self.world.live.directories_changed(frozenset({"acme"}))
 
@@ -114,7 +114,7 @@ def test_what_is_answered_at_once_is_the_same_answer(here: Here) -> None:
     with pytest.raises(NotHere):
         at_once(here.source.project(ProjectName("nobody")))
     here.world.reads.held = True
-    here.tell()
+    here.report()
     assert at_once(here.source.project(ACME)) is None
 
 
@@ -168,7 +168,7 @@ def test_only_what_is_listed_is_here(here: Here, filename: str) -> None:
     """Neither what does not exist, nor what exists beside it."""
     (here.root / "acme" / "notes.txt").write_text("notes")
     (here.root / "acme" / "simpleindex.toml").write_text('status = "active"')
-    here.tell()
+    here.report()
     assert facts(error(here.ask(filename))) == (f"file {filename}",)
 
 
@@ -177,7 +177,7 @@ def test_what_is_withheld_is_not_here(here: Here) -> None:
     broken = wheel_name(version="2.0")
     put(here.root / "acme" / broken, b"no zip")
     put(here.root / "acme" / f"{broken}.asc", b"-----BEGIN PGP SIGNATURE-----\n")
-    here.tell()
+    here.report()
     for filename in (broken, f"{broken}.metadata", f"{broken}.asc"):
         assert isinstance(error(here.ask(filename)), NotHere)
 
@@ -186,7 +186,7 @@ def test_a_wheel_without_servable_metadata_has_no_sidecar(here: Here) -> None:
     """It is listed without, so nobody may ask for it."""
     name = wheel_name(version="2.0")
     put(here.root / "acme" / name, wheel_bytes("acme", "2.0"))
-    here.tell()
+    here.report()
     snapshot = here.world.live.snapshots[ACME]
     for file in snapshot.project.files:  # type: ignore[union-attr]
         if file.metadata is None:
@@ -204,7 +204,7 @@ def test_side_files_are_relayed_byte_for_byte(here: Here) -> None:
     }
     for suffix, data in contents.items():
         put(here.root / "acme" / (WHEEL + suffix), data)
-    here.tell()
+    here.report()
     project = result(here.source.project(ACME))
     listed = project.files[0]
     for suffix, data in contents.items():
@@ -213,7 +213,7 @@ def test_side_files_are_relayed_byte_for_byte(here: Here) -> None:
     assert listed.signatures == (".asc", ".sig")
     (here.root / "acme" / f"{WHEEL}.sig").unlink()
     (here.root / "acme" / f"{WHEEL}.sig").symlink_to("/etc/passwd")
-    here.tell()
+    here.report()
     assert isinstance(error(here.ask(f"{WHEEL}.sig")), NotHere)
     assert here.bytes(f"{WHEEL}.asc") == contents[".asc"]
 
@@ -221,13 +221,13 @@ def test_side_files_are_relayed_byte_for_byte(here: Here) -> None:
 def test_a_quarantined_project_is_shown_and_not_given(here: Here) -> None:
     """PEP 792: no file of it, of whatever kind."""
     (here.root / "acme" / "simpleindex.toml").write_text('status = "quarantined"')
-    here.tell()
+    here.report()
     assert result(here.source.project(ACME)).files == ()
     for filename in (WHEEL, SIDECAR, f"{WHEEL}.asc"):
         assert isinstance(error(here.ask(filename)), NotAllowed)
 
 
-def test_what_cannot_be_told_is_passed_on(here: Here) -> None:
+def test_what_cannot_be_answered_is_passed_on(here: Here) -> None:
     """Of all three questions."""
     shutil.rmtree(here.root)
     here.world.sweep()
@@ -294,7 +294,7 @@ def test_sidecars_are_forgotten_in_the_order_of_their_last_use(
     for number, data in enumerate(metadata, 2):
         put(here.root / "acme" / wheel_name(version=f"{number}.0"), data)
     put(here.root / "acme" / wheel_name(version="4.0"), wheel_bytes("acme", "4.0", f"Summary: {'x' * 999}"))
-    here.tell()
+    here.report()
 
     def needs_thread(version: str) -> bool:
         asked = len(here.threads.calls)
@@ -319,7 +319,7 @@ def test_sidecars_are_forgotten_in_the_order_of_their_last_use(
 
 
 def test_a_file_renamed_over_is_answered_from_what_is_there(here: Here) -> None:
-    """Nothing told of it yet; the listing that follows is the same truth."""
+    """Nothing has reported it yet; the listing that follows is the same truth."""
     new = wheel_bytes("acme", "1.0", "Summary: new")
     put(here.wheel, new)
     assert here.bytes() == new
@@ -344,7 +344,7 @@ def test_a_file_that_became_something_else_is_not_here(here: Here) -> None:
         assert isinstance(error(here.ask()), NotHere)
         here.wheel.rmdir() if here.wheel.is_dir() else here.wheel.unlink()
         put(here.wheel, wheel_bytes())
-        here.tell()
+        here.report()
 
 
 def test_a_body_opened_before_a_rename_keeps_its_bytes(here: Here) -> None:
@@ -404,7 +404,7 @@ def test_a_write_whose_time_was_set_back_is_noticed(
 
 @pytest.mark.parametrize("filename", [WHEEL, SIDECAR])
 def test_a_link_does_not_explain_a_state_that_was_not_read_in_time(here: Here, filename: str) -> None:
-    """As that of a large file: a write whose time was set back may be behind it, and an event told of one."""
+    """As that of a large file: a write whose time was set back may be behind it, and an event reported one."""
     here.bytes(filename)
     status = here.wheel.stat()
     with here.wheel.open("r+b") as file:
@@ -412,7 +412,7 @@ def test_a_link_does_not_explain_a_state_that_was_not_read_in_time(here: Here, f
     os.utime(here.wheel, ns=(status.st_atime_ns, status.st_mtime_ns))
     os.link(here.wheel, here.root.with_name("link"))
     here.world.long_reads.held = True
-    here.tell()
+    here.report()
     asked = here.ask(filename)
     here.world.clock.advance(10)
     assert pending(asked)
@@ -421,7 +421,7 @@ def test_a_link_does_not_explain_a_state_that_was_not_read_in_time(here: Here, f
 
 
 @pytest.mark.parametrize("filename", [WHEEL, SIDECAR])
-def test_a_file_that_never_rests_cannot_be_told(
+def test_a_file_that_never_rests_cannot_be_answered(
     here: Here, monkeypatch: pytest.MonkeyPatch, filename: str
 ) -> None:
     """It is there, so it is no 404."""

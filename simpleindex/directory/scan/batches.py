@@ -182,6 +182,6 @@ def _is_to_be_remembered(job: ScanJob, snapshot: ProjectSnapshot) -> bool:
     ):
         # It was gone before anybody could look into it.
         return True
-    # No event tells what is put into a directory of a project's directory, so it may have held anything.
+    # No event reports what is put into a directory of a project's directory, so it may have held anything.
     deeper = (path for path in job.before.stamps if "/" in path and not path.endswith(f"/{PROJECT_FILE}"))
     return any(path not in snapshot.stamps for path in deeper)

@@ -129,7 +129,7 @@ class IndexMetrics:
         )
         yield gauge(
             "simpleindex_polling",
-            "1 while a directory is polled, because no events tell of changes, else 0.",
+            "1 while a directory is polled, because no events report changes, else 0.",
             any(each.polling for each in directories),
         )
 

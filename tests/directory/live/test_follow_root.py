@@ -87,7 +87,7 @@ def test_what_is_no_successor(tmp_path: Path, case: str) -> None:
 
 
 def test_an_accepted_root_is_polled_for_changes_as_before(tmp_path: Path) -> None:
-    """SIGHUP takes another root, and nothing but sweeps can tell of changes in it."""
+    """SIGHUP takes another root, and nothing but sweeps can find changes in it."""
     snapshots = Snapshots(tmp_path, polling=True, linked=False)
     world = snapshots.world
     world.live.follows_root = False

@@ -59,7 +59,7 @@ def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_reading, "_BUDGET", 1)
 
 
-def tell(world: LiveDirectoryFixture, *names: str) -> None:
+def report(world: LiveDirectoryFixture, *names: str) -> None:
     """Let an event arrive."""
     world.live.directories_changed(frozenset(names))
 
@@ -116,7 +116,7 @@ def test_an_empty_root_is_complete_at_once(tmp_path: Path) -> None:
 
 
 def test_every_directory_is_watched_before_it_is_listed(root: Path) -> None:
-    """What arrives between listing and watching would never be told."""
+    """What arrives between listing and watching would never be reported."""
     add_wheel(root, "acme", "2.0", directory="Acme")
     watch = TellingWatch()
     world = LiveDirectoryFixture(root, watch=watch)
@@ -149,7 +149,7 @@ def test_directories_are_watched_before_they_are_listed_and_a_few_at_a_time(root
     assert len(set(fresh.watched)) >= 100
 
 
-def test_until_the_first_catalogue_an_unknown_name_cannot_be_told(root: Path) -> None:
+def test_until_the_first_catalogue_an_unknown_name_cannot_be_answered(root: Path) -> None:
     """404 would send a client to the public package of that name; a known one is read first and answered."""
     for number in range(100):
         add_wheel(root, f"p{number}")
@@ -170,7 +170,7 @@ def test_until_the_first_catalogue_an_unknown_name_cannot_be_told(root: Path) ->
 
 
 def test_the_list_waits_for_the_first_catalogue_but_not_for_ever(root: Path) -> None:
-    """A list that lacks names would be a lie; after ten seconds a client hears that it cannot be told yet."""
+    """A list that lacks names would be a lie; after ten seconds a client hears that it cannot be answered yet."""
     world = LiveDirectoryFixture(root)
     world.reads.held = True
     world.begin()
@@ -214,17 +214,17 @@ def test_a_list_asked_for_while_the_root_comes(root: Path) -> None:
 # -- changes --------------------------------------------------------------------------------------------------------
 
 
-def test_a_told_change_is_in_the_next_answer(world: LiveDirectoryFixture, root: Path) -> None:
+def test_a_reported_change_is_in_the_next_answer(world: LiveDirectoryFixture, root: Path) -> None:
     """Files come, are replaced and go."""
     path = add_wheel(root, "acme", "2.0")
-    tell(world, "acme")
+    report(world, "acme")
     assert world.files() == [wheel_name(), wheel_name(version="2.0")]
     before = world.project().files[1].sha256
     put(path, wheel_bytes("acme", "2.0", "Requires-Python: >=3.11"))
-    tell(world, "acme")
+    report(world, "acme")
     assert world.project().files[1].sha256 != before
     path.unlink()
-    tell(world, "acme")
+    report(world, "acme")
     assert world.files() == [wheel_name()]
 
 
@@ -245,7 +245,7 @@ def test_waiting_events_are_heard_before_an_answer(root: Path) -> None:
     watch = TellingWatch()
     world = LiveDirectoryFixture(root, watch=watch).begin()
     add_wheel(root, "acme", "2.0")
-    watch.events.append(lambda: tell(world, "acme"))
+    watch.events.append(lambda: report(world, "acme"))
     assert world.files() == [wheel_name(), wheel_name(version="2.0")]
     add_wheel(root, "new")
     watch.events.append(world.live.root_changed)
@@ -256,11 +256,11 @@ def test_waiting_events_are_heard_before_an_answer(root: Path) -> None:
 def test_a_change_during_a_look_is_looked_at_again(world: LiveDirectoryFixture, root: Path) -> None:
     """The look has read the old state; a request after the event gets the new one."""
     world.reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     early = world.ask()
     world.reads.start()
     add_wheel(root, "acme", "2.0")
-    tell(world, "acme")
+    report(world, "acme")
     late = world.ask()
     world.reads.deliver()
     assert len(result(early).project.files) == 1
@@ -274,7 +274,7 @@ def test_a_project_is_removed_and_comes_back(root: Path) -> None:
     watch = TellingWatch()
     world = LiveDirectoryFixture(root, watch=watch).begin()
     shutil.rmtree(root / "acme")
-    tell(world, "acme")
+    report(world, "acme")
     world.live.root_changed()
     assert result(world.ask()) is None
     assert world.names() == ["other"]
@@ -290,12 +290,12 @@ def test_a_project_is_removed_and_comes_back(root: Path) -> None:
 def test_a_project_whose_directory_is_emptied_and_filled(world: LiveDirectoryFixture, root: Path) -> None:
     """An empty directory is no project, and its name no listed one, until something lies in it."""
     (root / "acme" / wheel_name()).unlink()
-    tell(world, "acme")
+    report(world, "acme")
     assert result(world.ask()) is None
     assert world.names() == ["other"]
     add_wheel(root, "acme")
     world.reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     listing = Deferred.fromCoroutine(world.live.project_list())
     assert pending(listing)
     world.reads.release()
@@ -306,7 +306,7 @@ def test_the_list_waits_for_new_projects_and_for_no_others(world: LiveDirectoryF
     """Who copies a project in and lists at once sees it; five thousand changed old ones hold up nobody."""
     add_wheel(root, "new")
     world.reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     world.live.root_changed()
     listing = Deferred.fromCoroutine(world.live.project_list())
     world.reads.deliver(1)
@@ -327,7 +327,7 @@ def test_other_spellings_and_loose_files_are_one_project(world: LiveDirectoryFix
     world.live.root_changed()
     assert world.project().files[2].sha256 != before
     add_wheel(root, "acme", "4.0", directory="ACME")
-    tell(world, "ACME", "not a name")
+    report(world, "ACME", "not a name")
     assert [file.version for file in world.project().files] == ["1.0", "2.0", "3.0", "4.0"]
     loose.unlink()
     world.live.root_changed()
@@ -355,16 +355,16 @@ def test_the_generation_rises_with_every_change(world: LiveDirectoryFixture, roo
 def test_a_quarantined_project_is_not_listed(world: LiveDirectoryFixture, root: Path) -> None:
     """PEP 792, as PyPI does; its page is there."""
     (root / "acme" / "simpleindex.toml").write_text('status = "quarantined"')
-    tell(world, "acme")
+    report(world, "acme")
     assert world.names() == ["other"]
     assert world.project().status is Status.QUARANTINED
     (root / "acme" / "simpleindex.toml").unlink()
-    tell(world, "acme")
+    report(world, "acme")
     assert world.names() == ["acme", "other"]
 
 
 def test_the_door_returns_with_the_present_state(world: LiveDirectoryFixture, root: Path) -> None:
-    """Also of what nothing told of: a file, and a directory of another spelling."""
+    """Also of what nothing reported: a file, and a directory of another spelling."""
     add_wheel(root, "acme", "2.0")
     result(world.live.changed(ACME))
     assert len(world.files()) == 2
@@ -422,7 +422,7 @@ def test_a_large_file_that_arrives_is_waited_for_and_then_the_old_listing_given(
     add_wheel(root, "acme", "2.0")
     add_wheel(root, "acme", "3.0")
     world.long_reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     impatient = world.ask()
     world.clock.advance(9)
     patient = world.ask()
@@ -441,11 +441,11 @@ def test_a_quick_look_overtakes_a_long_read_and_nothing_is_lost(
     for version in ("2.0", "3.0"):
         add_wheel(root, "acme", version)
     world.long_reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     world.long_reads.start()
     (root / "acme" / wheel_name(version="1.0")).unlink()
     put(root / "acme" / "simpleindex.toml", b'status = "archived"')
-    tell(world, "acme")
+    report(world, "acme")
     waiting = world.ask()
     world.long_reads.deliver()
     world.long_reads.release()
@@ -464,7 +464,7 @@ def test_a_look_that_a_long_read_overtakes_is_repeated_before_anybody_hears(
     path = root / "acme" / wheel_name()
     os.link(path, root.with_name("backup"))
     world.long_reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     world.reads.held = True
     world.long_reads.start()
     add_wheel(root, "acme", "2.0")
@@ -472,7 +472,7 @@ def test_a_look_that_a_long_read_overtakes_is_repeated_before_anybody_hears(
         asked: Deferred[Any] = Deferred.fromCoroutine(world.live.rescanned(ACME))
         world.reads.deliver()
     else:
-        tell(world, "acme")
+        report(world, "acme")
         asked = world.ask()
     world.reads.start()
     world.long_reads.deliver()
@@ -490,10 +490,10 @@ def test_a_project_removed_during_its_long_read_stays_removed(
     for version in ("2.0", "3.0"):
         add_wheel(root, "acme", version)
     world.long_reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     world.long_reads.start()
     shutil.rmtree(root / "acme")
-    tell(world, "acme")
+    report(world, "acme")
     world.live.root_changed()
     assert result(world.ask()) is None
     world.long_reads.release()
@@ -511,7 +511,7 @@ def test_a_root_that_vanishes_ends_the_wait_for_a_large_file(
     for version in ("2.0", "3.0"):
         add_wheel(root, "acme", version)
     world.long_reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     waiting = world.ask()
     swap(root)
     world.reads.held = hold_survey
@@ -526,7 +526,7 @@ def test_a_root_gone_only_while_a_large_file_was_read(world: LiveDirectoryFixtur
     for version in ("2.0", "3.0"):
         add_wheel(root, "acme", version)
     world.long_reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     waiting = world.ask()
     aside = swap(root)
     world.long_reads.start()
@@ -543,7 +543,7 @@ def test_a_root_gone_only_while_a_large_file_was_read(world: LiveDirectoryFixtur
 def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(
     world: LiveDirectoryFixture, root: Path
 ) -> None:
-    """Hard-link backups change it, of which no event tells; the file is read again in the background and nobody waits."""
+    """Hard-link backups change it, which no event reports; the file is read again in the background and nobody waits."""
     project = world.project()
     path = root / "acme" / wheel_name()
     os.link(path, root.with_name("backup"))
@@ -557,7 +557,7 @@ def test_a_changed_ctime_keeps_the_file_listed_until_it_is_verified(
     assert not world.live.snapshots[ACME].unverified
 
 
-def test_a_link_does_not_hide_a_write_of_which_an_event_told(world: LiveDirectoryFixture, root: Path) -> None:
+def test_a_link_does_not_hide_a_write_that_an_event_reported(world: LiveDirectoryFixture, root: Path) -> None:
     """Neither from the look that follows, nor from later ones without an event, until the file has been read again."""
     path = root / "acme" / wheel_name()
     before, times = world.project().files[0].sha256, path.stat()
@@ -566,7 +566,7 @@ def test_a_link_does_not_hide_a_write_of_which_an_event_told(world: LiveDirector
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     os.link(path, root.with_name("link"))
     world.long_reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     asked = [world.ask()]
     world.sweep(30)
     asked.append(world.ask())
@@ -588,7 +588,7 @@ def test_what_is_settled_is_answered_at_once_and_nothing_else(
     assert at_once(live.up_to_date(ProjectName("nobody"))) is None
     assert at_once(live.project_list()) is result(live.project_list())
     world.reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     assert at_once(live.up_to_date(ACME)) is None
     assert at_once(live.up_to_date(OTHER)) is live.snapshots[OTHER]
     world.reads.release()
@@ -608,7 +608,7 @@ def test_a_client_that_leaves_takes_nothing_with_it(world: LiveDirectoryFixture,
     """Its question ends at once; the look goes on, and others that wait for it are answered."""
     add_wheel(root, "acme", "2.0")
     world.reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     leaving, staying = world.ask(), world.ask()
     leaving.cancel()
     with pytest.raises(CancelledError):
@@ -632,7 +632,7 @@ def test_a_client_that_leaves_during_the_first_reading(root: Path) -> None:
     assert world.names() == ["acme", "other"]
 
 
-def test_a_new_name_that_cannot_be_looked_at_in_time_cannot_be_told(
+def test_a_new_name_that_cannot_be_looked_at_in_time_cannot_be_answered(
     world: LiveDirectoryFixture, root: Path
 ) -> None:
     """Something is there and has not been read: that is no 404, however long the disk takes."""
@@ -651,9 +651,9 @@ def test_a_new_name_that_cannot_be_looked_at_in_time_cannot_be_told(
 def test_an_exception_in_a_thread_costs_one_project_for_one_look(
     world: LiveDirectoryFixture, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is reported, the project cannot be told, the others go on, and the next sweep tries again."""
+    """It is reported, the project cannot be answered, the others go on, and the next sweep tries again."""
     (root / "acme" / "simpleindex.toml").write_text('status = "archived"')
-    tell(world, "acme")
+    report(world, "acme")
     look = world.directory.look
 
     def broken(directories: tuple[str, ...], loose: tuple[str, ...]) -> Any:
@@ -692,7 +692,7 @@ def test_an_exception_in_a_survey_is_reported(
 def test_a_directory_that_cannot_be_read_is_no_missing_project(
     world: LiveDirectoryFixture, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It cannot be told, and it counts as there: the last other project may go without a false alarm."""
+    """It cannot be answered, and it counts as there: the last other project may go without a false alarm."""
     listdir = os.listdir
 
     def refused(path: str) -> list[str]:
@@ -701,33 +701,33 @@ def test_a_directory_that_cannot_be_read_is_no_missing_project(
         return listdir(path)
 
     monkeypatch.setattr(os, "listdir", refused)
-    tell(world, "acme")
+    report(world, "acme")
     sentence = "The directory acme cannot be read: Input/output error."
     assert facts(error(world.ask())) == (sentence, 30)
     assert world.taken_lines() == [f"acme cannot be answered for: {sentence}"]
     shutil.rmtree(root / "other")
     world.live.root_changed()
-    tell(world, "other")
+    report(world, "other")
     assert world.live.suspended is None
     assert result(world.ask(OTHER)) is None
     monkeypatch.undo()
-    # No event tells that a disk is well again.
+    # No event reports that a disk is well again.
     world.sweep()
     assert world.files() == [wheel_name()]
 
 
 def test_a_broken_project_file(world: LiveDirectoryFixture, root: Path) -> None:
-    """Without a last good one the project cannot be told, for a yank must not vanish; with one that stays in force."""
+    """Without a last good one the project cannot be answered, for a yank must not vanish; with one that stays in force."""
     toml = root / "acme" / "simpleindex.toml"
     toml.write_text("what = 1")
-    tell(world, "acme")
+    report(world, "acme")
     assert "unknown key" in facts(error(world.ask()))[0]
     assert world.names() == ["acme", "other"]
     toml.write_text('status = "deprecated"')
-    tell(world, "acme")
+    report(world, "acme")
     assert world.project().status is Status.DEPRECATED
     toml.write_text("what = 1")
-    tell(world, "acme")
+    report(world, "acme")
     assert world.project().status is Status.DEPRECATED
     assert [item.rule for _, item in world.live.withheld()] == ["project-file"]
 
@@ -830,11 +830,11 @@ def notice(world: LiveDirectoryFixture) -> None:
 
 def _root_first(world: LiveDirectoryFixture) -> None:
     world.live.root_changed()
-    tell(world, "acme", "other")
+    report(world, "acme", "other")
 
 
 def _directories_first(world: LiveDirectoryFixture) -> None:
-    tell(world, "acme", "other")
+    report(world, "acme", "other")
     world.live.root_changed()
 
 
@@ -865,12 +865,12 @@ def test_no_moment_of_a_lost_root_gives_a_404(
     world = LiveDirectoryFixture(root).begin()
     asked = []
     world.reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     world.reads.start()
     lose(root)
     happen(world)
     for step in range(100):
-        # Where nothing tells, each question is a call more.
+        # Where nothing reports changes, each question is a call more.
         if step < 10:
             asked += [world.ask(), world.ask(OTHER)]
         if world.reads.calls:
@@ -917,7 +917,7 @@ def test_a_lost_root_that_returns_is_answered_from_again(
 def test_a_lost_root_that_an_operator_accepts_is_taken_as_it_is(
     world: LiveDirectoryFixture, root: Path, loss: tuple[Callable[[Path], None], str], polling: bool
 ) -> None:
-    """Then what is not there is not there; while it cannot be read, nothing can be told all the same."""
+    """Then what is not there is not there; while it cannot be read, nothing can be answered all the same."""
     lose, reason = loss
     world.live.polling = polling
     lose(root)
@@ -969,8 +969,8 @@ def test_what_was_read_in_the_old_root_is_not_taken_for_the_new_one(
     """A long look may end after the root was lost, accepted and surveyed anew."""
     add_wheel(root, "acme", "2.0")
     world.reads.held = True
-    tell(world, "acme")
-    tell(world, "new")
+    report(world, "acme")
+    report(world, "new")
     world.reads.start()
     world.reads.start(1)
     old_acme, old_new = world.reads.calls
@@ -992,7 +992,7 @@ def test_a_root_gone_only_while_it_was_looked_at(world: LiveDirectoryFixture, ro
     """The wish is not lost although the survey finds everything as it was."""
     add_wheel(root, "acme", "2.0")
     world.reads.held = True
-    tell(world, "acme")
+    report(world, "acme")
     aside = swap(root)
     world.reads.start()
     aside.rename(root)
@@ -1024,7 +1024,7 @@ def test_a_root_that_cannot_be_listed_is_not_back_because_a_project_can(
 
     monkeypatch.setattr(os, "scandir", refused)
     world.live.root_changed()
-    tell(world, "acme")
+    report(world, "acme")
     assert unanswered(world, "The root of the index cannot be read (Permission denied).", UNTIL_READ)
     (failure,) = world.failures
     assert own_trouble(failure.value) is not None
@@ -1050,7 +1050,7 @@ def test_an_emptied_root_stays_suspect_when_it_goes_and_comes_back(root: Path) -
     world = LiveDirectoryFixture(root).begin()
     shutil.rmtree(root / "acme")
     shutil.rmtree(root / "other")
-    tell(world, "acme", "other")
+    report(world, "acme", "other")
     aside = swap(root)
     world.sweep()
     aside.rename(root)
@@ -1061,21 +1061,21 @@ def test_an_emptied_root_stays_suspect_when_it_goes_and_comes_back(root: Path) -
 def test_the_last_files_vanish_from_directories_that_stay(world: LiveDirectoryFixture, root: Path) -> None:
     """A disk mounted deeper goes like this; what is found again is offered, of the rest nothing is known until all is."""
     (root / "other" / wheel_name("other")).unlink()
-    tell(world, "other")
+    report(world, "other")
     assert result(world.ask(OTHER)) is None
     (root / "acme" / wheel_name()).unlink()
-    tell(world, "acme")
+    report(world, "acme")
     assert unanswered(world, GONE)
     world.sweep()
     assert unanswered(world, GONE)
     add_wheel(root, "acme", "2.0")
-    tell(world, "acme")
+    report(world, "acme")
     assert world.files() == [wheel_name(version="2.0")]
     assert isinstance(error(world.ask(OTHER)), Unavailable)
     assert isinstance(error(world.ask(ProjectName("nobody"))), Unavailable)
     assert isinstance(error(Deferred.fromCoroutine(world.live.project_list())), Unavailable)
     add_wheel(root, "other")
-    tell(world, "other")
+    report(world, "other")
     assert world.names() == ["acme", "other"]
     assert result(world.ask(ProjectName("nobody"))) is None
 
@@ -1087,7 +1087,7 @@ def test_a_restored_backup_is_no_moment_without_its_other_names(
     for name in ("acme", "other"):
         (root / name).rename(root.with_name(name))
     world.live.root_changed()
-    tell(world, "acme", "other")
+    report(world, "acme", "other")
     assert unanswered(world, GONE)
     add_wheel(root, "new")
     world.live.root_changed()
@@ -1138,7 +1138,9 @@ def test_not_here_is_known_and_not_believed(world: LiveDirectoryFixture, root: P
     assert world.files(ProjectName("new")) == [wheel_name("new")]
 
 
-def test_where_events_tell_a_slow_sweep_finds_the_rest(world: LiveDirectoryFixture, root: Path) -> None:
+def test_where_events_report_changes_a_slow_sweep_finds_the_rest(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
     """A file cut by its path makes no event that is watched for."""
     os.truncate(root / "acme" / wheel_name(), 10)
     Deferred.fromCoroutine(world.live.sweep(1))
@@ -1150,15 +1152,15 @@ def test_where_events_tell_a_slow_sweep_finds_the_rest(world: LiveDirectoryFixtu
 def test_a_file_that_arrives_while_the_root_is_being_suspended_is_found(
     world: LiveDirectoryFixture, root: Path
 ) -> None:
-    """Its look began before and ended after; nothing else will tell of it again."""
+    """Its look began before and ended after; nothing else will report it again."""
     world.reads.held = True
     shutil.rmtree(root / "other")
     (root / "acme" / wheel_name()).unlink()
-    tell(world, "acme")
+    report(world, "acme")
     world.reads.deliver()
-    tell(world, "other")
+    report(world, "other")
     add_wheel(root, "acme", "2.0")
-    tell(world, "acme")
+    report(world, "acme")
     world.reads.start(1)
     world.reads.deliver(0)
     assert world.live.suspended
@@ -1171,12 +1173,14 @@ def test_a_file_that_arrives_while_the_root_is_being_suspended_is_found(
 
 @pytest.fixture
 def polled(world: LiveDirectoryFixture) -> LiveDirectoryFixture:
-    """Nothing tells of changes."""
+    """Nothing reports changes."""
     world.live.polling = True
     return world
 
 
-def test_a_request_looks_first_where_nothing_tells(polled: LiveDirectoryFixture, root: Path) -> None:
+def test_a_request_looks_first_where_nothing_reports_changes(
+    polled: LiveDirectoryFixture, root: Path
+) -> None:
     """A new file, a new project, a removed one, an edited project file."""
     add_wheel(root, "acme", "2.0")
     assert len(polled.files()) == 2
@@ -1307,7 +1311,7 @@ def test_a_sweep_of_a_lost_root_stops_there(polled: LiveDirectoryFixture, root: 
     assert unanswered(polled, UNREADABLE)
 
 
-def test_a_lost_root_is_noticed_by_a_request_where_nothing_tells(
+def test_a_lost_root_is_noticed_by_a_request_where_nothing_reports_changes(
     polled: LiveDirectoryFixture, root: Path, loss: tuple[Callable[[Path], None], str]
 ) -> None:
     """And so is its return."""
@@ -1401,7 +1405,7 @@ def test_second_looks_go_on_while_changes_do(root: Path) -> None:
     world = LiveDirectoryFixture(root)
     world.just_after(path)
     world.begin()
-    tell(world, "acme")
+    report(world, "acme")
     assert len(world.clock.getDelayedCalls()) == 2
     world.clock.advance(2.1)
     assert len(world.clock.getDelayedCalls()) == 2
@@ -1421,12 +1425,12 @@ def test_files_that_come_change_and_go_are_logged(world: LiveDirectoryFixture, r
     assert world.changes == []
     add_wheel(root, "acme", "2.0")
     add_wheel(root, "acme", "3.0")
-    tell(world, "acme")
+    report(world, "acme")
     (root / "acme" / wheel_name(version="2.0")).write_bytes(
         wheel_bytes("acme", "2.0", "Summary: other bytes")
     )
     (root / "acme" / wheel_name(version="3.0")).unlink()
-    tell(world, "acme")
+    report(world, "acme")
     add_wheel(root, "fresh")
     world.live.everything_changed()
     world.live.everything_changed()
@@ -1442,19 +1446,19 @@ def test_a_withheld_file_is_logged_once(world: LiveDirectoryFixture, root: Path)
     """However often it is looked at; and again when it was mended and broke anew."""
     path = root / "acme" / wheel_name(version="2.0")
     path.write_bytes(b"no zip")
-    tell(world, "acme")
-    tell(world, "acme")
+    report(world, "acme")
+    report(world, "acme")
     world.live.everything_changed()
     (line,) = world.taken_lines()
     assert line.startswith(f"acme/{path.name} is not served: ")
     path.write_bytes(wheel_bytes("acme", "2.0"))
-    tell(world, "acme")
+    report(world, "acme")
     assert world.taken_lines() == []
     path.write_bytes(b"no zip")
-    tell(world, "acme")
+    report(world, "acme")
     assert world.taken_lines() == [line]
     path.unlink()
-    tell(world, "acme")
+    report(world, "acme")
     assert world.live._withheld_log._logged == {}
 
 
@@ -1463,7 +1467,7 @@ def test_a_half_written_file_is_logged_only_when_it_stays_so(world: LiveDirector
     path = root / "acme" / wheel_name(version="2.0")
     path.write_bytes(wheel_bytes("acme", "2.0")[:-9])
     world.just_after(path)
-    tell(world, "acme")
+    report(world, "acme")
     assert world.taken_lines() == []
     assert [(name, item.filename) for name, item in world.live.withheld()] == [(ACME, path.name)]
     world.now_ns += 2_000_000_000
@@ -1495,7 +1499,7 @@ def test_strays_in_the_root_are_logged_once(world: LiveDirectoryFixture, root: P
 
 @pytest.fixture
 def watched(root: Path) -> Iterator[LiveDirectoryFixture]:
-    """A live directory told by the kernel."""
+    """A live directory to which the kernel reports."""
     world = LiveDirectoryFixture(root)
     watch = InotifyWatch(ManualReaders(), str(root), world.live)
     watch.start()
@@ -1505,7 +1509,9 @@ def watched(root: Path) -> Iterator[LiveDirectoryFixture]:
     watch.stop()
 
 
-def test_what_the_kernel_tells_is_in_the_very_next_answer(watched: LiveDirectoryFixture, root: Path) -> None:
+def test_what_the_kernel_reports_is_in_the_very_next_answer(
+    watched: LiveDirectoryFixture, root: Path
+) -> None:
     """Copy, then install at once: wheels and sdists in old, new, renamed and re-created directories."""
     for number in range(20):
         add_wheel(root, "acme", f"2.{number}")
@@ -1542,7 +1548,7 @@ def test_an_only_project_may_lose_its_last_file(tmp_path: Path) -> None:
     wheel = add_wheel(root, "acme")
     world = LiveDirectoryFixture(root).begin()
     wheel.unlink()
-    tell(world, "acme")
+    report(world, "acme")
     assert result(world.ask()) is None
     assert world.live.suspended is None
     (root / "acme").rmdir()
@@ -1550,7 +1556,7 @@ def test_an_only_project_may_lose_its_last_file(tmp_path: Path) -> None:
     assert unanswered(world, GONE)
 
 
-def test_the_kernel_tells_again_once_the_root_is_back(watched: LiveDirectoryFixture, root: Path) -> None:
+def test_the_kernel_reports_again_once_the_root_is_back(watched: LiveDirectoryFixture, root: Path) -> None:
     """The watch that went with the root is tried again with it; if it cannot be had, sweeping goes on."""
     aside = swap(root)
     watched.live.root_changed()
@@ -1608,18 +1614,18 @@ def test_a_root_that_is_a_link_is_followed_anew_once_an_operator_says_so(tmp_pat
 def test_a_write_in_place_whose_time_is_set_back_is_waited_for(
     world: LiveDirectoryFixture, root: Path, polling: bool
 ) -> None:
-    """Nothing but its ctime tells of it: the very next answer has the digest of the new bytes."""
+    """Nothing but its ctime shows it: the very next answer has the digest of the new bytes."""
     one, two = same_size_wheels()
     path = put(root / "acme" / wheel_name(), one)
     os.utime(path, ns=(10**18, 10**18))
-    tell(world, "acme")
+    report(world, "acme")
     before = world.project().files[0].sha256
     world.live.polling = polling
     with path.open("r+b") as file:
         file.write(two)
     os.utime(path, ns=(10**18, 10**18))
     if not polling:
-        tell(world, "acme")
+        report(world, "acme")
     assert world.project().files[0].sha256 != before
 
 
@@ -1653,7 +1659,7 @@ def test_a_project_file_that_is_just_being_made(world: LiveDirectoryFixture, roo
     """An editor makes it before it writes it: that moment is answered with 503 and is no line of the log; if it stays, it is."""
     path = put(root / "acme" / "simpleindex.toml", b"")
     world.just_after(path)
-    tell(world, "acme")
+    report(world, "acme")
     assert "is empty" in str(error(world.ask()))
     assert world.taken_lines() == []
     world.now_ns = LONG_AFTER_NS
@@ -1672,7 +1678,7 @@ def test_a_broken_project_file_is_lasting(world: LiveDirectoryFixture, root: Pat
     """It is named with its path, and nobody is invited to come again."""
     put(root / "acme" / "simpleindex.toml", content)
     world.now_ns = LONG_AFTER_NS
-    tell(world, "acme")
+    report(world, "acme")
     failure = error(world.ask())
     assert isinstance(failure, BrokenProject)
     assert str(failure).startswith("acme/simpleindex.toml ")
@@ -1681,7 +1687,7 @@ def test_a_broken_project_file_is_lasting(world: LiveDirectoryFixture, root: Pat
 
 
 def test_lacks_what_it_surely_has_not(world: LiveDirectoryFixture) -> None:
-    """Never while only waiting would tell; what lies there without an event counts too."""
+    """Never while only waiting would show; what lies there without an event counts too."""
     none, live = ProjectName("none"), world.live
     assert live.lacks(none)
     assert not live.lacks(ACME)
@@ -1691,7 +1697,7 @@ def test_lacks_what_it_surely_has_not(world: LiveDirectoryFixture) -> None:
         assert not live.lacks(none)
         setattr(live, attribute, before)
     world.reads.held = True
-    tell(world, "none")
+    report(world, "none")
     assert not live.lacks(none)
     world.reads.deliver()
     assert live.lacks(none)
@@ -1699,36 +1705,36 @@ def test_lacks_what_it_surely_has_not(world: LiveDirectoryFixture) -> None:
     assert not live.lacks(none)
 
 
-def test_answers_wait_for_a_watch_that_tells_later(world: LiveDirectoryFixture) -> None:
+def test_answers_wait_for_a_watch_that_reports_later(world: LiveDirectoryFixture) -> None:
     """That of a worker: another process reads the events."""
 
     class Distant(NoWatch):
         def __init__(self) -> None:
-            self.telling: list[Deferred[None]] = []
+            self.reporting: list[Deferred[None]] = []
 
         def drain(self) -> Deferred[None] | None:
-            self.telling.append(Deferred())
-            return self.telling[-1]
+            self.reporting.append(Deferred())
+            return self.reporting[-1]
 
     watch = world.watch = Distant()
     world.begin()
     project, names = world.ask(), Deferred.fromCoroutine(world.live.project_list())
-    assert not world.live.lacks(ProjectName("none")), "only waiting would tell"
+    assert not world.live.lacks(ProjectName("none")), "only waiting would show"
     add_wheel(world.root, "acme", "2.0")
     world.live.directories_changed(frozenset({"acme"}))
-    for each in watch.telling:
+    for each in watch.reporting:
         each.callback(None)
     assert wheel_name(version="2.0") in result(project).chosen
     assert list(result(names).names) == ["acme"]
     late = world.ask()
     world.clock.advance(LONGEST_WAIT)
     assert result(late) is not None
-    # To be told, and to read what was told, take no longer together.
+    # Until the report, and to read what it names, take no longer together.
     world.reads.held = True
     world.live.directories_changed(frozenset({"acme"}))
     slow = world.ask()
     world.clock.advance(LONGEST_WAIT - 1)
-    watch.telling[-1].callback(None)
+    watch.reporting[-1].callback(None)
     world.clock.advance(1)
     assert result(slow) is not None
 

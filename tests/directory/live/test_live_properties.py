@@ -370,7 +370,7 @@ def shown(world: LiveDirectoryFixture) -> dict[ProjectName, tuple[Project | None
 
 
 class PollingMachine(LiveMachine):
-    """The same where nothing tells of changes."""
+    """The same where nothing reports changes."""
 
     polling = True
 

@@ -228,7 +228,7 @@ def test_a_file_that_came_and_went_in_a_directory(base: Path, name: str) -> None
 
 
 def test_a_directory_of_a_directory_may_have_held_anything(base: Path) -> None:
-    """No event tells of what comes and goes two directories deep."""
+    """No event reports what comes and goes two directories deep."""
     house = PrivateNamesFixture(base)
     (house.root / "secret" / "1.0").mkdir(parents=True)
     assert house.ask() == (404, False)

@@ -1,4 +1,4 @@
-"""Finding changes where nothing tells of them."""
+"""Finding changes where nothing reports them."""
 
 from __future__ import annotations
 

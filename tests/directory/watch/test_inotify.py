@@ -1,4 +1,4 @@
-"""What inotify says of every way in which files come, change and go, and what is told of it."""
+"""What inotify says of every way in which files come, change and go, and what is reported of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OVERFLOW = struct.pack("iIII", -1, events.IN_Q_OVERFLOW, 0, 0)
 
 
 class Heard:
-    """Remembers what was told, in the order of telling; the root is told as a dot."""
+    """Remembers what was reported, in that order; the root is a dot."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
@@ -64,7 +64,7 @@ class Heard:
         self.calls.append(f"failed: {reason}")
 
     def take(self) -> list[Any]:
-        """What was told since the last time."""
+        """What was reported since the last time."""
         calls, self.calls = self.calls, []
         return calls
 
@@ -91,16 +91,16 @@ class Site:
         self.watch.start()
         self.watch.watch(["acme", "other"])
 
-    def told(self) -> list[Any]:
-        """What is told now."""
+    def reported(self) -> list[Any]:
+        """What is reported now."""
         self.watch.drain()
         return self.heard.take()
 
-    def told_after(self, action: Callable[[], object]) -> list[Any]:
-        """What is told because of this, and of nothing that happened before."""
-        self.told()
+    def reported_after(self, action: Callable[[], object]) -> list[Any]:
+        """What is reported because of this, and of nothing that happened before."""
+        self.reported()
         action()
-        return self.told()
+        return self.reported()
 
     def watches(self) -> int:
         """How many watches the kernel keeps for us (proc_pid_fdinfo(5))."""
@@ -171,20 +171,20 @@ IN_A_DIRECTORY: dict[str, Callable[[Site], object]] = {
 
 
 @pytest.mark.parametrize("happen", IN_A_DIRECTORY.values(), ids=IN_A_DIRECTORY.keys())
-def test_each_way_a_directory_changes_is_told_once(site: Site, happen: Callable[[Site], object]) -> None:
+def test_each_way_a_directory_changes_is_reported_once(site: Site, happen: Callable[[Site], object]) -> None:
     """However a file comes, changes or goes, its directory and only that is to be looked at, and once."""
     happen(site)
-    assert site.told() == [{"acme"}]
-    assert site.told() == []
+    assert site.reported() == [{"acme"}]
+    assert site.reported() == []
 
 
-def test_moving_between_projects_tells_both(site: Site) -> None:
+def test_moving_between_projects_reports_both(site: Site) -> None:
     """The directory that a file leaves changes as much as the one it enters."""
     site.file.rename(site.other / "acme-1.0.whl")
-    assert site.told() == [{"acme", "other"}]
+    assert site.reported() == [{"acme", "other"}]
 
 
-def test_what_changes_nothing_is_not_told(site: Site) -> None:
+def test_what_changes_nothing_is_not_reported(site: Site) -> None:
     """Reading, writing on without an end, and the whole life of a temporary name other than its end."""
     temporary = site.acme / ".acme-2.0.whl.Xy12Zq"
     temporary.mkdir()
@@ -192,28 +192,28 @@ def test_what_changes_nothing_is_not_told(site: Site) -> None:
     (site.root / ".hidden").mkdir()
     site.file.read_bytes()
     list(site.acme.iterdir())
-    assert site.told() == []
+    assert site.reported() == []
 
 
-def test_a_file_is_told_when_begun_and_again_when_finished(site: Site) -> None:
+def test_a_file_is_reported_when_begun_and_again_when_finished(site: Site) -> None:
     """Between creation and close there is silence, however much is written."""
     with (site.acme / "acme-2.0.whl").open("wb", buffering=0) as file:
-        assert site.told() == [{"acme"}]
+        assert site.reported() == [{"acme"}]
         file.write(b"half")
-        assert site.told() == []
+        assert site.reported() == []
         file.write(b"whole")
-    assert site.told() == [{"acme"}]
+    assert site.reported() == [{"acme"}]
 
 
 @pytest.mark.parametrize("temporary", ["acme-2.0.whl.tmp", ".acme-2.0.whl.tmp"])
-def test_a_file_finished_under_a_name_it_lost_is_told(site: Site, temporary: str) -> None:
+def test_a_file_finished_under_a_name_it_lost_is_reported(site: Site, temporary: str) -> None:
     """A writer may link the final name and remove the first before its last bytes are flushed."""
     with (site.acme / temporary).open("wb") as file:
         os.link(file.name, site.acme / "acme-2.0.whl")
         Path(file.name).unlink()
-        assert site.told() == [{"acme"}]
+        assert site.reported() == [{"acme"}]
         file.write(b"new")
-    assert site.told() == [{"acme"}]
+    assert site.reported() == [{"acme"}]
 
 
 IN_THE_ROOT: dict[str, tuple[Callable[[Site], object], list[object]]] = {
@@ -229,53 +229,53 @@ IN_THE_ROOT: dict[str, tuple[Callable[[Site], object], list[object]]] = {
 
 
 @pytest.mark.parametrize(("happen", "directories"), IN_THE_ROOT.values(), ids=IN_THE_ROOT.keys())
-def test_each_way_the_root_changes_is_told_once(
+def test_each_way_the_root_changes_is_reported_once(
     site: Site, happen: Callable[[Site], object], directories: list[object]
 ) -> None:
     """The root is to be surveyed again, and a directory that came with files in it looked at."""
     happen(site)
-    assert site.told() == [".", *directories]
-    assert site.told() == []
+    assert site.reported() == [".", *directories]
+    assert site.reported() == []
 
 
-def test_permissions_of_a_directory_that_could_not_be_watched_are_told(site: Site) -> None:
+def test_permissions_of_a_directory_that_could_not_be_watched_are_reported(site: Site) -> None:
     """A directory made readable is news although it had no watch, and gets one."""
     locked = site.root / "locked"
     locked.mkdir(0)
-    assert site.told() == [".", {"locked"}]
+    assert site.reported() == [".", {"locked"}]
     with patch.object(watch, "_add_watch", refuse(errno.EACCES)):  # for root, too
         site.watch.watch(["locked"])
-    assert site.told_after(lambda: locked.chmod(0o755)) == [{"locked"}]
-    assert site.told_after((locked / "x.whl").touch) == [{"locked"}]
+    assert site.reported_after(lambda: locked.chmod(0o755)) == [{"locked"}]
+    assert site.reported_after((locked / "x.whl").touch) == [{"locked"}]
 
 
 def test_removal_of_a_watched_directory_leaves_the_others_watched(site: Site) -> None:
     """``rm -r`` of a project, then a file in another; and the project is heard again when it is back."""
-    assert site.told_after(lambda: shutil.rmtree(site.acme)) == [".", {"acme"}]
-    assert site.told_after((site.other / "x.whl").touch) == [{"other"}]
-    assert site.told_after(site.acme.mkdir) == [".", {"acme"}]
-    assert site.told_after((site.acme / "new.whl").touch) == [{"acme"}]
+    assert site.reported_after(lambda: shutil.rmtree(site.acme)) == [".", {"acme"}]
+    assert site.reported_after((site.other / "x.whl").touch) == [{"other"}]
+    assert site.reported_after(site.acme.mkdir) == [".", {"acme"}]
+    assert site.reported_after((site.acme / "new.whl").touch) == [{"acme"}]
 
 
 def test_a_renamed_directory_is_heard_under_its_new_name_only(site: Site) -> None:
-    """The kernel's watch follows the directory; what happens in it must not be told of the old name."""
+    """The kernel's watch follows the directory; what happens in it must not be reported of the old name."""
     moved = site.root / "moved"
-    assert site.told_after(lambda: site.acme.rename(moved)) == [".", {"acme", "moved"}]
-    assert site.told_after((moved / "x.whl").touch) == []
+    assert site.reported_after(lambda: site.acme.rename(moved)) == [".", {"acme", "moved"}]
+    assert site.reported_after((moved / "x.whl").touch) == []
     site.watch.watch(["moved"])
-    assert site.told_after((moved / "y.whl").touch) == [{"moved"}]
+    assert site.reported_after((moved / "y.whl").touch) == [{"moved"}]
     assert site.watches() == 3
-    assert site.told_after(lambda: moved.rename(site.outside / "acme")) == [".", {"moved"}]
+    assert site.reported_after(lambda: moved.rename(site.outside / "acme")) == [".", {"moved"}]
     assert site.watches() == 2
-    assert site.told_after((site.outside / "acme" / "z.whl").touch) == []
+    assert site.reported_after((site.outside / "acme" / "z.whl").touch) == []
 
 
 def test_a_directory_watched_under_its_new_name_before_its_move_is_heard(site: Site) -> None:
     """A survey sees the new name first, and the same watch then has two names until the events are read."""
     site.acme.rename(site.root / "moved")
     site.watch.watch(["moved"])
-    assert site.told() == [".", {"acme", "moved"}]
-    assert site.told_after((site.root / "moved" / "x.whl").touch) == [{"moved"}]
+    assert site.reported() == [".", {"acme", "moved"}]
+    assert site.reported_after((site.root / "moved" / "x.whl").touch) == [{"moved"}]
 
 
 @pytest.mark.parametrize("survey", [["acme"], []])
@@ -284,10 +284,10 @@ def test_a_directory_replaced_by_another_is_heard_as_it_is_now(site: Site, surve
     site.acme.rename(site.outside / "acme")
     site.acme.mkdir()
     site.watch.watch(survey)
-    assert site.told() == [".", {"acme"}]
+    assert site.reported() == [".", {"acme"}]
     assert site.watches() == 3
-    assert site.told_after((site.acme / "x.whl").touch) == [{"acme"}]
-    assert site.told_after((site.outside / "acme" / "y.whl").touch) == []
+    assert site.reported_after((site.acme / "x.whl").touch) == [{"acme"}]
+    assert site.reported_after((site.outside / "acme" / "y.whl").touch) == []
 
 
 def test_directories_that_change_places_are_heard_as_they_are_now(site: Site) -> None:
@@ -295,19 +295,19 @@ def test_directories_that_change_places_are_heard_as_they_are_now(site: Site) ->
     site.acme.rename(site.root / ".swap")
     site.other.rename(site.acme)
     (site.root / ".swap").rename(site.other)
-    assert site.told() == [".", {"acme", "other"}]
-    assert site.told_after((site.acme / "new.whl").touch) == [{"acme"}]
-    assert site.told_after((site.other / "x.whl").touch) == [{"other"}]
+    assert site.reported() == [".", {"acme", "other"}]
+    assert site.reported_after((site.acme / "new.whl").touch) == [{"acme"}]
+    assert site.reported_after((site.other / "x.whl").touch) == [{"other"}]
 
 
 def test_a_linked_directory_is_heard_under_all_its_names(site: Site) -> None:
     """A link and its target share one watch; when one of them goes, the other keeps it."""
     link = site.root / "link"
-    assert site.told_after(lambda: link.symlink_to("acme")) == ["."]
+    assert site.reported_after(lambda: link.symlink_to("acme")) == ["."]
     site.watch.watch(["link"])
-    assert site.told_after((site.acme / "new.whl").touch) == [{"acme", "link"}]
-    assert site.told_after(link.unlink) == [".", {"acme", "link"}]
-    assert site.told_after(site.file.unlink) == [{"acme"}]
+    assert site.reported_after((site.acme / "new.whl").touch) == [{"acme", "link"}]
+    assert site.reported_after(link.unlink) == [".", {"acme", "link"}]
+    assert site.reported_after(site.file.unlink) == [{"acme"}]
 
 
 @pytest.mark.parametrize("target", ["acme", "../outside"])
@@ -315,29 +315,29 @@ def test_a_linked_directory_is_heard_under_all_its_names(site: Site) -> None:
 def test_the_target_of_a_link_may_vanish_and_return(
     site: Site, vanish: Callable[[Path], object], target: str
 ) -> None:
-    """When it lies elsewhere only its own watch tells; when it is back, the next event of the root finds it."""
+    """When it lies elsewhere only its own watch reports it; when it is back, the next event of the root finds it."""
     (site.root / "link").symlink_to(target)
-    site.told()
+    site.reported()
     site.watch.watch(["link"])
     directory = site.root / target
-    told = site.told_after(lambda: vanish(directory))
-    assert told[0] == "."
-    assert "link" in told[1]
+    reported = site.reported_after(lambda: vanish(directory))
+    assert reported[0] == "."
+    assert "link" in reported[1]
     directory.mkdir()
     (site.root / "loose-2.0.whl").touch()
-    assert "link" in site.told()[1]
-    assert "link" in site.told_after((directory / "x.whl").touch)[0]
+    assert "link" in site.reported()[1]
+    assert "link" in site.reported_after((directory / "x.whl").touch)[0]
 
 
 def test_a_link_turned_to_another_directory_is_watched_there(site: Site) -> None:
     """The customary way to publish a new tree at once: rename a new link over the old one."""
     (site.root / "link").symlink_to(site.outside)
     (site.root / ".link").symlink_to("other")
-    site.told()
+    site.reported()
     site.watch.watch(["link"])
-    assert site.told_after(lambda: (site.root / ".link").replace(site.root / "link")) == [".", {"link"}]
-    assert site.told_after((site.outside / "x.whl").touch) == []
-    assert site.told_after((site.other / "x.whl").touch) == [{"link", "other"}]
+    assert site.reported_after(lambda: (site.root / ".link").replace(site.root / "link")) == [".", {"link"}]
+    assert site.reported_after((site.outside / "x.whl").touch) == []
+    assert site.reported_after((site.other / "x.whl").touch) == [{"link", "other"}]
 
 
 def test_a_link_to_the_root_is_not_mistaken_for_a_project(site: Site) -> None:
@@ -345,9 +345,9 @@ def test_a_link_to_the_root_is_not_mistaken_for_a_project(site: Site) -> None:
     link = site.root / "loop"
     link.symlink_to(".")
     site.watch.watch(["loop"])
-    assert site.told() == ["."]
-    assert site.told_after(link.unlink) == ["."]
-    assert site.told_after((site.root / "new").mkdir) == [".", {"new"}]
+    assert site.reported() == ["."]
+    assert site.reported_after(link.unlink) == ["."]
+    assert site.reported_after((site.root / "new").mkdir) == [".", {"new"}]
 
 
 def test_names_that_cannot_be_watched_are_passed_over(site: Site) -> None:
@@ -355,43 +355,45 @@ def test_names_that_cannot_be_watched_are_passed_over(site: Site) -> None:
     (site.root / "circle").symlink_to("circle")
     (site.root / "plain").touch()
     (site.root / "new").mkdir()
-    site.told()
+    site.reported()
     site.watch.watch(["gone", "circle", "plain", "x" * 300, "acme", "new"])
     assert site.watches() == 4
-    assert site.told_after((site.root / "new" / "x.whl").touch) == [{"new"}]
+    assert site.reported_after((site.root / "new" / "x.whl").touch) == [{"new"}]
 
 
-def test_names_outside_utf_8_are_told_as_they_came(site: Site) -> None:
+def test_names_outside_utf_8_are_reported_as_they_came(site: Site) -> None:
     """Raw names are those of os.fsdecode, so they open what they name."""
     name = os.fsdecode(b"caf\xe9")
     (site.root / name).mkdir()
-    assert site.told() == [".", {name}]
+    assert site.reported() == [".", {name}]
     site.watch.watch([name])
-    assert site.told_after((site.root / name / "x.whl").touch) == [{name}]
+    assert site.reported_after((site.root / name / "x.whl").touch) == [{name}]
 
 
 @pytest.mark.parametrize("vanish", [shutil.rmtree, lambda root: root.rename(root.with_name("moved"))])
-def test_a_root_that_goes_is_told_and_ends_the_watch(site: Site, vanish: Callable[[Path], object]) -> None:
+def test_a_root_that_goes_is_reported_and_ends_the_watch(
+    site: Site, vanish: Callable[[Path], object]
+) -> None:
     """Its watch would say nothing of what comes in its place; when it is back, the watch can start again."""
-    told = site.told_after(lambda: vanish(site.root))
-    assert told[0] == "."
-    assert told[-1] == f"failed: {site.root} was moved, deleted or unmounted."
+    reported = site.reported_after(lambda: vanish(site.root))
+    assert reported[0] == "."
+    assert reported[-1] == f"failed: {site.root} was moved, deleted or unmounted."
     assert site.reactor.readers == []
     site.root.mkdir()
-    assert site.told() == []
+    assert site.reported() == []
     site.watch.start()
-    assert site.told_after((site.root / "new").mkdir) == [".", {"new"}]
+    assert site.reported_after((site.root / "new").mkdir) == [".", {"new"}]
 
 
-def test_who_is_told_may_stop_the_watch_meanwhile(site: Site) -> None:
+def test_who_hears_it_may_stop_the_watch_meanwhile(site: Site) -> None:
     """A root that is gone is a reason to stop, and then the end of the watch is no news."""
     shutil.rmtree(site.root)
     with patch.object(site.heard, "root_changed", site.watch.stop):
-        assert site.told() == [{"acme", "other"}]
+        assert site.reported() == [{"acme", "other"}]
 
 
-def test_a_burst_is_told_in_few_calls_and_read_in_bounded_turns(site: Site) -> None:
-    """Five thousand files: a turn of the reactor takes one buffer, and tells once."""
+def test_a_burst_is_reported_in_few_calls_and_read_in_bounded_turns(site: Site) -> None:
+    """Five thousand files: a turn of the reactor takes one buffer, and reports once."""
     for number in range(5000):
         (site.acme / f"acme-1.0+{number:0150}.whl").touch()
     reader = site.reactor.readers[0]
@@ -406,12 +408,12 @@ def test_a_burst_is_told_in_few_calls_and_read_in_bounded_turns(site: Site) -> N
     assert 1 < turns < 20
 
 
-def test_draining_reads_more_than_one_buffer_and_tells_once(site: Site) -> None:
+def test_draining_reads_more_than_one_buffer_and_reports_once(site: Site) -> None:
     """The very next answer must include a copy that ended before the request, however much came before it."""
     for number in range(2000):
         (site.acme / f"acme-1.0+{number:0150}.whl").touch()
     (site.other / "last.whl").touch()
-    assert site.told() == [{"acme", "other"}]
+    assert site.reported() == [{"acme", "other"}]
 
 
 def test_a_full_queue_makes_everything_be_looked_at(site: Site) -> None:
@@ -427,12 +429,12 @@ def test_a_full_queue_makes_everything_be_looked_at(site: Site) -> None:
         os.utime(second)
     site.acme.rename(site.root / "unheard")
     site.acme.mkdir()
-    assert site.told() == ["everything"]
+    assert site.reported() == ["everything"]
     assert len(site.reactor.readers) == 1
     assert site.watches() == 1  # of very many, none is renewed in the same turn
     site.watch.watch(["acme", "other"])
-    assert site.told_after((site.acme / "new.whl").touch) == [{"acme"}]
-    assert site.told_after((site.root / "unheard" / "x").touch) == []
+    assert site.reported_after((site.acme / "new.whl").touch) == [{"acme"}]
+    assert site.reported_after((site.root / "unheard" / "x").touch) == []
 
 
 def test_after_an_overflow_without_another_instance_polling_begins(site: Site) -> None:
@@ -474,7 +476,7 @@ def test_limits_are_said_once_with_their_remedy(
     site.watch.watch(["new", "newer"])
     site.watch.watch(["newest"])
     site.file.touch()
-    assert site.told() == [f"failed: {sentence.format(name='new')}"]
+    assert site.reported() == [f"failed: {sentence.format(name='new')}"]
     assert site.reactor.readers == []
     with pytest.raises(WatchUnavailable) as caught:
         site.watch.start()
@@ -552,14 +554,14 @@ def test_the_flags_are_those_of_the_kernel() -> None:
 
 
 def test_stopping_is_final_and_may_be_repeated(site: Site) -> None:
-    """After it nothing is told, nothing is watched and no descriptor is left."""
+    """After it nothing is reported, nothing is watched and no descriptor is left."""
     descriptor = site.reactor.readers[0].fileno()
     site.file.touch()
     site.watch.stop()
     site.watch.stop()
     site.watch.watch(["acme"])
     site.watch.hear(OVERFLOW)
-    assert site.told() == []
+    assert site.reported() == []
     assert site.reactor.readers == []
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
@@ -609,13 +611,13 @@ def test_a_real_reactor_survives_starting_over_and_ending_while_it_reads(
     assert heard.take() == []
 
 
-class TestErrorsInTelling:
-    """An exception in the one who is told makes the reactor drop the descriptor: the watch must not die in silence."""
+class TestErrorsInReporting:
+    """An exception in the one who hears it makes the reactor drop the descriptor: the watch must not die in silence."""
 
-    def test_is_told_as_failure(self, site: Site) -> None:
+    def test_is_reported_as_failure(self, site: Site) -> None:
         """Polling takes over."""
         site.reactor.readers[0].connectionLost(Failure(ZeroDivisionError("division by zero")))
-        assert site.told() == [
+        assert site.reported() == [
             f"failed: Waiting for changes of {site.root} ended with an error: division by zero."
         ]
         assert site.reactor.readers == []
@@ -626,14 +628,14 @@ class TestErrorsInTelling:
         site.watch.stop()
         site.watch.start()
         former.connectionLost(Failure(ZeroDivisionError()))
-        assert site.told_after((site.root / "new").mkdir) == [".", {"new"}]
+        assert site.reported_after((site.root / "new").mkdir) == [".", {"new"}]
 
 
 Content = dict[str, dict[str, tuple[int, int, int]]]
 
 
 class AnyOrderOfEvents(RuleBasedStateMachine):
-    """Whatever happens, an owner that only looks where it is told to look ends with a true picture."""
+    """Whatever happens, an owner that only looks where a report says ends with a true picture."""
 
     directories = st.sampled_from(["a", "b", "c", "link", "far"])
     files = st.sampled_from(["x.whl", "y.whl", "simpleindex.toml"])
@@ -675,7 +677,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
     @rule()
     def hear(self) -> None:
-        """Be told, and remember it for later."""
+        """Hear what is reported, and remember it for later."""
         self.watch.drain()
         for call in self.heard.take():
             self.to_survey |= call in (".", "everything")
@@ -692,7 +694,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
     @rule()
     def list(self) -> None:
-        """List the directories that were told, each watched before."""
+        """List the directories that were reported, each watched before."""
         self.watch.watch(self.to_list & self.surveyed)
         content = self.content()
         for name in self.to_list:

@@ -481,7 +481,7 @@ def test_noise_makes_a_page_ask_once(world: World) -> None:
 
 
 def test_a_page_waits_while_everything_is_watched_anew(world: World) -> None:
-    """After an overflow of the queue, of which nothing is left that would tell a worker."""
+    """After an overflow of the queue, of which nothing is left that a worker would see."""
     worker = world.worker()
     world.threads = []
     (reader,) = world.readers
