@@ -35,10 +35,14 @@ def open_source(given: argparse.Namespace, stopping: Event) -> ImportSource:
         RefusedStart: It is of no kind that is understood.
         InvalidImportSource: It cannot be read.
     """
-    scheme = urlsplit(given.source).scheme
     if not given.source:
         # It would be the working directory; a variable of a script is empty.
         raise RefusedStart("--from is empty; name a URL, a directory or a bucket")
+    try:
+        scheme = urlsplit(given.source).scheme
+    except ValueError:
+        # A bracket of an IPv6 address is missing.
+        raise RefusedStart("--from is no http or https URL of an index") from None
     if given.index and scheme:
         raise RefusedStart(_NO_EXPORT)
     if scheme in ("http", "https"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 from threading import Event
@@ -239,8 +240,13 @@ def _refuse_bad_report(path: str | None) -> None:
     """
     if path is None or path == "-":
         return
-    place = Path(path)
-    if place.is_dir() or not os.access(place if place.exists() else place.parent, os.W_OK):
+    try:
+        fits = not stat.S_ISDIR(os.stat(path).st_mode) and os.access(path, os.W_OK)
+    except FileNotFoundError:
+        fits = os.access(os.path.dirname(path) or ".", os.W_OK)
+    except OSError:
+        fits = False
+    if not fits:
         raise RefusedStart(
             f"--json: {path} cannot be written; name a file in a directory that is there and takes files"
         )

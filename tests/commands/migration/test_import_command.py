@@ -11,7 +11,7 @@ import pytest
 
 from simpleindex.commands.main import main
 from simpleindex.commands.migration import import_http, importing
-from simpleindex.core.errors import CannotStore
+from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.core.faults import Fault
 from simpleindex.core.model import Project, Status
 from simpleindex.migration.importer import Importer
@@ -28,6 +28,7 @@ from tests.fixtures.distributions import (
 )
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.imports import ACME, MemorySource
+from tests.fixtures.trees import as_nobody, public_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -252,6 +253,8 @@ def test_what_cannot_be_read(move: Move) -> None:
     assert "see simpleindex import --help" in move.refused("--nonsense")
     assert "--from is empty" in move.refused("--from", "")
     assert "ftp://old/ is none of http://, https:// and s3://" in move.refused("--from", "ftp://old/")
+    for url in ("http://[x", "http://[::1/simple/", "//[x"):
+        assert "--from is no http or https URL of an index" in move.refused("--from", url)
     for place in (str(move.old), "http://old/root/"):
         assert "--index is for what devpi-export writes" in move.refused(
             "--index", "root/dev", "--from", place
@@ -260,9 +263,26 @@ def test_what_cannot_be_read(move: Move) -> None:
 
 def test_a_report_that_cannot_be_written(move: Move) -> None:
     """It is said before anything is imported, not hours later."""
-    for place in (move.root, move.path / "nothing" / "report.json"):
+    put(move.path / "file", b"")
+    for place in (
+        move.root,
+        move.path / "nothing" / "report.json",
+        move.path / "file" / "report.json",
+        move.path / ("x" * 300),
+    ):
         assert "cannot be written; name a file in a directory" in move.refused("--json", str(place))
     assert move.there() == set()
+
+
+def test_a_report_where_the_user_cannot_look() -> None:
+    with public_directory() as path:
+        (path / "closed").mkdir(mode=0o700)
+        for place in (path / "closed" / "report.json", path / "closed" / "deeper" / "report.json"):
+            with (
+                as_nobody(),
+                pytest.raises(RefusedStart, match="cannot be written; name a file in a directory"),
+            ):
+                importing._refuse_bad_report(str(place))
 
 
 def test_the_kind_is_recognized(move: Move) -> None:
