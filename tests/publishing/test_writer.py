@@ -840,6 +840,33 @@ def test_the_directory_goes_while_one_works_in_it(
     assert caught.value.fault is Fault.BUSY
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_directory_that_cannot_be_looked_at_was_not_moved(
+    bench: Bench, number: int, is_late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken disk is what the operator has to hear of; waiting for another writer would not mend it."""
+    (bench.root / "acme").mkdir()
+    real, looks = os.stat, 0
+
+    def look(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        nonlocal looks
+        if path == str(bench.root / "acme"):
+            looks += 1
+            if looks > is_late:
+                raise OSError(number, os.strerror(number), path)
+        return real(path, *arguments, **options)
+
+    with pytest.raises(CannotStore) as caught:  # noqa: PT012  (what is written is the last thing in it)
+        monkeypatch.setattr(os, "stat", look)
+        with bench.locked():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x")
+    monkeypatch.undo()
+    assert caught.value.trouble is not None
+    assert caught.value.trouble.cause.startswith(os.strerror(errno.ENOSPC if is_late else number))
+    assert looks == 1 + is_late
+
+
 def test_another_writer_is_waited_for_longer_each_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within bounds, so that no processor is kept busy."""
     (bench.root / "acme").mkdir()

@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import CannotStore
@@ -190,9 +190,11 @@ def locked_project(
             try:
                 yield project
             except (OSError, CannotStore) as error:
-                if _is_at(project.path, descriptors[0]):
-                    raise
-                raise moved_meanwhile(name) from error
+                # Where even this cannot be told, the error is what the operator has to see.
+                with suppress(OSError):
+                    if not _is_at(project.path, descriptors[0]):
+                        raise moved_meanwhile(name) from error
+                raise
             finally:
                 if project.is_new:
                     remove_if_empty(project)
@@ -264,7 +266,7 @@ def _lock(descriptor: int, descriptors: list[int], project: LockedProject, patie
 def _is_at(path: str, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
