@@ -7,11 +7,12 @@ import json
 import os
 import shutil
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simpleindex.core.errors import CannotStore
+from simpleindex.core.faults import Fault
 from simpleindex.core.files import file_order
 from simpleindex.core.names import COPIED, ProjectName
 from simpleindex.directory.layout.package_directory import PackageDirectory
@@ -287,6 +288,32 @@ def test_a_file_at_the_root(bench: Bench) -> None:
         file.rename(bench.staging / file.name)
     bench.copy(only=[WHEEL])
     assert f"acme/{WHEEL}" in bench.there()
+
+
+@pytest.mark.parametrize("suffix", [".asc", ".provenance"])
+def test_what_lies_beside_cannot_be_written(
+    bench: Bench, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is served by then, so it is named, with what did come; the same command goes on."""
+    put_beside = Writer.put_beside
+
+    def full(self: Writer, name: ProjectName, stored: Any, ending: str, data: bytes) -> None:
+        if ending == suffix:
+            raise CannotStore("The disk is full.", fault=Fault.FULL)
+        put_beside(self, name, stored, ending, data)
+
+    origin = bench.origin()
+    files = select_files(origin.project(ACME), "staging", "1.0", [WHEEL])
+    copied: list[CopiedFile] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "put_beside", full)
+        with pytest.raises(CannotStore, match="The disk is full"):
+            copied.extend(bench.copier(origin).copy(ACME, files))
+    (one,) = copied
+    assert (one.file.filename, one.created, suffix in one.beside) == (WHEEL, True, False)
+    assert set(bench.there()) == {f"acme/{WHEEL}", *(f"acme/{WHEEL}{each}" for each in one.beside)}
+    (again,) = bench.copy(only=[WHEEL])
+    assert {*one.beside, *again.beside} == {".asc", ".provenance"}
 
 
 def test_somebody_changes_the_target_all_the_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

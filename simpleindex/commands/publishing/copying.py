@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -161,8 +162,9 @@ def _copy(given: argparse.Namespace, examiner: Examiner) -> Iterator[str]:
     finally:
         _record(sources.settings, name, copied, given)
         yield from (_sentence(each, given.to) for each in copied)
-    if is_new:
-        yield _local_from_now_on(name, given, sources.file)
+        # Also where the disk was full after the directory was made: it is what makes the name local.
+        if is_new and _is_here(target, name):
+            yield _local_from_now_on(name, given, sources.file)
 
 
 def _refuse_missing(
@@ -220,6 +222,12 @@ def _local_from_now_on(name: ProjectName, given: argparse.Namespace, file: Sourc
     if file.strategy is Strategy.MERGE:
         return f"{sentence} unless allow-upstream names it."
     return f"{sentence}: its other releases in {given.source} are not offered. To merge both, see strategy and allow-upstream."
+
+
+def _is_here(target: PackageDirectory, name: ProjectName) -> bool:
+    with suppress(OSError):
+        return any(target.places_of(name))
+    return False
 
 
 def _size(file: File) -> str:

@@ -97,7 +97,7 @@ class Copier:
             beside = [self._beside(name, file) for file in files]
             existing = [self._exists(name, file, draft) for file, draft in received]
             for (file, draft), further, exists in zip(received, beside, existing, strict=True):
-                yield self._commit(name, file, draft, further, exists=exists)
+                yield from self._commit(name, file, draft, further, exists=exists)
 
     def _receive(self, name: ProjectName, file: File) -> StagedUpload:
         draft = self._writer.begin()
@@ -167,7 +167,7 @@ class Copier:
         beside: Mapping[str, bytes],
         *,
         exists: bool,
-    ) -> CopiedFile:
+    ) -> Iterator[CopiedFile]:
         sha256, url = draft.finish().sha256, self._origin.url(name, file)
         if not exists:
             # Before the file exists: a yank must not come late, and the note of the file's origin must not be missing.
@@ -178,9 +178,12 @@ class Copier:
             self._writer.note(name, note)
         committed = self._writer.commit(draft, name, file.filename, formats_may_differ=True)
         # Some may be missing although the file exists: an earlier copy may have been interrupted.
-        missing = [
-            suffix for suffix in beside if self._writer.digest_of(name, file.filename + suffix) is None
-        ]
-        for suffix in missing:
-            self._writer.put_beside(name, committed, suffix, beside[suffix])
-        return CopiedFile(file, sha256, committed.created, tuple(missing), url)
+        added: list[str] = []
+        try:
+            for suffix, data in beside.items():
+                if self._writer.digest_of(name, file.filename + suffix) is None:
+                    self._writer.put_beside(name, committed, suffix, data)
+                    added.append(suffix)
+        finally:
+            # The file is served, also where what lies beside it cannot be written.
+            yield CopiedFile(file, sha256, committed.created, tuple(added), url)

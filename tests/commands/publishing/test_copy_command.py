@@ -66,12 +66,12 @@ class Place:
         """The sources file."""
         (self.path / "sources.toml").write_text(SOURCES.format(top=top, upstream=upstream, rules=rules))
 
-    def hold(self, name: str = "other", version: str = "1.0") -> None:
+    def hold(self, name: str = "other", version: str = "1.0", filename: str = "") -> None:
         """Have the upstream's file fetched."""
         from tests.fixtures.cached_upstream import read
         from tests.fixtures.deferreds import result
 
-        read(result(self.world.source.file(ProjectName(name), wheel_name(name, version))))
+        read(result(self.world.source.file(ProjectName(name), filename or wheel_name(name, version))))
 
     def run(self, *words: str, status: int = 0) -> tuple[str, str]:
         """Run the command; returns what it printed."""
@@ -182,6 +182,35 @@ def test_from_an_upstream(place: Place) -> None:
     place.hold(version="2.0")
     out, _ = place.run("other==2.0", *FROM_PYPI)
     assert len(out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("full", "begins"),
+    [
+        (sdist_name("other"), ["Copied ", "other is a local project from now on"]),
+        (wheel_name("other"), ["other is a local project from now on"]),
+        (None, []),
+    ],
+)
+def test_the_name_is_local_once_its_directory_is_there(
+    place: Place, full: str | None, begins: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever becomes of the files."""
+    place.world.upstream.add(sdist_name("other"), sdist_bytes("other"))
+    place.hold()
+    place.hold(filename=sdist_name("other"))
+    commit = Writer.commit
+
+    def fill(self: Writer, draft: Any = None, name: Any = None, filename: Any = None, **options: Any) -> Any:
+        if filename == full:
+            raise CannotStore("The disk is full.", fault=Fault.FULL)
+        return commit(self, draft, name, filename, **options)
+
+    monkeypatch.setattr(Writer, "commit" if full else "begin", fill)
+    out, err = place.run("other==1.0", *FROM_PYPI, status=2)
+    assert err == "simpleindex: The disk is full.\n"
+    assert len(out.splitlines()) == len(begins)
+    assert all(map(str.startswith, out.splitlines(), begins))
 
 
 def test_from_an_upstream_where_all_is_merged(place: Place) -> None:
