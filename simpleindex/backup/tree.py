@@ -90,12 +90,9 @@ class PartListing:
         """Tell whether what a link leads to is taken: of certificates every file, and directories elsewhere, as deep as they are served."""
         if not self._follows or entry.is_file():
             return self._follows
-        top = os.path.realpath(self._part.path)
-        return (
-            "/" not in path
-            and entry.is_dir()
-            and os.path.commonpath([top, os.path.realpath(entry.path)]) != top
-        )
+        top, target = os.path.realpath(self._part.path), os.path.realpath(entry.path)
+        # Neither what is here anyway nor what this is in, such as all of the disk.
+        return "/" not in path and entry.is_dir() and os.path.commonpath([top, target]) not in (top, target)
 
     def _is_left_out(self, name: str, inner: str) -> bool:
         if name == RESTORING or name.startswith(REPLACED):

@@ -601,6 +601,16 @@ def test_linked_directories_of_certificates(world: BackupWorld) -> None:
     assert os.readlink(world.home / "certs/www/further") == str(world.home / "srv")
 
 
+@pytest.mark.parametrize("target", ["/", "..", ".", "home"])
+def test_a_link_of_certificates_to_what_it_is_in(world: BackupWorld, target: str) -> None:
+    """The backup does not take all of the disk for certificates."""
+    (world.home / "certs" / "all").symlink_to(world.home if target == "home" else target)
+    scope = scope_of(resolve(world.command_line, {}, world.home), PackagesMode.LINK)
+    listing = PartListing(next(part for part in scope.parts if part.name == "certs"), ())
+    items = [item for item in listing.items if item.path.startswith("all")]
+    assert [(item.path, item.kind) for item in items] == [("all", ItemKind.LINK)]
+
+
 def test_the_backup_before_is_damaged(world: BackupWorld) -> None:
     """Its bad copy is not handed on from backup to backup, of which none could be verified."""
     first = world.back_up(PackagesMode.COPY)
