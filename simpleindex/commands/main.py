@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
-from simpleindex.core.errors import CannotStore, SimpleIndexError
+from simpleindex.core.errors import SimpleIndexError
 from simpleindex.system.descriptors import discard_output
 
 if TYPE_CHECKING:
@@ -150,8 +150,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         return _run(_command(name), words)
     except SimpleIndexError as error:
         # Who runs a command on the directory is the operator, whom the sentence for clients would send away.
-        sentence = error.for_operator() if isinstance(error, CannotStore) else str(error)
-        print(f"simpleindex: {sentence}", file=sys.stderr)
+        print(f"simpleindex: {error.for_operator()}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("simpleindex"):

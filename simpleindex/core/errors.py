@@ -34,6 +34,10 @@ class SimpleIndexError(Exception):
     def __str__(self) -> str:
         return self.template.format_map(vars(self))
 
+    def for_operator(self) -> str:
+        """Return the sentence for who runs the index, which may say more than the one for clients."""
+        return str(self)
+
 
 class InvalidProjectName(SimpleIndexError):
     """A text that cannot be a project's name (PyPUG "name-normalization")."""
@@ -176,7 +180,7 @@ class CannotStore(SimpleIndexError):
             self.fault = self.trouble.fault
 
     def for_operator(self) -> str:
-        """Return the sentence for who runs the index: with the place and the remedy."""
+        """Return it with the place and the remedy."""
         return self.reason if self.trouble is None else self.trouble.for_operator()
 
 
