@@ -25,6 +25,7 @@ from simpleindex.core.names import (
     PROJECT_FILE,
     PROVENANCE_SUFFIX,
     SIDE_FILE_SUFFIXES,
+    distribution_suffix,
     parse_distribution_name,
 )
 from simpleindex.core.text import printable
@@ -86,7 +87,7 @@ class BucketWriter:
             name: Its name.
             info: What its examination found, for other nodes.
             side_files: Their content, by suffix.
-            claim: Made under the lock of the project, before the file is put.
+            claim: Made under the lock of the project, before the file is put, and settled under it after that.
             overwrite: Whether it may replace another file, and take the name of a deleted one.
 
         Raises:
@@ -95,40 +96,44 @@ class BucketWriter:
             CannotStore: The store cannot be written to.
         """
         metadata = {SHA256: draft.finish().sha256} if info is None else object_metadata(info)
-        make_claim, put = (claim or NameClaim()).make, partial(self._put, draft, metadata, side_files)
+        put = partial(self._put, draft, metadata, side_files)
+        publish = partial(self._publish, draft, name, put, claim or NameClaim(), overwrite=overwrite)
         with storing(f"{name.project}/{name.filename}"):
             with suppress(UndecidedClaim), lock_upload(self._locks, name):
-                return self._publish(
-                    draft, name, put, partial(make_claim, is_alone=False), overwrite=overwrite
-                )
+                return publish(is_alone=False)
             # Once no other upload of the project is running, it has no files only if the one that made the claim was killed.
             with lock_change(self._locks, name.project):
-                return self._publish(
-                    draft, name, put, partial(make_claim, is_alone=True), overwrite=overwrite
-                )
+                return publish(is_alone=True)
 
     def _publish(
         self,
         draft: StagedUpload,
         name: DistributionName,
         put: Callable[[str, ObjectState | None], None],
-        make_claim: Callable[[Callable[[], bool]], None],
+        claim: NameClaim,
         *,
         overwrite: bool,
+        is_alone: bool,
     ) -> StoredFile:
         digests, key = draft.finish(), f"{name.project}/{name.filename}"
         for _ in range(_TRIES):
             present = self._present(name.project)
             if (before := present.get(name.filename)) is None:
                 self._require_name(name, present, overwrite=overwrite)
-            elif (sha256 := self._digest_of(before)) == digests.sha256:
-                return StoredFile(before.key, sha256, created=False)
-            elif not overwrite:
+            elif (sha256 := self._digest_of(before)) != digests.sha256 and not overwrite:
                 raise AlreadyExists(name.filename, sha256)
-            make_claim(partial(bool, present))
+            claim.make(partial(bool, [*filter(distribution_suffix, present)]), is_alone=is_alone)
+            if before is not None and sha256 == digests.sha256:
+                claim.settle()  # that of the first time may not be, after a kill or a lost answer
+                return StoredFile(before.key, sha256, created=False)
             with suppress(ConditionFailed):
                 put(key, before)
-                return StoredFile(key if before is None else before.key, digests.sha256, created=True)
+                if claim.settle():
+                    return StoredFile(key if before is None else before.key, digests.sha256, created=True)
+                # The lock ended with its session during a long put, and another user has taken the name: the file is not theirs.
+                for suffix in ("", *SIDE_FILE_SUFFIXES):
+                    self._store.delete(key + suffix)
+                break
         raise CannotStore(f"{key} is being changed by another writer; try again later.", fault=Fault.BUSY)
 
     def _put(

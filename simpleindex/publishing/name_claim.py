@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from simpleindex.core.errors import SimpleIndexError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class NameClaim:
@@ -23,5 +26,24 @@ class NameClaim:
             SimpleIndexError: The name may not be claimed.
         """
 
-    def settle(self) -> None:
-        """Make the claim one that counts, once a file is published."""
+    def settle(self) -> bool:
+        """Make the claim one that counts, once a file is published; return False if another user has taken the name meanwhile."""
+        return True
+
+    def withdraw(self) -> None:
+        """End the claim if it is not settled."""
+
+
+@contextmanager
+def withdrawn_on_error(claim: NameClaim, has_files: Callable[[], bool]) -> Iterator[None]:
+    """Withdraw a claim when an error leaves its project without files; under the lock that keeps out every other upload.
+
+    Left over, it would make its user the owner of files that come by another way, as by hand or as a copy.
+    """
+    try:
+        yield
+    except Exception:
+        with suppress(OSError, SimpleIndexError):
+            if not has_files():
+                claim.withdraw()
+        raise

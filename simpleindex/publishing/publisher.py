@@ -117,7 +117,7 @@ class Publisher(ABC):
         *,
         overwrite: bool,
     ) -> tuple[StoredFile, tuple[str, ...]]:
-        """Store a checked file; return it, and sentences for the client.
+        """Store a checked file, and settle the claim; return the file, and sentences for the client.
 
         The name is claimed once nothing else can refuse the file: an upload that others keep waiting for too long takes no name.
         """
@@ -151,12 +151,14 @@ class Publisher(ABC):
         judge_digests(upload, digests)
         same_name, others = listed.get(name.filename), sum(size for _, size in listed.values())
         if self.IS_LISTING_EXACT and same_name is not None and same_name[0] == digests.sha256:
+            # Whoever sends a file again may have been killed, or lost the answer, before the claim was settled.
+            claim.make(lambda: True, is_alone=False)
+            claim.settle()
             return Published(digests.sha256, created=False)
         judge_size(name.project, digests.size, others - (same_name[1] if same_name else 0), rules)
         self._checks.examine(draft, upload, rules)
         provenance, warnings = self._checks.provenance_of(upload, digests.sha256)
         stored, more_warnings = self._store(draft, upload, provenance, claim, overwrite=rules.overwrite)
-        claim.settle()
         return Published(stored.sha256, stored.created, (*warnings, *more_warnings))
 
     async def _sizes(self, name: ProjectName) -> dict[str, tuple[str, int]]:
@@ -255,6 +257,7 @@ class LocalPublishing(Publisher):
     ) -> tuple[StoredFile, tuple[str, ...]]:
         name = upload.name
         stored = self._writer.commit(draft, name.project, name.filename, overwrite=overwrite, claim=claim)
+        claim.settle()
         if provenance is not None:
             try:
                 self._writer.put_beside(name.project, stored, PROVENANCE_SUFFIX, provenance)

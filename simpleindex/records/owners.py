@@ -88,9 +88,22 @@ class OwnerTable:
             raise UndecidedClaim
         return owner
 
-    def settle(self, name: ProjectName, user: str) -> None:
-        """Settle a user's claim, once a file is published."""
-        statement = 'UPDATE owners SET since = -since WHERE project = ? AND "user" = ? AND since < 0'
+    def settle(self, name: ProjectName, user: str) -> bool:
+        """Settle a user's claim, once a file is published; return whether the name is the user's."""
+
+        def settle(transaction: RecordsTransaction) -> bool:
+            transaction.execute(
+                'UPDATE owners SET since = -since WHERE project = ? AND "user" = ? AND since < 0',
+                (name, user),
+            )
+            owned = 'SELECT 1 FROM owners WHERE project = ? AND "user" = ?'
+            return transaction.execute(owned, (name, user)).fetchone() is not None
+
+        return self._database.write(settle)
+
+    def withdraw(self, name: ProjectName, user: str) -> None:
+        """End a user's claim that is not settled."""
+        statement = 'DELETE FROM owners WHERE project = ? AND "user" = ? AND since < 0'
         self._database.write(lambda transaction: transaction.execute(statement, (name, user)))
 
 

@@ -162,9 +162,12 @@ class Admission:
         """
         # An upload that was killed before it stored its file keeps nobody else from the name.
         owner = self._owners.owner(name, is_settled=action is Action.UPLOAD and not exists)
-        if owner is None and exists:
-            owner = _NOBODY
-        return self.access.decide(identity, action, name, owner)
+        return self._decide_by_owner(identity, action, name, owner, exists=exists)
+
+    def _decide_by_owner(
+        self, identity: Identity, action: Action, name: ProjectName, owner: str | None, *, exists: bool
+    ) -> Decision:
+        return self.access.decide(identity, action, name, _NOBODY if owner is None and exists else owner)
 
     def require(self, identity: Identity, action: Action, name: ProjectName, *, exists: bool = False) -> None:
         """Refuse an identity that may not do something; the arguments are those of :meth:`decide`.
@@ -173,9 +176,18 @@ class Admission:
             Unauthenticated: It is the identity of an anonymous client.
             NotAllowed: The rights do not allow it.
         """
-        decision = self.decide(identity, action, name, exists=exists)
-        if not decision.allowed:
-            raise NotAllowed(decision.why) if identity.authenticated else Unauthenticated(decision.why)
+        _require(self.decide(identity, action, name, exists=exists), identity)
+
+    def require_upload(
+        self, identity: Identity, name: ProjectName, owner: str | None, *, exists: bool
+    ) -> None:
+        """Refuse an identity that may not upload to a project of this owner; raises what :meth:`require` does."""
+        _require(self._decide_by_owner(identity, Action.UPLOAD, name, owner, exists=exists), identity)
+
+
+def _require(decision: Decision, identity: Identity) -> None:
+    if not decision.allowed:
+        raise NotAllowed(decision.why) if identity.authenticated else Unauthenticated(decision.why)
 
 
 def open_admission(views: Mapping[str, Source]) -> Admission:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -230,6 +231,59 @@ def test_an_upload_that_is_killed_after_its_put(
     assert isinstance(error(two.upload(sdist_bytes(), SDIST, claim=claims.of("bob"))), NotAllowed)
     assert result(two.upload(sdist_bytes(), SDIST, claim=claims.of("alice"))).created
     assert claims.owner() == ("alice", "alice")
+
+
+def test_an_upload_that_is_sent_again(
+    nodes: tuple[BucketNode, BucketNode], claims: ClaimsFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a kill behind its put: it settles the claim, so that the name stays its user's without files as well."""
+    one, two = nodes
+    kill(one, claims, "put", monkeypatch)
+    assert not result(two.upload(DATA, WHEEL, claim=claims.of("alice"))).created
+    assert claims.owner() == ("alice", "alice")
+    result(two.publishing.delete(ACME, WHEEL, by="alice"))
+    with pytest.raises(NotAllowed):
+        claims.of("bob")
+
+
+def end_locks(request: pytest.FixtureRequest, place: Path) -> None:
+    """Let go of all locks while they are held, as with a restart of PostgreSQL, or with files that somebody removes."""
+    if request.node.callspec.params["open_locks"] == "files":
+        shutil.rmtree(place / "locks")
+        return
+    import psycopg
+
+    with psycopg.connect(
+        request.getfixturevalue("postgresql").url("postgres"), autocommit=True
+    ) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        )
+
+
+def test_an_upload_that_loses_its_lock(
+    nodes: tuple[BucketNode, BucketNode],
+    claims: ClaimsFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    """Its file does not come into the project of another user, who took the name meanwhile; a provenance makes no project."""
+    one, two = nodes
+    one.publishing._checks = UploadChecks(one.examiner, lambda *_: b"[1]")
+
+    def work() -> None:
+        end_locks(request, tmp_path)
+        assert result(two.upload(sdist_bytes(), SDIST, claim=claims.of("bob"))).created
+
+    meanwhile(one, monkeypatch, work)
+    assert busy(error(one.upload(DATA, WHEEL, attestations="[]", claim=claims.of("alice"))))
+    assert claims.owner() == ("bob", "bob")
+    assert not [key for key in two.keys_below() if WHEEL in key]
+    two.list_again()
+    assert [*two.files()] == [SDIST]
+    with pytest.raises(NotAllowed):
+        claims.of("alice")
 
 
 def test_an_upload_whose_name_another_running_one_has_claimed(

@@ -51,8 +51,17 @@ class Rights:
         self._owning = owning
 
     def require(self, identity: Identity, action: Action, name: ProjectName, *, exists: bool = False) -> None:
-        owner = self._owning.owner(name) or (":" if exists else None)
-        decision = self.access.decide(identity, action, name, owner)
+        self._decide(identity, action, name, self._owning.owner(name), exists=exists)
+
+    def require_upload(
+        self, identity: Identity, name: ProjectName, owner: str | None, *, exists: bool
+    ) -> None:
+        self._decide(identity, Action.UPLOAD, name, owner, exists=exists)
+
+    def _decide(
+        self, identity: Identity, action: Action, name: ProjectName, owner: str | None, *, exists: bool
+    ) -> None:
+        decision = self.access.decide(identity, action, name, owner or (":" if exists else None))
         if not decision.allowed:
             raise NotAllowed(decision.why)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
-from simpleindex.core.errors import NotAllowed
+from simpleindex.core.errors import CannotStore, NotAllowed
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.local import locked_project
 from simpleindex.publishing.local.writer import Writer
@@ -87,6 +89,41 @@ def test_it_is_killed_before_its_file_comes(place: Place, monkeypatch: pytest.Mo
         place.upload("alice", SDIST)
 
 
+def fail_at_link(monkeypatch: pytest.MonkeyPatch, place: Place, filename: str = WHEEL) -> None:
+    """Make an upload of alice's for whose file the disk has no room."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(CannotStore):
+            place.upload("alice", filename)
+
+
+def test_it_fails_before_its_file_comes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that come without a claim, as copies do, have no owner then."""
+    fail_at_link(monkeypatch, place)
+    assert place.claims.owner() == (None, None)
+    with place.writer.begin() as draft:
+        draft.write(b"copied")
+        place.writer.commit(draft, ACME, SDIST)
+    with pytest.raises(NotAllowed):
+        place.upload("alice")
+
+
+def test_it_fails_where_files_are(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their owner stays it, also where the claim was not settled."""
+    kill_at(locked_project, "sync_directory", monkeypatch, place, "alice")
+    fail_at_link(monkeypatch, place, SDIST)
+    assert place.claims.owner() == ("alice", None)
+
+
+def test_what_is_read_is_older(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a replica: who owns the name is decided where the claim was made."""
+    late = place.claims.of("alice")
+    place.upload("bob")
+    monkeypatch.setattr(place.claims.owners, "owner", lambda *_, **__: None)
+    with pytest.raises(NotAllowed):
+        place.commit(SDIST, late)
+
+
 def test_it_is_killed_and_sent_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the same user, who owns it."""
     kill_at(os, "link", monkeypatch, place, "alice")
@@ -118,6 +155,6 @@ def test_a_file_came_by_hand_meanwhile(place: Place) -> None:
 def test_a_token_of_nobody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it publishes has no owner, least of all one whose upload was killed."""
     kill_at(os, "link", monkeypatch, place, "alice")
-    monkeypatch.setattr(place.claims._rights, "require", lambda *_, **__: None)
+    monkeypatch.setattr(place.claims._rights, "require_upload", lambda *_, **__: None)
     place.upload(None)
     assert place.claims.owner() == (None, None)

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -26,11 +27,12 @@ from simpleindex.publishing.publisher import SPARE, LocalPublishing, PublishingC
 from simpleindex.publishing.upload.archive_checks import UploadChecks
 from simpleindex.publishing.upload.checks import Upload
 from simpleindex.publishing.upload.form import StatedDigests
+from simpleindex.records.database import RecordsDatabase
 from tests.fixtures.deferreds import error, pending, result
 from tests.fixtures.distributions import add_wheel, put, sdist_bytes, sdist_name, wheel_bytes, wheel_name
 from tests.fixtures.examiner import FailingExaminer
 from tests.fixtures.live_directory import ACME, LONG_AFTER_NS, LiveDirectoryFixture
-from tests.fixtures.name_claims import RecordedClaim
+from tests.fixtures.name_claims import ClaimsFixture, RecordedClaim
 from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
@@ -188,11 +190,11 @@ def test_the_answer_waits_for_the_look(place: Place) -> None:
 
 
 def test_the_same_again(place: Place) -> None:
-    """200 with nothing changed; nobody is asked whose it is."""
+    """200 with nothing changed, but that a claim is settled."""
     first = place.publish(wheel_bytes())
     before = os.stat(place.root / "acme" / WHEEL)
     again = place.publish(wheel_bytes(), claim=(claim := RecordedClaim()))
-    assert claim.calls == []
+    assert claim.calls == ["made", "settled"]
     assert (first.created, again.created) == (True, False)
     assert first.sha256 == again.sha256
     assert os.stat(place.root / "acme" / WHEEL) == before
@@ -200,6 +202,22 @@ def test_the_same_again(place: Place) -> None:
     (place.root / "other").mkdir()
     put(place.root / "other" / wheel_name("other"), wheel_bytes("other"))
     assert not place.publish(wheel_bytes("other"), wheel_name("other")).created
+
+
+def test_the_same_again_after_a_kill(
+    place: Place, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was killed before the claim was settled, and sends the file again, keeps the name without files as well."""
+    claims = ClaimsFixture(RecordsDatabase(str(tmp_path_factory.mktemp("state"))))
+    with monkeypatch.context() as patch:
+        patch.setattr(claims.owners, "settle", Mock(side_effect=Unavailable("The records are away.")))
+        place.publish(wheel_bytes(), claim=claims.of("alice"))
+    assert claims.owner() == ("alice", None)
+    assert not place.publish(wheel_bytes(), claim=claims.of("alice")).created
+    assert claims.owner() == ("alice", "alice")
+    result(place.publishing.delete(ACME, "1.0", by="alice"))
+    with pytest.raises(NotAllowed):
+        claims.of("bob")
 
 
 def test_other_bytes(place: Place) -> None:

@@ -76,10 +76,11 @@ def test_owners(open_database: OpenDatabase) -> None:
         two.claim(ACME, "bob", 2)
     assert two.claim(ACME, "alice", 2) == "alice"
     assert (two.owner(ACME), two.owner(ACME, is_settled=True)) == ("alice", None)
-    two.settle(ACME, "bob")
+    assert not two.settle(ACME, "bob")
     assert two.owner(ACME, is_settled=True) is None
-    one.settle(ACME, "alice")
-    one.settle(ACME, "alice")
+    assert one.settle(ACME, "alice")
+    assert one.settle(ACME, "alice")
+    one.withdraw(ACME, "alice")
     assert two.owner(ACME, is_settled=True) == "alice"
     assert two.claim(ACME, "bob", 2, is_alone=True) == "alice"
     assert two.claim(OTHER, "bob", 3, has_files=True) is None
@@ -92,9 +93,12 @@ def test_a_claim_of_a_killed_upload(open_database: OpenDatabase) -> None:
     one.claim(ACME, "alice", 1)
     assert two.claim(ACME, "bob", 2, has_files=True, is_alone=True) == "alice"
     assert two.claim(ACME, "bob", 2, is_alone=True) == "bob"
-    one.settle(ACME, "alice")
+    assert not one.settle(ACME, "alice")
+    one.withdraw(ACME, "alice")
     assert (one.owner(ACME), one.owner(ACME, is_settled=True)) == ("bob", None)
     assert one.claim(ACME, None, 3, is_alone=True) is None
+    one.claim(ACME, "alice", 4)
+    two.withdraw(ACME, "alice")
     assert two.owners() == {}
 
 

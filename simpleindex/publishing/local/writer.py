@@ -30,7 +30,7 @@ from simpleindex.publishing.local.present_files import (
 from simpleindex.publishing.local.recovery import move_note, recover
 from simpleindex.publishing.local.staging import StagedUpload, Staging
 from simpleindex.publishing.local.trash import let_side_files_follow, throw_away
-from simpleindex.publishing.name_claim import NameClaim
+from simpleindex.publishing.name_claim import NameClaim, withdrawn_on_error
 from simpleindex.system.atomic import storing, sync_directory, sync_file_system
 from simpleindex.system.descriptors import is_reserved_descriptor, no_descriptor
 from simpleindex.system.ownership import give_to_owner_of
@@ -128,7 +128,7 @@ class Writer:
             filename: Its bare name.
             overwrite: Whether it may replace another file, and take the name of a deleted one.
             formats_may_differ: Whether the release may have an sdist in another format, as old releases have.
-            claim: Made under the lock of the project, before the file gets its name.
+            claim: Made under the lock of the project, before the file gets its name; withdrawn if it gets none.
 
         Raises:
             InvalidFilename: The name is not that of a distribution of the project.
@@ -138,7 +138,11 @@ class Writer:
         """
         name, claim = parse_distribution_name(filename, project), claim or NameClaim()
         digests = draft.finish()
-        with locked_project(self._directory, self._staging, project) as place:
+        has_files = partial(self._has_files, project)
+        with (
+            locked_project(self._directory, self._staging, project) as place,
+            withdrawn_on_error(claim, has_files),
+        ):
             for _ in range(_TRIES):
                 try:
                     if not (entries := served_entries(self._directory, place, filename)):
@@ -148,7 +152,7 @@ class Writer:
                             overwrite=overwrite,
                             formats_may_differ=formats_may_differ,
                         )
-                    claim.make(partial(self._has_files, project), is_alone=True)
+                    claim.make(has_files, is_alone=True)
                     committed = self._try_to_commit(
                         place, draft, filename, digests.sha256, entries, overwrite=overwrite
                     )

@@ -50,6 +50,16 @@ class UploadRights(Protocol):
         """
         ...
 
+    def require_upload(
+        self, identity: Identity, name: ProjectName, owner: str | None, *, exists: bool
+    ) -> None:
+        """Refuse an identity that may not upload to a project of this owner.
+
+        Raises:
+            SimpleIndexError: It may not.
+        """
+        ...
+
 
 class ProjectOwners(Protocol):
     """The owners of projects; changes block."""
@@ -69,8 +79,16 @@ class ProjectOwners(Protocol):
         """
         ...
 
-    def settle(self, name: ProjectName, user: str, /) -> None:
-        """Make a user's claim one that counts.
+    def settle(self, name: ProjectName, user: str, /) -> bool:
+        """Make a user's claim one that counts; return whether the name is the user's.
+
+        Raises:
+            Unavailable: They cannot be changed now.
+        """
+        ...
+
+    def withdraw(self, name: ProjectName, user: str, /) -> None:
+        """End a user's claim that is not settled.
 
         Raises:
             Unavailable: They cannot be changed now.
@@ -251,14 +269,24 @@ class FirstUpload(NameClaim):
         user, exists = self._identity.user, has_files()
         self._owner = self._owners.claim(self._name, user, self._now, has_files=exists, is_alone=is_alone)
         if self._owner is None or self._owner != user:
-            # Another user was quicker, or a file came by hand: decide once more.
-            self._rights.require(self._identity, Action.UPLOAD, self._name, exists=exists)
+            # Another user was quicker, or a file came by hand: decide once more, by the owner who was found where the claim was
+            # made, because what is read elsewhere may be older.
+            self._rights.require_upload(self._identity, self._name, self._owner, exists=exists)
 
-    def settle(self) -> None:
-        if self._owner is not None and self._owner == self._identity.user:
+    def settle(self) -> bool:
+        if (user := self._claimant()) is not None:
             # A claim that cannot be settled now counts as long as the project has files.
             with suppress(Unavailable):
-                self._owners.settle(self._name, self._owner)
+                return self._owners.settle(self._name, user)
+        return True
+
+    def withdraw(self) -> None:
+        if (user := self._claimant()) is not None:
+            self._owners.withdraw(self._name, user)
+
+    def _claimant(self) -> str | None:
+        """Return the user if the claim made the name the user's."""
+        return self._owner if self._owner == self._identity.user else None
 
 
 def largest_file(access: Access) -> int:
