@@ -35,7 +35,13 @@ _ORIGIN: Final = re.compile(
 # Segments as RFC 3986 section 3.3 has them; no empty one, which proxies and clients count in different ways.
 _URL_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})+)*/?")
 
-_SECRETS_OF_LIBPQ: Final = {"password", "sslpassword", "oauth_client_secret"}
+_SECRETS_OF_LIBPQ: Final = {
+    "password",
+    "sslpassword",
+    "oauth_client_secret",
+    "scram_client_key",
+    "scram_server_key",
+}
 """Parameters whose values are secrets ("Parameter Key Words" in libpq's documentation)."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -169,18 +175,27 @@ def to_records(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise InvalidSetting("is not a URL like 'postgresql://db.example.org/simpleindex'")
     try:
-        parts = urlsplit(text)
+        urlsplit(text)
     except ValueError:
         raise InvalidSetting("is not a URL like 'postgresql://db.example.org/simpleindex'") from None
-    # To libpq the login ends with the first @ before the path, whatever stands in the password.
-    login, _, hosts = text.partition("://")[2].partition("/")[0].rpartition("@")
-    if ":" in login or _SECRETS_OF_LIBPQ & parse_qs(parts.query).keys():
+    # As libpq reads it: the login ends with the first @ before any slash, and no # begins a fragment.
+    authority, slash, path = text.partition("://")[2].partition("/")
+    login, at, hosts = authority.partition("@")
+    if not at:
+        login, hosts = "", authority
+    behind = hosts + slash + path
+    if ":" in login or _SECRETS_OF_LIBPQ & parse_qs(behind.partition("?")[2]).keys():
         raise InvalidSetting(
             "holds a password, which lists of processes show; write it into a file that libpq reads: ?passfile=/etc/simpleindex/pgpass"
         )
+    if "@" in behind:
+        # With a slash in a password libpq takes what is before it for a host and its port, and all else for the database.
+        raise InvalidSetting(
+            "has an '@' that ends no user name; write a password into a file that libpq reads (?passfile=/etc/simpleindex/pgpass), "
+            "and an '@' in a name as %40"
+        )
     for host in hosts.partition("?")[0].split(","):
         _, colon, port = host.rpartition("]")[2].partition(":")
-        # It may be the beginning of a password with a slash in it.
         if colon and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65_536):
             raise InvalidSetting("has a port that is none; ports go from 1 to 65535")
     return text

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simpleindex.config.layers import Layers, OptionTexts, from_command_line, from_environment, from_file
+from simpleindex.config.values import to_records
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 
 HERE = Path("/work")
@@ -207,6 +208,26 @@ def test_values_are_quoted_without_secrets(text: str, shown: str) -> None:
     with pytest.raises(RefusedStart, match=f"^{re.escape(f'--x: {shown} is wrong')}$") as caught:
         OptionTexts("--x", (text,), HERE).read(refuse)
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "u:s3cret@db/x",
+        "u:12/s3cret@db/x",
+        "u:12/x?s3cret=@db/y",
+        "u:12/x#s3cret@db/y",
+        "u@example.org:12/s3cret@db/x",
+        "db/x#?password=s3cret",
+        "db/x?scram_client_key=s3cret",
+        "db/x?scram_server_key=s3cret",
+    ],
+)
+def test_a_password_for_the_records_is_refused_and_not_shown(rest: str) -> None:
+    """Also where libpq takes what is in front of its slash for a host and a port."""
+    with pytest.raises(RefusedStart, match="passfile") as refused:
+        OptionTexts("--records", (f"postgresql://{rest}",), HERE).read(to_records)
+    assert "s3cret" not in str(refused.value)
 
 
 def test_an_empty_value() -> None:

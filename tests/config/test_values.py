@@ -40,6 +40,10 @@ BASE = Path("/base")
 
 NOT_WORKERS = "is neither a whole number from 1 to 999 nor 'auto'"
 HOLDS_PASSWORD = "holds a password, which lists of processes show; write it into a file that libpq reads: ?passfile=/etc/simpleindex/pgpass"
+STRAY_AT = (
+    "has an '@' that ends no user name; write a password into a file that libpq reads (?passfile=/etc/simpleindex/pgpass), and an '@' "
+    "in a name as %40"
+)
 UNLIKE_RECORDS = "is not a URL like 'postgresql://db.example.org/simpleindex'"
 NO_PATH = "has a path that is not written like '/pypi/'"
 UNLIKE_URL = "is not a URL like 'https://packages.example.com/'"
@@ -91,7 +95,7 @@ NOT_NETWORK = "is not an address or a network such as '192.0.2.0/24' or '::1'"
             for text in (
                 "postgres://db/index",
                 "postgresql:///index",
-                "postgresql://me@[2001:db8::1]:5432,db:65535/index?passfile=/a@b:c",
+                "postgresql://me@[2001:db8::1]:5432,db:65535/index?passfile=/a%40b:c",
             )
         ),
         (to_bytes, "0", 0),
@@ -175,11 +179,28 @@ def test_values(reader: Callable[[str], Any], text: str, value: object) -> None:
                 "db/x?pass%77ord=a",
                 "db/x?sslpassword=a",
                 "db/x?oauth_client_secret=a",
+                "db/x?scram_client_key=a",
+                "db/x?scram_server_key=a",
+                "db/x#?password=a",
+                "a?b@db/x?password=a",
+                "me@db?password=a@b/x",
+                "me:a@b@db/x",
+            )
+        ),
+        *(
+            (to_records, f"postgresql://{rest}", STRAY_AT)
+            for rest in (
+                "me:a/b@db/x",
+                "me:12/b@db/x",
+                "me:12/x?b=@db/y",
+                "me@example.org:12/b@db/x",
+                "me@a@db/x",
+                "db/x?passfile=/a@b",
             )
         ),
         *(
             (to_records, f"postgresql://{rest}", "has a port that is none; ports go from 1 to 65535")
-            for rest in ("me:a/b@db/x", "db:0/x", "db:65536", "a,b:x/y", "db:/x", "[::1]:x?sslmode=require")
+            for rest in ("db:0/x", "db:65536", "a,b:x/y", "db:/x", "[::1]:x?sslmode=require")
         ),
         (to_bytes, "64MB", NOT_BYTES),
         (to_bytes, "M", NOT_BYTES),
