@@ -76,7 +76,10 @@ def whole_number(least: int, unit: str = "") -> Callable[[str], int]:
             not (digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS)
             or int(digits) < least
         ):
-            raise argparse.ArgumentTypeError(f"{shown(text)} is no whole number from {least} on")
+            example = unit and f", such as 30{unit}"
+            raise argparse.ArgumentTypeError(
+                f"{shown(text)} is not a whole number from {least} to {'9' * _MOST_DIGITS}{example}"
+            )
         return int(digits)
 
     return read

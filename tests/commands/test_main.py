@@ -239,14 +239,20 @@ def test_a_command_that_is_told_to_end(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["backup", "there", "--keep", "0"], "argument --keep: '0' is no whole number from 1 on; see "),
-        (["backup", "there", "--keep", "some"], "argument --keep: 'some' is no whole number from 1 on; see "),
+        (
+            ["backup", "there", "--keep", "0"],
+            "argument --keep: '0' is not a whole number from 1 to 999999999; see ",
+        ),
+        (
+            ["backup", "there", "--keep", "some"],
+            "argument --keep: 'some' is not a whole number from 1 to 999999999; see ",
+        ),
         (
             ["backup", "there", "--packages", "all"],
             "argument --packages: invalid choice: 'all' (choose from ",
         ),
-        (["log", "--limit", "-1"], "argument --limit: '-1' is no whole number from 0 on; see "),
-        (["log", "--limit", "9" * 5000], "is no whole number from 0 on; see "),
+        (["log", "--limit", "-1"], "argument --limit: '-1' is not a whole number from 0 to 999999999; see "),
+        (["log", "--limit", "9" * 5000], "is not a whole number from 0 to 999999999; see "),
     ],
 )
 def test_values_that_are_none(words: list[str], said: str, capsys: Captured) -> None:

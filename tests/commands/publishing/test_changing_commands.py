@@ -153,10 +153,13 @@ def test_what_the_machine_refuses(place: Place) -> None:
         (("undelete", "acme", "note.txt"), "note.txt"),
         (("undelete", "acme", "1.0"), "undelete takes the name of a file"),
         (("purge", "--index-url", "https://h/"), "see simpleindex purge --help"),
-        (("purge", "--older-than", "-1"), "'-1' is no whole number from 0 on; see simpleindex purge --help"),
+        (
+            ("purge", "--older-than", "-1"),
+            "'-1' is not a whole number from 0 to 999999999, such as 30d; see simpleindex purge --help",
+        ),
         (
             ("purge", "--older-than", "soon"),
-            "'soon' is no whole number from 0 on; see simpleindex purge --help",
+            "'soon' is not a whole number from 0 to 999999999, such as 30d; see simpleindex purge --help",
         ),
         (("yank", "acme"), "see simpleindex yank --help"),
         (("yank", "acme", "1.0", "--path", "nowhere"), "nowhere"),
