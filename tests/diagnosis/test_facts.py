@@ -267,7 +267,9 @@ def test_records_in_a_database_server_that_is_away(machine: Machine) -> None:
     pytest.importorskip("psycopg")
     settings = machine.settings(records="postgresql://index@127.0.0.1:1/index?connect_timeout=1")
     (finding,) = judge_records(records_facts(settings))
-    assert finding.sentence == "The database of --records cannot be used: the server cannot be reached."
+    assert finding.sentence == (
+        "The database of --records cannot be used: the server cannot be reached; see that the server runs, and lets this machine in."
+    )
 
 
 def read_later(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

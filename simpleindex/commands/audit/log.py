@@ -96,8 +96,7 @@ def _print_of_all_nodes(url: str, question: AuditQuestion, output: AuditOutput) 
             raise  # The same.
         except OSError as error:
             raise RefusedStart(
-                f"The audit of all nodes in {shared.place} cannot be read: {error.strerror}. That of one node is in audit.jsonl in its "
-                "state directory."
+                f"{trouble_of(error, shared.place).for_operator()} The audit of one node is in audit.jsonl in its state directory."
             ) from None
 
 

@@ -25,6 +25,7 @@ from simpleindex.records.state_copy import (
     require_no_audit,
     write_account_files,
 )
+from simpleindex.system.errors import trouble_of
 
 if TYPE_CHECKING:
     from simpleindex.records.downloads.database import DownloadsDatabase
@@ -66,7 +67,7 @@ def records(words: list[str]) -> int:
     try:
         copied, by_hand = _copy(source, target), _pins_by_hand(source, target)
     except OSError as error:
-        raise RefusedStart(f"{error.filename or target.records.path}: {error.strerror}.") from None
+        raise RefusedStart(trouble_of(error, target.records.path).for_operator()) from None
     finally:
         source.close()
         target.close()
@@ -172,5 +173,5 @@ def _open(text: str, *, is_source: bool) -> _Database:
     try:
         database.prepare()
     except OSError as error:
-        raise RefusedStart(f"The records {database.path} cannot be used: {error.strerror}.") from None
+        raise RefusedStart(trouble_of(error, database.path).for_operator()) from None
     return _Database(database, open_downloads("", url), audit=open_shared_audit(url))

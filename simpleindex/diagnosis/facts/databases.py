@@ -81,9 +81,8 @@ def records_facts(settings: Settings) -> RecordsFacts:
         finally:
             records.close()
     except OSError as error:
-        return RecordsFacts(
-            is_lost=False, state=state, refusal=f"{trouble_of(error, settings.records).cause}."
-        )
+        trouble = trouble_of(error, settings.records)
+        return RecordsFacts(is_lost=False, state=state, refusal=f"{trouble.cause}; {trouble.remedy}")
     except (RefusedStart, SimpleIndexError) as error:
         return RecordsFacts(is_lost=False, state=state, refusal=str(error))
     return RecordsFacts(is_lost=False, state=state)

@@ -230,5 +230,8 @@ def test_all_nodes_without_their_database(capsys: pytest.CaptureFixture[str]) ->
     """A sentence says where the entries of one node are."""
     assert main(["log", "--records", "postgresql://127.0.0.1:1/none"]) == 2
     error = capsys.readouterr().err
-    assert "postgresql://127.0.0.1:1/none cannot be read: the server cannot be reached" in error
+    assert (
+        "postgresql://127.0.0.1:1/none cannot be used (the server cannot be reached): see that the server runs"
+        in error
+    )
     assert "audit.jsonl" in error

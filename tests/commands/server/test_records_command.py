@@ -133,7 +133,11 @@ def test_records_are_not_mixed(postgresql: PostgreSQL, state: tuple[Path, str], 
         ("sqlite:/nowhere", "postgresql://x", "has no records: name the directory of --state"),
         ("mysql://x", "postgresql://x", "sqlite:STATE-DIRECTORY"),
         ("postgresql://me:secret@x/y", "sqlite:x", "holds a password"),
-        ("postgresql://127.0.0.1:1/y", "sqlite:x", "cannot be used: the server cannot be reached"),
+        (
+            "postgresql://127.0.0.1:1/y",
+            "sqlite:x",
+            "(the server cannot be reached): see that the server runs, and lets this machine in.",
+        ),
     ],
 )
 def test_refusals(source: str, target: str, sentence: str, capsys: Captured) -> None:
@@ -226,7 +230,7 @@ def test_all_that_postgresql_holds(
     tail.close()
     for name, sentence in (
         ("records.sqlite3", "has an audit already"),
-        ("audit.jsonl", "key.pem: File exists."),
+        ("audit.jsonl", "key.pem cannot be used (File exists): move away what lies there."),
     ):
         for path in (back / name, back / "downloads.sqlite3"):
             path.unlink(missing_ok=True)
