@@ -143,7 +143,7 @@ class FreshAnswer(Protocol):
     """An answer that is no longer fresh at some time.
 
     Attributes:
-        fresh_until: Seconds since 1970; 0 as soon as there is another answer.
+        fresh_until: By the reactor's time, in seconds; 0 as soon as there is another answer.
     """
 
     @property
@@ -156,7 +156,7 @@ class AnswerLifetime:
 
     Attributes:
         until: Until when at most, seconds since 1970.
-        listing: Makes it end earlier; None if nothing does.
+        listing: Makes it end earlier, by the reactor's time; None if nothing does.
     """
 
     until: float = math.inf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted.internet.defer import Deferred
 
@@ -44,6 +44,12 @@ _log: Final = logger(__name__)
 
 def _no_rules(_: object) -> tuple[str, ...]:
     return ()
+
+
+class _Absence(NamedTuple):
+    """The answer that there is no such project, which is believed until some time."""
+
+    fresh_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ class CachedSource:
         entry, absent_until = memory.get(name), memory.absent_until(name)
         if entry is not None:
             return AnswerLifetime(listing=entry)
-        return AnswerLifetime(absent_until) if absent_until else None
+        return AnswerLifetime(listing=_Absence(absent_until)) if absent_until else None
 
     def revision(self) -> None:
         """Return None: nothing but listings changes answers."""

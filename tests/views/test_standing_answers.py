@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from twisted.internet.task import Clock
 
 from simpleindex.core.errors import NotHere, Unavailable
 from simpleindex.core.model import Strategy
@@ -12,13 +14,14 @@ from simpleindex.core.source import ForwardingSource
 from simpleindex.policy.filtered import FilteredSource
 from simpleindex.policy.judgement import Allowance, Policy
 from simpleindex.policy.rules import PolicyAction, PolicyRule
+from simpleindex.system.clocks import wall_clock
 from simpleindex.upstreams.cache.pins import Pins
 from simpleindex.upstreams.pinned import PinnedSource
 from simpleindex.views.hidden import EmptySource
 from simpleindex.views.name_rules import NameRules, Scope
 from simpleindex.views.standing_answers import StandingAnswers
 from simpleindex.views.union import LocalMember, UnionSource, UpstreamMember
-from tests.fixtures.cached_upstream import ACME, DATA, WHEEL, CachedUpstreamFixture
+from tests.fixtures.cached_upstream import ACME, DATA, WHEEL, CachedUpstreamFixture, clock_of_2023
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.stepping import at_once
 from tests.fixtures.stub_source import StubSource
@@ -47,8 +50,9 @@ class CountingSource(ForwardingSource):
 class StandingAnswersFixture(CachedUpstreamFixture):
     """A view with a directory, and an upstream behind rules and pins, whose project acme was answered once."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root / "cache")
+    def __init__(self, root: Path, clock: Clock) -> None:
+        super().__init__(root / "cache", clock=clock)
+        self.now = wall_clock(clock)
         self.upstream.add(WHEEL, DATA)
         self.taken: set[ProjectName] = set()
         self.used: set[ProjectName] = set()
@@ -86,10 +90,22 @@ class StandingAnswersFixture(CachedUpstreamFixture):
         return [file.filename for file in result(self.union.project(ACME)).files]
 
 
+@pytest.fixture(params=["one time", "two times"])
+def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The reactor's, whose time is that of dates, or, as in a service, one that counts from elsewhere."""
+    if request.param == "one time":
+        return clock_of_2023()
+    clock = Clock()
+    clock.advance(1_000)
+    monkeypatch.setattr(time, "monotonic", clock.seconds)
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000 + clock.seconds())
+    return clock
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> StandingAnswersFixture:
+def world(tmp_path: Path, clock: Clock) -> StandingAnswersFixture:
     """A view whose answer stands."""
-    return StandingAnswersFixture(tmp_path)
+    return StandingAnswersFixture(tmp_path, clock)
 
 
 def test_is_not_asked_again(world: StandingAnswersFixture) -> None:
@@ -128,7 +144,7 @@ def test_rules_hold(world: StandingAnswersFixture) -> None:
     world.policy = DENIED
     world.clock.advance(0.2)
     assert world.filenames() == []
-    allowance = Allowance(ACME, None, world.clock.seconds() + 5)
+    allowance = Allowance(ACME, None, world.now() + 5)
     world.policy = Policy(DENIED.rules, (allowance,))
     world.clock.advance(0.2)
     assert world.filenames() == [WHEEL]
@@ -139,7 +155,7 @@ def test_rules_hold(world: StandingAnswersFixture) -> None:
 
 def test_ages_hold(world: StandingAnswersFixture) -> None:
     """A file appears when it is old enough."""
-    age = world.clock.seconds() - 1_700_000_000 + 5
+    age = world.now() - 1_700_000_000 + 5
     world.policy = Policy((PolicyRule("age", PolicyAction.REQUIRE, min_age=age),))
     world.clock.advance(0.2)
     assert world.filenames() == []
@@ -177,10 +193,10 @@ def test_own_names_are_asked_of_nobody(world: StandingAnswersFixture) -> None:
 @pytest.mark.parametrize("strategy", [Strategy.FIRST_INDEX, Strategy.MERGE])
 def test_several_upstreams(world: StandingAnswersFixture, tmp_path: Path, strategy: Strategy) -> None:
     """That an earlier one lacks the project stands as long as it is believed, and another answer is noticed then."""
-    first = CachedUpstreamFixture(tmp_path / "first")
-    first.clock = world.clock
-    first.restart()
-    world.union = world.view(UpstreamMember(first.source), UpstreamMember(world.behind), strategy=strategy)
+    first = CachedUpstreamFixture(tmp_path / "first", clock=world.clock)
+    policy = Policy((), (Allowance(ACME, None, world.now() + 2 * world.times.absent),))
+    filtered = FilteredSource(first.source, "first", lambda: policy, world.clock, world.threads)
+    world.union = world.view(UpstreamMember(filtered), UpstreamMember(world.behind), strategy=strategy)
     assert not world.is_asked()
     first.upstream.add(OTHER, DATA)
     assert world.filenames() == [WHEEL]

@@ -28,8 +28,8 @@ class ListingEntry:
     Attributes:
         listing: What the upstream listed, with corrections.
         offered: What is offered from it; the same object as long as nothing changes.
-        fresh_until: Until when it need not be requested again, seconds since 1970; 0 once it has left memory.
-        failing_until: Until when it is not requested since a request failed.
+        fresh_until: Until when it need not be requested again, by the reactor's time; 0 once it has left memory.
+        failing_until: Until when it is not requested since a request failed, by the reactor's time.
         stale: What is offered, marked as stale; made when it is first needed.
     """
 
@@ -85,13 +85,13 @@ class ListingMemory:
 
         Args:
             name: The project.
-            until: When to ask for it again, seconds since 1970.
+            until: When to ask for it again, by the reactor's time.
         """
         self._absent[name] = until
         return self._entries.pop(name)
 
     def absent_until(self, name: ProjectName) -> float:
-        """Return until when a project is taken to be absent, seconds since 1970; 0 if it is not."""
+        """Return until when a project is taken to be absent, by the reactor's time; 0 if it is not."""
         return self._absent.get(name, 0.0)
 
 
