@@ -45,7 +45,11 @@ def _keep_up_to_date(
     snapshots: SnapshotTable, digests: DigestCache, file: CatalogueFile, now_ns: int
 ) -> None:
     number, changed = len(snapshots.at_rest), snapshots.changed_since_catalogue
-    is_large = changed > (_FEW + number // _PART if snapshots.has_catalogue else _FIRST)
+    if snapshots.has_catalogue:
+        # A project that changed counts twice; of a directory of 50 projects no more than a hundred could ever change.
+        is_large = changed > min(_FEW, number // 2) + number // _PART
+    else:
+        is_large = changed >= _FIRST
     if is_large or not snapshots.has_catalogue:
         digests.forget_others(path for _, snapshot in snapshots.items() for path in snapshot.known)
     if not is_large:
