@@ -114,6 +114,9 @@ class ProjectReads(SnapshotUpdates):
         await self._recalling.acquire()
         try:
             epoch = self._guard.epoch
+            # As in _read: what is reported from now on is of another look.
+            reported = self._reported.intersection(directories)
+            self._reported -= reported
             self._watch.watch(directories.values())
             stored = await self._in_look_thread(
                 self._batches.recall, directories, catalogue, self._guard.identity
@@ -121,6 +124,7 @@ class ProjectReads(SnapshotUpdates):
         finally:
             self._recalling.release()
         if epoch != self._guard.epoch:
+            self._reported |= reported
             return names
         done = {each.name for each in stored if self.snapshots.at_rest.has_number(each.number)}
         self.private_names.note_remembered(done)
@@ -128,6 +132,7 @@ class ProjectReads(SnapshotUpdates):
         stored = [each for each in stored if not self.snapshots.has_stored(each)]
         if stored and not self.complete:  # Later, each change is reported.
             done.update(self._publish_stored(stored))
+        self._reported |= reported.difference(done)
         return [name for name in names if name not in done]
 
     def _publish_stored(self, stored: Sequence[StoredProject]) -> list[ProjectName]:

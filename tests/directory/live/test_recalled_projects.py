@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simpleindex.directory.live.cache_upkeep import keep_cache_up_to_date, open_catalogue
+from simpleindex.directory.scan.batches import BatchReader
 from simpleindex.directory.scan.catalogue import CatalogueFile
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
@@ -15,10 +18,11 @@ from tests.fixtures.live_directory import ACME, OTHER, LiveDirectoryFixture
 from tests.fixtures.log import log_into
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from simpleindex.core.names import ProjectName
+    from simpleindex.directory.scan.snapshot import ScanJob
 
 WHEEL = wheel_name()
 FEW = "simpleindex.directory.live.cache_upkeep._FEW"
@@ -323,10 +327,10 @@ def test_a_root_that_is_exchanged_while_it_is_compared(starts: Starts) -> None:
 
 def test_little_change_leaves_the_catalogue_as_it_is(starts: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small directory has none, and of a large one it is written again when a part has changed."""
-    monkeypatch.setattr(FIRST, 2)
+    monkeypatch.setattr(FIRST, 3)
     starts.kept()
     assert starts.file.open() is None
-    monkeypatch.setattr(FIRST, 1)
+    monkeypatch.setattr(FIRST, 2)
     monkeypatch.setattr(FEW, 1)
     starts.kept()
     written = os.stat(starts.file.path).st_ino
@@ -334,6 +338,30 @@ def test_little_change_leaves_the_catalogue_as_it_is(starts: Starts, monkeypatch
     starts.kept()
     assert os.stat(starts.file.path).st_ino == written
     assert starts.looked_at == ["another"]
+
+
+def test_digests_of_deleted_files_go_from_a_directory_of_any_size(tmp_path: Path) -> None:
+    """Also where as much as can change is little beside what a large directory changes each day."""
+    for number in (1, 19, 20, 25, 60, 120):
+        place = tmp_path / f"{number}"
+        place.mkdir()
+        starts = Starts(place)
+        for project in range(number):
+            add_wheel(starts.root, f"p{project}")
+        assert _digests_after(starts) == number
+        assert (starts.file.open() is not None) == (number >= 20)
+        for project in range(number):
+            (starts.root / f"p{project}" / wheel_name(f"p{project}")).unlink()
+            add_wheel(starts.root, f"p{project}", "2.0")
+        assert _digests_after(starts) == number
+
+
+def _digests_after(starts: Starts) -> int:
+    """Start once more, and return of how many files there are digests then."""
+    starts.kept().digests.close()
+    with closing(sqlite3.connect(starts.cache / "digests.sqlite3")) as connection:
+        (number,) = connection.execute("SELECT COUNT(*) FROM facts").fetchone()
+    return int(number)
 
 
 def test_a_catalogue_that_cannot_be_written(starts: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,6 +373,32 @@ def test_a_catalogue_that_cannot_be_written(starts: Starts, monkeypatch: pytest.
     starts.keep(world)
     (line,) = lines
     assert line.startswith(f"The catalogue {starts.file.path} cannot be written (Is a directory)")
+
+
+def test_a_report_is_settled_by_the_catalogue(starts: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing has changed; what is reported after the comparison is of the look that comes then."""
+    monkeypatch.setattr("simpleindex.directory.live.project_reads.BATCH", 1)
+    starts.kept()
+    world = starts.begun()
+    world.live.directories_changed(frozenset({"acme"}))
+    assert (starts.looked_at, world.live._reported) == ([], set())
+    reported: list[tuple[ProjectName, bool]] = []
+
+    def noted(batches: BatchReader, jobs: Sequence[ScanJob], *arguments: Any, **named: Any) -> Any:
+        reported.extend((job.name, job.is_reported) for job in jobs)
+        return read(batches, jobs, *arguments, **named)
+
+    read = BatchReader.read
+    monkeypatch.setattr(BatchReader, "read", noted)
+    world.reads.held = True
+    world.live.directories_changed(frozenset({"acme"}))
+    world.reads.start()
+    add_wheel(starts.root, version="3.0")
+    world.live.directories_changed(frozenset({"acme"}))
+    world.reads.release()
+    assert reported == [(ACME, True)]
+    assert world.live._reported == set()
+    assert len(world.files()) == 3
 
 
 def test_a_stop_while_projects_are_compared(starts: Starts) -> None:
