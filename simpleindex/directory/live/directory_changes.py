@@ -133,8 +133,9 @@ class DirectoryChanges(RootSurveys):
         Args:
             count: The number of this sweep; every tenth is thorough.
         """
-        if not self._surveyed and not self.suspended:
-            return  # The first survey goes on, or is tried again; of very many projects one more would take seconds.
+        is_surveying = self._surveys.is_busy(ROOT) or self._root_look is not None
+        if not self._surveyed and not self.suspended and is_surveying:
+            return  # Of very many projects one more survey would take seconds.
         if self.suspended or not self.polling:
             identity = await self._in_read_thread(self._batches.identity)
             if self.suspended or identity != self._guard.identity:

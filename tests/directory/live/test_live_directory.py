@@ -689,6 +689,29 @@ def test_an_exception_in_a_survey_is_reported(
     assert world.names() == ["acme", "other"]
 
 
+@pytest.mark.parametrize("polling", [False, True])
+def test_a_first_survey_that_failed_is_tried_again(
+    root: Path, polling: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the next sweep, whatever it failed with; a machine may be short of threads for a while."""
+    world = LiveDirectoryFixture(root)
+    world.live.polling = polling
+
+    def broken() -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.directory, "survey", broken)
+        world.begin()
+        world.sweep()
+    assert [failure.type for failure in world.failures] == [RuntimeError, RuntimeError]
+    assert not world.live.complete
+    world.failures.clear()
+    world.sweep()
+    assert world.live.complete
+    assert world.names() == ["acme", "other"]
+
+
 def test_a_directory_that_cannot_be_read_is_no_missing_project(
     world: LiveDirectoryFixture, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
