@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -178,6 +179,13 @@ def test_only_what_may_have_changed_is_compared(family: Family, monkeypatch: pyt
     assert one.serials is not None
     assert two.serials is not None
     assert one.serials.now() == two.serials.now()
+
+
+def test_the_first_of_very_many_is_found_at_once(family: Family) -> None:
+    """They are taken out at the front, which leaves gaps in a dict: of 160,000, each next one took 7 s in all."""
+    one, _ = family.workers
+    assert one.serials is not None
+    assert isinstance(one.serials._behind, OrderedDict)
 
 
 def test_what_was_compared_in_a_thread_with_an_older_row(family: Family) -> None:
