@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tracemalloc
@@ -183,6 +184,9 @@ def _cost_of(work: Callable[[], object]) -> tuple[int, int]:
         return trace
 
     before = sys.gettrace()
+    # The collector would run finalizers of other tests within the turn.
+    gc.collect()
+    gc.disable()
     tracemalloc.start()
     sys.settrace(trace)
     try:
@@ -191,6 +195,7 @@ def _cost_of(work: Callable[[], object]) -> tuple[int, int]:
         sys.settrace(before)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
+        gc.enable()
     return lines[0], most
 
 
