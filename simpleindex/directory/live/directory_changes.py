@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -19,6 +20,7 @@ from simpleindex.directory.watch.interface import NoWatch
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
+    from simpleindex.directory.scan.snapshot import ProjectSnapshot
     from simpleindex.directory.watch.interface import Watch
 
 _THOROUGH_EVERY: Final = 10
@@ -67,11 +69,15 @@ class DirectoryChanges(RootSurveys):
             self.catalogue = None
 
     async def changed(self, name: ProjectName) -> None:
-        """Return once the project's snapshot includes its present state on disk: the one door for changes."""
+        """Return once the project's snapshot includes its present state on disk: the one door for changes.
+
+        Files of which it is in doubt whether they were written in place are read again later: after a backup by hard links that may
+        be all of a large project, and an upload would wait for it.
+        """
         if await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
             await self._surveys.ask(ROOT)
         await self._looks.ask(name, first=True)
-        await self._finish_reading(name)
+        await self._finish_reading(name, attrgetter("pending"))
 
     async def changed_here(self, name: ProjectName) -> None:
         """Return once every process that serves this directory lists a change that this one made."""
@@ -171,7 +177,9 @@ class DirectoryChanges(RootSurveys):
         ]
         return [*changed, *sweep(directory, snapshots.in_flux(), thorough=False)]
 
-    async def _finish_reading(self, name: ProjectName) -> None:
+    async def _finish_reading(
+        self, name: ProjectName, is_unread: Callable[[ProjectSnapshot], bool] = is_unread
+    ) -> None:
         while is_unread(self.snapshots.get(name, NO_SNAPSHOT)) and not self.suspended:
             if self._long_reads.is_busy(name):
                 await self._long_reads.join(name, first=True)

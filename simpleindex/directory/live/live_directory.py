@@ -78,7 +78,7 @@ class LiveDirectory(DirectoryChanges):
 
     async def rescanned(self, name: ProjectName) -> ProjectSnapshot | None:
         """As :meth:`up_to_date`, after a look that begins now: for a caller that found the disk ahead of the snapshot."""
-        in_time = await self._bounded(Deferred.fromCoroutine(self.changed(name)))
+        in_time = await self._bounded(Deferred.fromCoroutine(self._rescan(name)))
         return self._answer(name, self.snapshots.get(name, NO_SNAPSHOT), in_time=in_time)
 
     def why_own(self, name: ProjectName) -> str | None:
@@ -201,6 +201,10 @@ class LiveDirectory(DirectoryChanges):
         """Return whether a project has a file of this name; usable from any thread."""
         snapshot = self.snapshots.peek(name)
         return snapshot is not None and filename in snapshot.chosen
+
+    async def _rescan(self, name: ProjectName) -> None:
+        await self.changed(name)
+        await self._finish_reading(name)
 
     async def _bring_up_to_date(self, name: ProjectName, reported: Deferred[None] | None) -> None:
         if reported is not None:

@@ -576,6 +576,24 @@ def test_a_link_does_not_hide_a_write_that_an_event_reported(world: LiveDirector
         assert before not in {file.sha256 for file in result(each).project.files}
 
 
+def test_a_change_made_here_does_not_wait_until_files_in_doubt_are_read_again(
+    world: LiveDirectoryFixture, root: Path
+) -> None:
+    """After a backup by hard links that may be all of a large project; the upload itself is read and listed."""
+    os.link(root / "acme" / wheel_name(), root.with_name("backup"))
+    add_wheel(root, "acme", "2.0")
+    world.long_reads.held = True
+    report(world, "acme")
+    uploaded = Deferred.fromCoroutine(world.live.changed_here(ACME))
+    assert uploaded.called
+    page, other = world.ask(), Deferred.fromCoroutine(world.live.rescanned(ACME))
+    assert not page.called
+    assert not other.called
+    world.long_reads.release()
+    for each in (page, other):
+        assert [file.version for file in result(each).project.files] == ["1.0", "2.0"]
+
+
 # -- answers at once ------------------------------------------------------------------------------------------------
 
 
