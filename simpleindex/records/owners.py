@@ -48,6 +48,11 @@ class OwnerTable:
         rows = self._database.read('SELECT project, "user" FROM owners ORDER BY project', ())
         return {ProjectName(name): user for name, user in rows}
 
+    def unsettled(self) -> Mapping[ProjectName, str]:
+        """Return who has claimed each project whose claim is not settled."""
+        rows = self._database.read('SELECT project, "user" FROM owners WHERE since < 0', ())
+        return {ProjectName(name): user for name, user in rows}
+
     def claim(
         self,
         name: ProjectName,

@@ -12,6 +12,8 @@ import pytest
 from simpleindex.core.errors import CannotStore, NotAllowed
 from simpleindex.directory.layout.package_directory import PackageDirectory
 from simpleindex.publishing.local import locked_project
+from simpleindex.publishing.local.recovery import withdraw_left_claims
+from simpleindex.publishing.local.staging import Staging
 from simpleindex.publishing.local.writer import Writer
 from simpleindex.records.opening import open_records
 from tests.fixtures.bucket import ACME
@@ -112,6 +114,25 @@ def test_it_fails_where_files_are(place: Place, monkeypatch: pytest.MonkeyPatch)
     """Their owner stays it, also where the claim was not settled."""
     kill_at(locked_project, "sync_directory", monkeypatch, place, "alice")
     fail_at_link(monkeypatch, place, SDIST)
+    assert place.claims.owner() == ("alice", None)
+
+
+def test_claims_that_are_left_at_a_start(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a killed upload without a file one is withdrawn; of one whose file came, or that is running, it stays."""
+    directory, owners = PackageDirectory(str(place.root), ()), place.claims.owners
+
+    def start() -> list[str]:
+        return withdraw_left_claims(directory, owners.unsettled(), owners.withdraw)
+
+    kill_at(os, "link", monkeypatch, place, "alice")
+    with locked_project.locked_project(directory, Staging(directory), ACME):
+        assert start() == []
+    assert owners.unsettled() == {ACME: "alice"}
+    assert start() == ["The claim of an unfinished upload to the project acme was withdrawn."]
+    assert owners.unsettled() == {}
+    assert not (place.root / ACME).exists()
+    kill_at(locked_project, "sync_directory", monkeypatch, place, "alice")
+    assert start() == []
     assert place.claims.owner() == ("alice", None)
 
 

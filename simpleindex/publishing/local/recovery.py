@@ -16,6 +16,7 @@ from simpleindex.core.errors import CannotStore, InvalidProjectName
 from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.publishing.local.ledger_changes import free_name
 from simpleindex.publishing.local.locked_project import locked_project, nearby_name, remove_if_empty
+from simpleindex.publishing.local.staging import Staging
 from simpleindex.publishing.local.trash import (
     finish_taking_out,
     finish_throwing_away,
@@ -25,12 +26,12 @@ from simpleindex.publishing.local.trash import (
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from simpleindex.core.names import ProjectName
     from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.local.locked_project import LockedProject
-    from simpleindex.publishing.local.staging import StagedFile, Staging
+    from simpleindex.publishing.local.staging import StagedFile
 
 _LONGEST_NOTE: Final = 1 << 24
 """Bytes."""
@@ -85,6 +86,31 @@ def _recover_one(directory: PackageDirectory, staging: Staging, staged: StagedFi
         return f"An unfinished change of the project {name} cannot be cleared away: {error.for_operator()}"
     staged.discard()
     return f"An unfinished change of the project {name} was cleared away."
+
+
+def withdraw_left_claims(
+    directory: PackageDirectory,
+    claims: Mapping[ProjectName, str],
+    withdraw: Callable[[ProjectName, str], object],
+) -> list[str]:
+    """Withdraw claims of killed uploads to projects without files: their users must not own files that come otherwise.
+
+    Args:
+        directory: The root.
+        claims: The claims that are not settled: projects with the users.
+        withdraw: Ends a claim that is still not settled.
+
+    Returns:
+        A sentence for each repair.
+    """
+    sentences: list[str] = []
+    for name, user in claims.items():
+        # Whoever holds the lock is making a claim, or storing its file.
+        with suppress(CannotStore), locked_project(directory, Staging(directory), name, patience=0):
+            if not directory.filenames_of(directory.places_of(name)):
+                withdraw(name, user)
+                sentences.append(f"The claim of an unfinished upload to the project {name} was withdrawn.")
+    return sentences
 
 
 def _project_of(staged: StagedFile) -> ProjectName | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from simpleindex.core.errors import RefusedStart
+from simpleindex.core.errors import RefusedStart, Unavailable
 from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
+from simpleindex.publishing.local.recovery import withdraw_left_claims
 from simpleindex.publishing.local.writer import Writer
 from simpleindex.publishing.publisher import LocalPublishing, PublishingContext
 from simpleindex.publishing.upload.acceptance import UploadAcceptance
@@ -24,7 +27,9 @@ from simpleindex.web.refused_log import RefusedChanges
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simpleindex.directory.layout.package_directory import PackageDirectory
     from simpleindex.publishing.interface import Publishing
+    from simpleindex.records.owners import OwnerTable
     from simpleindex.service.composition.directory import ServedDirectory
     from simpleindex.service.composition.logins import Logins
     from simpleindex.service.runtime import Runtime
@@ -58,7 +63,7 @@ def compose_publishing(
             raise RefusedStart(missing(module, "publish"))
     threads, admission, audit = runtime.threads.writes, logins.admission, logins.audit
     checks = UploadChecks(runtime.examination, provenance_verifier())
-    publishing, recover = _publishing(directory, threads, checks)
+    publishing, recover = _publishing(directory, threads, checks, logins.owners)
     acceptance = UploadAcceptance(
         publishing,
         directory.source,
@@ -80,7 +85,7 @@ def compose_publishing(
 
 
 def _publishing(
-    directory: ServedDirectory, threads: Threads, checks: UploadChecks
+    directory: ServedDirectory, threads: Threads, checks: UploadChecks, owners: OwnerTable
 ) -> tuple[Publishing, Callable[[], list[str]]]:
     if directory.choice.method == "bucket":
         from simpleindex.service.composition.bucket import ServedBucket  # noqa: PLC0415  (only with a bucket)
@@ -92,7 +97,14 @@ def _publishing(
     publishing = LocalPublishing(
         writer, project_files, PublishingContext(directory.live, directory.source, threads, checks)
     )
-    return publishing, writer.clean
+    return publishing, partial(_recover, writer, directory.directory, owners)
+
+
+def _recover(writer: Writer, directory: PackageDirectory, owners: OwnerTable) -> list[str]:
+    sentences = writer.clean()
+    with suppress(Unavailable):
+        sentences += withdraw_left_claims(directory, owners.unsettled(), owners.withdraw)
+    return sentences
 
 
 def provenance_verifier() -> Callable[[str, str, str], bytes | None] | None:
