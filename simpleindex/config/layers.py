@@ -237,6 +237,11 @@ def _type_name(value: object) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return the text without what may be a password before a host or a token after a path."""
+    """Return the text without what may be a password, before a host or where that was forgotten, or a token after a path."""
     _, at, end = text.rpartition("@")
+    scheme, separator, rest = end.partition("://")
+    authority, slash, path = rest.partition("/")
+    host, colon, port = authority.rpartition(":")
+    if colon and not (port.isdecimal() or port.endswith("]")):
+        end = f"{scheme}{separator}{host}:...{slash}{path}"
     return re.sub(r"(?s)[?#].+", lambda cut: cut[0][0] + "...", ("..." if at else "") + at + end)
