@@ -28,7 +28,7 @@ from simpleindex.publishing.publisher import spare_of
 from simpleindex.system.atomic import storing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from threading import Event
 
     from simpleindex.access.identity import UploadRules
@@ -220,19 +220,18 @@ class Importer:
                 fault=Fault.FULL,
             )
 
-    def bring(self, name: ProjectName, files: Sequence[File]) -> list[ImportedFile | RefusedFile]:
+    def bring(self, name: ProjectName, files: Sequence[File]) -> Iterator[ImportedFile | RefusedFile]:
         """Fetch files of a project, check them, and commit them together, with upload times and yanks; what lies beside them follows.
 
-        Returns:
-            What became of each that arrived, and of each that did not.
+        Yields:
+            What became of each that did not arrive, as soon as it is known, then of each that did.
 
         Raises:
-            CannotStore: They cannot be written.
+            CannotStore: They cannot be written; or, if all were yielded, what lies beside them.
             ImportStopped: The import is to end.
             SourceLost: The other server no longer answers.
         """
         self.require_space(sum(file.size or 0 for file in files))
-        outcomes: list[ImportedFile | RefusedFile] = []
         with ExitStack() as drafts:
             present = MomentaryDirectory(self._target.directory)
             arrived = []
@@ -241,8 +240,8 @@ class Importer:
                 try:
                     arrived.append(self._arrived(draft, name, file, present))
                 except NotImported as error:
-                    outcomes.append(RefusedFile(name, file.filename, error.reason))
-            return outcomes + self._commit(name, arrived)
+                    yield RefusedFile(name, file.filename, error.reason)
+            yield from self._commit(name, arrived)
 
     def _arrived(
         self, draft: StagedUpload, name: ProjectName, file: File, present: MomentaryDirectory
@@ -295,31 +294,33 @@ class Importer:
         except NotExamined as error:
             raise NotImported(f"it cannot be examined now: {error}") from None
 
-    def _commit(self, name: ProjectName, arrived: Sequence[ArrivedFile]) -> list[ImportedFile | RefusedFile]:
+    def _commit(
+        self, name: ProjectName, arrived: Sequence[ArrivedFile]
+    ) -> Iterator[ImportedFile | RefusedFile]:
         """Commit files, after the notes about them: neither may be missing when a file is there."""
-        outcomes: list[ImportedFile | RefusedFile] = []
         ready = []
         for each in arrived:
             try:
                 self._yank(name, each)
                 ready.append(each)
             except NotImported as error:
-                outcomes.append(RefusedFile(name, each.file.filename, error.reason))
+                yield RefusedFile(name, each.file.filename, error.reason)
         drafts = [(each.draft, each.file.filename) for each in ready]
         notes = b"".join(self._note(each) for each in ready if each.is_new)
         writer = self._target.writer
+        committed = []
         for each, stored in zip(ready, writer.commit_several(name, drafts, notes), strict=True):
-            if not isinstance(stored, StoredFile):
-                outcomes.append(RefusedFile(name, each.file.filename, _refusal(stored)))
-                continue
-            for suffix, data in self._source.beside(name, each.file).items():
-                if writer.digest_of(name, each.file.filename + suffix) is None:
+            filename, digests = each.file.filename, each.digests
+            if isinstance(stored, StoredFile):
+                committed.append((each.file, stored))
+                yield ImportedFile(name, filename, digests.sha256, digests.size, stored.created)
+            else:
+                yield RefusedFile(name, filename, _refusal(stored))
+        # After all of them are known to be here: where the disk is full now, they are nevertheless.
+        for file, stored in committed:
+            for suffix, data in self._source.beside(name, file).items():
+                if writer.digest_of(name, file.filename + suffix) is None:
                     writer.put_beside(name, stored, suffix, data)
-            digests = each.digests
-            outcomes.append(
-                ImportedFile(name, each.file.filename, digests.sha256, digests.size, stored.created)
-            )
-        return outcomes
 
     def _yank(self, name: ProjectName, arrived: ArrivedFile) -> None:
         file = arrived.file

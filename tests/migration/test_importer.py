@@ -286,7 +286,7 @@ def test_what_comes_meanwhile(bench: ImportBench, monkeypatch: pytest.MonkeyPatc
         "another writer took its name meanwhile",
         False,
     ]
-    assert bench.importer.bring(ACME, []) == []
+    assert list(bench.importer.bring(ACME, [])) == []
 
 
 def test_checking_where_it_lies(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_stopping(bench: ImportBench) -> None:
     file = bench.source.add(WHEEL, DATA)
     bench.stopping.set()
     with pytest.raises(ImportStopped):
-        bench.importer.bring(ACME, [file])
+        list(bench.importer.bring(ACME, [file]))
     with pytest.raises(ImportStopped):
         bench.importer.plan(ACME)
     assert left(bench) == []

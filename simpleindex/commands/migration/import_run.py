@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -17,7 +17,8 @@ from simpleindex.migration.errors import NotImported, SourceLost
 from simpleindex.migration.plan import RefusedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
     from threading import Event
 
     from simpleindex.core.files import File
@@ -55,7 +56,7 @@ class ImportRun:
         to: The name of the directory that takes the files.
 
     Attributes:
-        imported: Files that came, in the order of the plans.
+        imported: Files that came, in the order in which they did.
         refused: Files and projects that did not, beside those of the plans.
         notes: Sentences about the run.
         stopped_with: The exit status if it was stopped, else None.
@@ -85,33 +86,33 @@ class ImportRun:
 
     def check(self, plans: Sequence[ProjectPlan]) -> list[ProjectPlan]:
         """Check the files of plans where they lie, on this machine; return the plans without those that would be refused."""
-        for _ in self._each(lambda each: self._tried(self._importer.check, *each), _files(plans), "files"):
-            """Wait for each."""
+        self._each(lambda each: self._check(*each), _files(plans), "files")
         refused = {(each.project, each.filename) for each in self.refused}
         return [_without(plan, refused) for plan in plans]
 
     def bring(self, plans: Sequence[ProjectPlan]) -> None:
         """Fetch the files of plans."""
         marked = self._each(self._mark, plans, "projects")
-        batches = _batches([plan for plan in marked if plan is not None])
-        work = self._each(lambda each: self._brought(*each), batches, "files", lambda each: len(each[1]))
-        for outcomes in work:
-            for each in outcomes:
+        if self.stopped_with is None:
+            batches = _batches([plan for plan in marked if plan is not None])
+            self._each(lambda each: self._bring(*each), batches, "files", lambda each: len(each[1]))
+
+    def _bring(self, name: ProjectName, files: Sequence[File]) -> None:
+        """Bring files of a project, and note each; those that cannot be written because of the project are refused."""
+        left = [file.filename for file in files]
+        try:
+            for each in self._importer.bring(name, files):
+                left.remove(each.filename)
                 if isinstance(each, RefusedFile):
                     self.refused.append(each)
-                    continue
-                self.imported.append(each)
-                if each.created:
-                    self._record(each)
-
-    def _brought(self, name: ProjectName, files: Sequence[File]) -> list[ImportedFile | RefusedFile]:
-        """Bring files of a project; if none of them can be written because of the project, all of them are refused."""
-        try:
-            return self._importer.bring(name, files)
+                else:
+                    self._note(each)
         except CannotStore as error:
             if error.fault not in _OF_ONE_PROJECT:
                 raise
-            return [RefusedFile(name, file.filename, error.for_operator().rstrip(".")) for file in files]
+            # Where all of them are here, it is something beside them that could not be written.
+            reason = error.for_operator().rstrip(".")
+            self.refused.extend(RefusedFile(name, filename, reason) for filename in left or [""])
 
     def _mark(self, plan: ProjectPlan) -> ProjectPlan | None:
         """Set the status of a project; return its plan if it may come."""
@@ -122,63 +123,67 @@ class ImportRun:
             return None
         return plan
 
-    def _tried(
-        self, work: Callable[[ProjectName, File], Value], name: ProjectName, file: File
-    ) -> Value | None:
-        """Do work for a file; note a refusal."""
+    def _check(self, name: ProjectName, file: File) -> None:
+        """Check a file; note a refusal."""
         try:
-            return work(name, file)
+            self._importer.check(name, file)
         except NotImported as error:
             self.refused.append(RefusedFile(name, file.filename, error.reason))
-        except CannotStore as error:
-            if error.fault not in _OF_ONE_PROJECT:
-                raise
-            self.refused.append(RefusedFile(name, file.filename, error.for_operator().rstrip(".")))
-        return None
 
-    def _record(self, file: ImportedFile) -> None:
-        facts = {"project": file.project, "filename": file.filename, "digest": file.sha256}
-        self._audit.record(AuditEntry("import", who=self._who, detail=f"to {self._to}", **facts))
+    def _note(self, file: ImportedFile) -> None:
+        if file.created:
+            facts = {"project": file.project, "filename": file.filename, "digest": file.sha256}
+            self._audit.record(AuditEntry("import", who=self._who, detail=f"to {self._to}", **facts))
+        self.imported.append(file)
 
     def _each(
         self,
         work: Callable[[Item], Value],
-        items: Iterable[Item],
+        items: Sequence[Item],
         unit: str,
         count: Callable[[Item], int] = lambda _: 1,
-    ) -> Iterator[Value]:
-        """Do work for several items at a time; yield the results in order until the end, ^C, a full disk or a lost server."""
-        items = list(items)
+    ) -> list[Value]:
+        """Do work for several items at a time, until the end, ^C, a full disk or a lost server.
+
+        This thread, which ^C interrupts, only waits: what there is to note of an item is noted by the work.
+
+        Returns:
+            The values of the items that were done, in order; after an error those of later items too.
+        """
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        futures: list[Future[Value]] = []
         try:
-            with Progress(sys.stderr, unit, sum(map(count, items))) as progress:
-                for item, value in self._done(work, items):
+            with Progress(sys.stderr, unit, sum(map(count, items))) as progress, self._ending(pool):
+
+                def do(item: Item) -> Value:
+                    value = work(item)
                     progress.advance(count(item))
-                    yield value
+                    return value
+
+                futures.extend(pool.submit(do, item) for item in items)
+                for future in futures:
+                    future.result()
         except KeyboardInterrupt:
             self.stopped_with = INTERRUPTED
             self.notes.append("It was stopped; the same command goes on where it was.")
         except (CannotStore, SourceLost) as error:
             self.stopped_with = 1
-            sentence = error.for_operator() if isinstance(error, CannotStore) else str(error)
-            self.notes.append(f"It was stopped: {sentence} The same command goes on when that is mended.")
+            self.notes.append(
+                f"It was stopped: {error.for_operator()} The same command goes on when that is mended."
+            )
+        done = (each for each in futures if each.done() and not each.cancelled())
+        return [each.result() for each in done if each.exception() is None]
 
-    def _done(self, work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[tuple[Item, Value]]:
-        """Yield items with their values in order; after an error those that were done meanwhile too, because files of them are here."""
-        pool = ThreadPoolExecutor(_AT_ONCE)
-        futures = deque((item, pool.submit(work, item)) for item in items)
+    @contextmanager
+    def _ending(self, pool: ThreadPoolExecutor) -> Iterator[None]:
+        """Wait for what is being done; after an error have it end, and begin nothing more."""
         try:
-            while futures:
-                value = futures[0][1].result()
-                yield futures.popleft()[0], value
-        except BaseException as error:
+            yield
+        except BaseException:
             self._stopping.set()
-            pool.shutdown(cancel_futures=True)
-            if not isinstance(error, GeneratorExit):
-                for item, future in futures:
-                    if not future.cancelled() and future.exception() is None:
-                        yield item, future.result()
             raise
-        pool.shutdown()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _files(plans: Sequence[ProjectPlan]) -> list[tuple[ProjectName, File]]:

@@ -64,7 +64,7 @@ def import_index(words: list[str]) -> int:
         patterns = tuple(map(parse_pattern, given.project))
         report, status = _import(given, patterns)
     except KeyboardInterrupt:
-        print("Stopped; nothing was imported yet.", file=sys.stderr)
+        print("Stopped; the same command goes on where it was.", file=sys.stderr)
         return INTERRUPTED
     except InvalidPattern as error:
         raise RefusedStart(f"--project: {error}") from None

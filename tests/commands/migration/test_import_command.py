@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from simpleindex.core.model import Project, Status
 from simpleindex.migration.importer import Importer
 from simpleindex.migration.people import ImportedPeople, ImportedUser
 from simpleindex.publishing.local.writer import Space, Writer
+from simpleindex.records.audit.audit import Audit
 from tests.fixtures.distributions import (
     add_sdist,
     add_wheel,
@@ -33,6 +36,7 @@ from tests.fixtures.trees import as_nobody, public_directory
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from simpleindex.core.audit_entry import AuditEntry
     from simpleindex.migration.plan import ProjectPlan
 
     Captured = pytest.CaptureFixture[str]
@@ -364,7 +368,7 @@ def test_what_came_meanwhile_is_noted_too(
         if name == "acme":
             assert came.wait(60)
             raise error
-        outcome = bring(self, name, files)
+        outcome = list(bring(self, name, files))
         came.set()
         return outcome
 
@@ -376,12 +380,83 @@ def test_what_came_meanwhile_is_noted_too(
     assert [json.loads(line)["filename"] for line in audit] == [wheel_name("other")]
 
 
+@pytest.mark.parametrize("is_noted", [False, True])
+def test_stopped_while_a_file_is_noted(move: Move, is_noted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is here then is in the audit and in the report, once."""
+    bring, record, came, signals = Importer.bring, Audit.record, Event(), [signal.SIGTERM]
+
+    def brought(self: Importer, name: Any, files: Any) -> Any:
+        outcome = list(bring(self, name, files))
+        if name == "other":
+            came.set()
+        return outcome
+
+    def stop() -> None:
+        if signals:
+            assert came.wait(60)
+            signal.pthread_kill(threading.main_thread().ident or 0, signals.pop())
+
+    def interrupted(self: Audit, entry: AuditEntry) -> bool:
+        is_first = entry.project == "acme"
+        if is_first and not is_noted:
+            stop()
+        written = record(self, entry)
+        if is_first and is_noted:
+            stop()
+        return written
+
+    monkeypatch.setattr(Importer, "bring", brought)
+    monkeypatch.setattr(Audit, "record", interrupted)
+    out, _ = move.run("--json", "-", status=130)
+    there = {f"acme/{WHEEL}", f"acme/{SDIST}", f"other/{wheel_name('other')}"}
+    assert move.there() == there
+    audit = [json.loads(line) for line in (move.path / "state" / "audit.jsonl").read_text().splitlines()]
+    for entries in (audit, json.loads(out)["imported"]):
+        assert sorted(f"{each['project']}/{each['filename']}" for each in entries) == sorted(there)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (Fault.FULL, "It was stopped: It cannot be written. The same command goes on when that is mended."),
+        (Fault.BUSY, "Not imported: acme: It cannot be written."),
+    ],
+)
+def test_what_lies_beside_cannot_be_written(
+    move: Move, fault: Fault, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files themselves are here by then."""
+    put(move.old / f"{WHEEL}.asc", b"-----BEGIN PGP SIGNATURE-----\n")
+
+    def refused(*_: Any) -> None:
+        raise CannotStore("It cannot be written.", fault=fault)
+
+    monkeypatch.setattr(Writer, "put_beside", refused)
+    out, _ = move.run("--project", "acme", status=1)
+    assert sentence in out.splitlines()
+    assert "Imported 2 files of 1 project" in out
+    assert move.there() == {f"acme/{WHEEL}", f"acme/{SDIST}"}
+    audit = (move.path / "state" / "audit.jsonl").read_text().splitlines()
+    assert {json.loads(line)["filename"] for line in audit} == {WHEEL, SDIST}
+
+
+def test_stopped_while_projects_are_marked(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Importer, "mark", interrupted)
+    out, err = move.run(status=130)
+    assert err == "Stopped; 2 of 2 projects are left.\n"
+    assert "It was stopped" in out
+    assert move.there() == set()
+
+
 def test_stopped_before_anything_came(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(importing, "open_source", interrupted)
-    assert move.run(status=130) == ("", "Stopped; nothing was imported yet.\n")
+    assert move.run(status=130) == ("", "Stopped; the same command goes on where it was.\n")
 
 
 def test_stopped_while_projects_are_read(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
