@@ -441,12 +441,15 @@ def test_what_lies_beside_cannot_be_written(
 
 
 def test_stopped_while_projects_are_marked(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: Any) -> None:
-        raise KeyboardInterrupt
+    """Nothing is fetched then."""
+
+    def interrupted(_: Importer, project: Project) -> None:
+        if project.name == "other":
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(Importer, "mark", interrupted)
     out, err = move.run(status=130)
-    assert err == "Stopped; 2 of 2 projects are left.\n"
+    assert err == "Stopped; 1 of 2 projects are left.\n"
     assert "It was stopped" in out
     assert move.there() == set()
 
