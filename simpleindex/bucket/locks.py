@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 PATIENCE: Final = 60.0
 """Seconds to wait for other writers; a large file takes as long as it takes to send it to the store."""
 
+LONGEST_PUT: Final = 600.0
+"""Seconds after its claim in which an upload may come although its lock ended: the store has the bytes of one that was killed,
+that had no answer, or whose lock ended with its session. At 10 MB/s that is a file of 6 GB."""
+
 _FILES: Final = 256
 """Lock files of each kind; projects that share one wait for each other without need."""
 

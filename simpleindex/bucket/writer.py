@@ -14,7 +14,7 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from simpleindex.bucket.facts import SHA256, object_metadata, publication_mark
-from simpleindex.bucket.locks import lock_change, lock_upload
+from simpleindex.bucket.locks import LONGEST_PUT, lock_change, lock_upload
 from simpleindex.bucket.small_objects import change_small_object
 from simpleindex.bucket.store_errors import ConditionFailed, MissingObject
 from simpleindex.core.distribution_identity import all_spellings, same_distribution
@@ -100,10 +100,10 @@ class BucketWriter:
         publish = partial(self._publish, draft, name, put, claim or NameClaim(), overwrite=overwrite)
         with storing(f"{name.project}/{name.filename}"):
             with suppress(UndecidedClaim), lock_upload(self._locks, name):
-                return publish(is_alone=False)
-            # Once no other upload of the project is running, it has no files only if the one that made the claim was killed.
+                return publish()
+            # Once no other upload has the lock, it has no files only if the one that made the claim was killed, or comes late.
             with lock_change(self._locks, name.project):
-                return publish(is_alone=True)
+                return publish(may_run_for=LONGEST_PUT)
 
     def _publish(
         self,
@@ -113,7 +113,7 @@ class BucketWriter:
         claim: NameClaim,
         *,
         overwrite: bool,
-        is_alone: bool,
+        may_run_for: float | None = None,
     ) -> StoredFile:
         digests, key = draft.finish(), f"{name.project}/{name.filename}"
         for _ in range(_TRIES):
@@ -122,7 +122,7 @@ class BucketWriter:
                 self._require_name(name, present, overwrite=overwrite)
             elif (sha256 := self._digest_of(before)) != digests.sha256 and not overwrite:
                 raise AlreadyExists(name.filename, sha256)
-            claim.make(partial(bool, [*filter(distribution_suffix, present)]), is_alone=is_alone)
+            claim.make(partial(bool, [*filter(distribution_suffix, present)]), may_run_for=may_run_for)
             if before is not None and sha256 == digests.sha256:
                 claim.settle()  # that of the first time may not be, after a kill or a lost answer
                 return StoredFile(before.key, sha256, created=False)

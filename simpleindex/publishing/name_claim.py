@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 class NameClaim:
     """The claim of an upload to a project that exists: to none."""
 
-    def make(self, has_files: Callable[[], bool], *, is_alone: bool) -> None:
+    def make(self, has_files: Callable[[], bool], *, may_run_for: float | None = None) -> None:
         """Make the claim; under the lock of the project, before the file is stored.
 
         Args:
             has_files: Whether the project has files by now.
-            is_alone: Whether the lock keeps out every other upload of the project.
+            may_run_for: Seconds from its claim on that another upload of the project may be running: 0 if the lock keeps out
+                every other, None for any time.
 
         Raises:
             UndecidedClaim: Another upload has claimed the name, and may be running.

@@ -152,7 +152,7 @@ class Publisher(ABC):
         same_name, others = listed.get(name.filename), sum(size for _, size in listed.values())
         if self.IS_LISTING_EXACT and same_name is not None and same_name[0] == digests.sha256:
             # Whoever sends a file again may have been killed, or lost the answer, before the claim was settled.
-            claim.make(lambda: True, is_alone=False)
+            claim.make(lambda: True)
             claim.settle()
             return Published(digests.sha256, created=False)
         judge_size(name.project, digests.size, others - (same_name[1] if same_name else 0), rules)

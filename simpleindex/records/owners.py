@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.core.errors import CannotStore
+from simpleindex.core.faults import Fault
 from simpleindex.core.names import ProjectName
 
 if TYPE_CHECKING:
@@ -16,8 +18,14 @@ _REMEMBER_SECONDS: Final = 1.0
 _EVERY_CLAIM: Final = -(2**62)
 
 
-class UndecidedClaim(Exception):
+class UndecidedClaim(CannotStore):
     """Another user has claimed a name by an upload that may be running, or may have been killed before it stored its file."""
+
+    def __init__(self, name: ProjectName) -> None:
+        super().__init__(
+            f"Another user is uploading the project {name} for the first time; try again later.",
+            fault=Fault.BUSY,
+        )
 
 
 class OwnerTable:
@@ -60,7 +68,7 @@ class OwnerTable:
         now: float,
         *,
         has_files: bool = False,
-        is_alone: bool = False,
+        may_run_for: float | None = None,
     ) -> str | None:
         """Claim a name that has no owner yet, for an upload; return the owner. If several users claim it at once, one wins.
 
@@ -69,18 +77,24 @@ class OwnerTable:
             user: Who uploads; None for a token of nobody.
             now: Seconds since 1970.
             has_files: Whether the project has files: then nobody becomes its owner.
-            is_alone: Whether no other upload of the project is running: then a claim without a file is that of a killed one.
+            may_run_for: Seconds from its claim on that another upload of the project may be running, None for any time: later
+                a claim without a file is that of a killed one.
 
         Raises:
             UndecidedClaim: Another user's claim is not settled, and the project has no files.
         """
 
         def claim(transaction: RecordsTransaction) -> tuple[str | None, int]:
-            if is_alone and not has_files:
-                transaction.execute("DELETE FROM owners WHERE project = ? AND since < 0", (name,))
+            if may_run_for is not None and not has_files:
+                # Without a time to wait none are compared: clocks of nodes differ.
+                least = int(may_run_for - now) if may_run_for else _EVERY_CLAIM
+                transaction.execute(
+                    "DELETE FROM owners WHERE project = ? AND since < 0 AND since >= ?", (name, least)
+                )
             if user is not None and not has_files:
                 transaction.execute(
-                    "INSERT INTO owners VALUES (?, ?, ?) ON CONFLICT (project) DO NOTHING",
+                    "INSERT INTO owners VALUES (?, ?, ?) ON CONFLICT (project) DO UPDATE SET since = excluded.since"
+                    ' WHERE owners."user" = excluded."user" AND owners.since < 0',
                     (name, user, -max(int(now), 1)),
                 )
             row = transaction.execute(
@@ -90,7 +104,7 @@ class OwnerTable:
 
         owner, since = self._database.write(claim)
         if since < 0 and owner != user and not has_files:
-            raise UndecidedClaim
+            raise UndecidedClaim(name)
         return owner
 
     def settle(self, name: ProjectName, user: str) -> bool:

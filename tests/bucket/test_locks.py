@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.bucket.locks import LockFiles, lock_change, lock_upload
+from simpleindex.bucket.locks import LONGEST_PUT, LockFiles, lock_change, lock_upload
 from simpleindex.core.errors import CannotStore, NotAllowed
 from simpleindex.core.faults import Fault
 from simpleindex.core.names import PROVENANCE_SUFFIX, ProjectName, parse_distribution_name
@@ -211,10 +211,13 @@ def kill(node: BucketNode, claims: ClaimsFixture, step: str, monkeypatch: pytest
 def test_an_upload_that_is_killed_before_its_put(
     nodes: tuple[BucketNode, BucketNode], claims: ClaimsFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next who publishes the name, to any node, owns it."""
+    """The next who publishes the name, to any node, owns it, once the file cannot come late any more."""
     one, two = nodes
     kill(one, claims, "claim", monkeypatch)
     assert claims.owner() == ("alice", None)
+    assert busy(error(two.upload(DATA, WHEEL, claim=claims.of("bob"))))
+    assert claims.owner() == ("alice", None)
+    claims.now += LONGEST_PUT
     late = claims.of("alice")
     assert result(two.upload(DATA, WHEEL, claim=claims.of("bob"))).created
     assert claims.owner() == ("bob", "bob")
@@ -274,6 +277,8 @@ def test_an_upload_that_loses_its_lock(
 
     def work() -> None:
         end_locks(request, tmp_path)
+        assert busy(error(two.upload(sdist_bytes(), SDIST, claim=claims.of("bob"))))
+        claims.now += LONGEST_PUT
         assert result(two.upload(sdist_bytes(), SDIST, claim=claims.of("bob"))).created
 
     meanwhile(one, monkeypatch, work)

@@ -82,7 +82,7 @@ def test_owners(open_database: OpenDatabase) -> None:
     assert one.settle(ACME, "alice")
     one.withdraw(ACME, "alice")
     assert two.owner(ACME, is_settled=True) == "alice"
-    assert two.claim(ACME, "bob", 2, is_alone=True) == "alice"
+    assert two.claim(ACME, "bob", 2, may_run_for=0) == "alice"
     assert two.claim(OTHER, "bob", 3, has_files=True) is None
     assert one.owners() == {ACME: "alice"}
 
@@ -91,15 +91,28 @@ def test_a_claim_of_a_killed_upload(open_database: OpenDatabase) -> None:
     """Ends when another user claims the name while no upload of it is running, and it has no files."""
     one, two = OwnerTable(open_database()), OwnerTable(open_database())
     one.claim(ACME, "alice", 1)
-    assert two.claim(ACME, "bob", 2, has_files=True, is_alone=True) == "alice"
-    assert two.claim(ACME, "bob", 2, is_alone=True) == "bob"
+    assert two.claim(ACME, "bob", 2, has_files=True, may_run_for=0) == "alice"
+    assert two.claim(ACME, "bob", 2, may_run_for=0) == "bob"
     assert not one.settle(ACME, "alice")
     one.withdraw(ACME, "alice")
     assert (one.owner(ACME), one.owner(ACME, is_settled=True)) == ("bob", None)
-    assert one.claim(ACME, None, 3, is_alone=True) is None
+    assert one.claim(ACME, None, 3, may_run_for=0) is None
     one.claim(ACME, "alice", 4)
     two.withdraw(ACME, "alice")
     assert two.owners() == {}
+
+
+def test_a_claim_of_an_upload_that_may_come_late(open_database: OpenDatabase) -> None:
+    """Stays until the longest upload has ended; one that is sent again is a new one."""
+    one, two = OwnerTable(open_database()), OwnerTable(open_database())
+    one.claim(ACME, "alice", 1000)
+    with pytest.raises(UndecidedClaim, match="Another user is uploading the project acme"):
+        two.claim(ACME, "bob", 1599, may_run_for=600)
+    assert one.claim(ACME, "alice", 1500, may_run_for=600) == "alice"
+    for user in ("bob", None):
+        with pytest.raises(UndecidedClaim):
+            two.claim(ACME, user, 1600, may_run_for=600)
+    assert two.claim(ACME, "bob", 2100, may_run_for=600) == "bob"
 
 
 def test_one_of_many_gets_a_name(open_database: OpenDatabase) -> None:

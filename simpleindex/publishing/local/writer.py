@@ -152,7 +152,7 @@ class Writer:
                             overwrite=overwrite,
                             formats_may_differ=formats_may_differ,
                         )
-                    claim.make(has_files, is_alone=True)
+                    claim.make(has_files, may_run_for=0)
                     committed = self._try_to_commit(
                         place, draft, filename, digests.sha256, entries, overwrite=overwrite
                     )

@@ -69,7 +69,14 @@ class ProjectOwners(Protocol):
         ...
 
     def claim(
-        self, name: ProjectName, user: str | None, now: float, /, *, has_files: bool, is_alone: bool
+        self,
+        name: ProjectName,
+        user: str | None,
+        now: float,
+        /,
+        *,
+        has_files: bool,
+        may_run_for: float | None,
     ) -> str | None:
         """Claim a name, as :meth:`simpleindex.records.owners.OwnerTable.claim` does; return the owner.
 
@@ -265,9 +272,11 @@ class FirstUpload(NameClaim):
         self._now = now
         self._owner: str | None = None
 
-    def make(self, has_files: Callable[[], bool], *, is_alone: bool) -> None:
+    def make(self, has_files: Callable[[], bool], *, may_run_for: float | None = None) -> None:
         user, exists = self._identity.user, has_files()
-        self._owner = self._owners.claim(self._name, user, self._now, has_files=exists, is_alone=is_alone)
+        self._owner = self._owners.claim(
+            self._name, user, self._now, has_files=exists, may_run_for=may_run_for
+        )
         if self._owner is None or self._owner != user:
             # Another user was quicker, or a file came by hand: decide once more, by the owner who was found where the claim was
             # made, because what is read elsewhere may be older.

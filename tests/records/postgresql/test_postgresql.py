@@ -125,7 +125,7 @@ def test_other_nodes_hear_of_changes(postgresql: PostgreSQL, new_node: Callable[
     one.tokens.revoke(token.id, 3)
     two.await_that(lambda: two.tokens.all()[0].revoked == 3)
     one.owners.claim(ACME, "alice", 1)
-    one.owners.claim(ACME, None, 1, is_alone=True)
+    one.owners.claim(ACME, None, 1, may_run_for=0)
     one.owners.claim(OTHER, "bob", 1)
     two.await_that(lambda: two.owners.owners() == {OTHER: "bob"})
     names = UsedNames(two.records)
@@ -183,7 +183,7 @@ def test_a_feed_that_is_too_short(postgresql: PostgreSQL) -> None:
         node.records.prepare()
     one.owners.claim(ACME, "alice", 1)
     one.owners.claim(OTHER, "bob", 1)
-    one.owners.claim(ACME, None, 2, is_alone=True)
+    one.owners.claim(ACME, None, 2, may_run_for=0)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("UPDATE simpleindex.feed SET at = now() - interval '2 days'")
     one.records.write(forget_old_changes)
