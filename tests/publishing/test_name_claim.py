@@ -140,6 +140,7 @@ def test_what_is_read_is_older(place: Place, monkeypatch: pytest.MonkeyPatch) ->
     """As on a replica: who owns the name is decided where the claim was made."""
     late = place.claims.of("alice")
     place.upload("bob")
+    (place.root / ACME / WHEEL).unlink()
     monkeypatch.setattr(place.claims.owners, "owner", lambda *_, **__: None)
     with pytest.raises(NotAllowed):
         place.commit(SDIST, late)
