@@ -190,7 +190,7 @@ def locked_project(
             try:
                 yield project
             except (OSError, CannotStore) as error:
-                # Where even this cannot be told, the error is what the operator has to see.
+                # Where even this cannot be found out, the error is what the operator has to see.
                 with suppress(OSError):
                     if not _is_at(project.path, descriptors[0]):
                         raise moved_meanwhile(name) from error
