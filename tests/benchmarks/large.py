@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _LONGEST_START = 1_800.0
 _HEALTH = "/-/health"
 _PAGES = 10_000
+_CATALOGUED = 1_000
+"""Files; a directory of a few projects has no catalogue."""
 _CONNECTIONS = 40
 
 
@@ -81,7 +83,12 @@ def _started(server: Server, *, is_cold: bool) -> Values:
             server, _HEALTH, lambda: wait_until(server.is_complete, _LONGEST_START, "the start", every=0.2)
         )
         complete, weight = time.monotonic() - begin, server.running.weigh()
-        # The examining processes of a cold start have ended by then, and what is done once after it is over.
+        # The examining processes of a cold start have ended by then, and what is done once after it is over; without the catalogue
+        # the next start would be none that is warm.
+        if server.repository.files >= _CATALOGUED:
+            wait_until(
+                lambda: any(server.cache.glob("catalogue-*")), _LONGEST_START, "the catalogue", every=0.2
+            )
         time.sleep(5)
         share = max(server.running.shares())
         page = server.page(next(server.repository.names()))
