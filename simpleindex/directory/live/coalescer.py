@@ -102,6 +102,11 @@ class Coalescer(Generic[Key]):
         return len(self._running) + later + sum(key not in self._running for key in self._waiting)
 
     @property
+    def running(self) -> tuple[Key, ...]:
+        """Every key that is being run."""
+        return tuple(self._running)
+
+    @property
     def longest_wait(self) -> float:
         """For how many seconds the oldest key has been run or waiting; 0 if there is none."""
         since = (*self._since.values(), *(each.since for each in self._later))

@@ -213,10 +213,12 @@ class LiveDirectory(DirectoryChanges):
             # The first survey is under way, and may have begun before what is requested now was there.
             self._surveys.ask(ROOT)
         elif self.polling:
+            # A look that is under way may have begun before the file was written whole that is requested now.
+            is_under_way = self._looks.is_busy(name)
             root, outdated = await self._in_read_thread(self._check, self.snapshots.get(name, NO_SNAPSHOT))
             if root != self._root_stamp:
                 self._surveys.ask(ROOT)
-            if outdated:
+            if outdated or is_under_way:
                 self._looks.ask(name, first=True)
         if self._surveys.is_busy(ROOT):
             await self._surveys.join(ROOT)
@@ -227,8 +229,11 @@ class LiveDirectory(DirectoryChanges):
     async def _bring_all_up_to_date(self, reported: Deferred[None] | None) -> None:
         if reported is not None:
             await reported
-        if self.polling and await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
-            self._surveys.ask(ROOT)
+        if self.polling:
+            # As for one project.
+            self._looks.note(self._looks.running)
+            if await self._in_read_thread(self._reader.directory.stamp, ".") != self._root_stamp:
+                self._surveys.ask(ROOT)
         if self._surveys.is_busy(ROOT):
             await self._surveys.join(ROOT)
         if len(self._looks) > _MANY:

@@ -1247,6 +1247,33 @@ def test_an_unchanged_project_costs_no_look(polled: LiveDirectoryFixture) -> Non
     assert set(polled.live.snapshots) == {"acme", "other"}
 
 
+@pytest.mark.parametrize("ends_first", [False, True])
+def test_a_look_that_began_before_a_file_was_there(
+    polled: LiveDirectoryFixture, root: Path, ends_first: bool
+) -> None:
+    """Nobody notes what came meanwhile, so a page or list that is requested then waits for a look that begins then."""
+    new = ProjectName("new")
+    for request in (
+        lambda: polled.ask(new),
+        lambda: Deferred.fromCoroutine(polled.live.project_list()),
+    ):
+        (root / new).mkdir()
+        polled.reads.held = True
+        polled.live.root_changed()
+        polled.reads.deliver()  # the survey
+        polled.reads.start()
+        path = add_wheel(root, new)
+        waiting = request()
+        if ends_first:
+            # Before the request has compared anything.
+            polled.reads.deliver()
+        polled.reads.release()
+        found = result(waiting)
+        assert new in getattr(found, "names", {new} if found else ())
+        shutil.rmtree(path.parent)
+        assert polled.names() == ["acme", "other"]
+
+
 def test_a_request_looks_first_also_during_the_first_reading(root: Path) -> None:
     """Before the survey there is nothing to compare with, so it waits for that."""
     world = LiveDirectoryFixture(root)
