@@ -151,7 +151,7 @@ class Publisher(ABC):
         judge_digests(upload, digests)
         same_name, others = listed.get(name.filename), sum(size for _, size in listed.values())
         if self.IS_LISTING_EXACT and same_name is not None and same_name[0] == digests.sha256:
-            # Whoever sends a file again may have been killed, or lost the answer, before the claim was settled.
+            # A file may be sent again because the first upload was killed, or its answer lost, before the claim was settled.
             claim.make(lambda: True)
             claim.settle()
             return Published(digests.sha256, created=False)

@@ -611,14 +611,19 @@ def test_a_link_of_certificates_to_what_it_is_in(world: BackupWorld, target: str
     assert [(item.path, item.kind) for item in items] == [("all", ItemKind.LINK)]
 
 
+def damage(path: Path) -> None:
+    """Change bytes as a failing disk does, which leaves the times."""
+    times = path.stat()
+    with path.open("r+b") as stream:
+        stream.write(b"XX")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
 def test_the_backup_before_is_damaged(world: BackupWorld) -> None:
     """Its bad copy is not handed on from backup to backup, of which none could be verified."""
     first = world.back_up(PackagesMode.COPY)
     bad = stored(first, f"packages/{WHEEL}")
-    times = bad.stat()
-    with bad.open("r+b") as stream:
-        stream.write(b"XX")
-    os.utime(bad, ns=(times.st_atime_ns, times.st_mtime_ns))
+    damage(bad)
     second = world.back_up(PackagesMode.COPY, verifies=True)
     assert second.notes == [f"{bad} is damaged; the new backup has the server's file instead."]
     assert (second.copied, second.unchanged) == (1, FILES - 1)
@@ -630,10 +635,7 @@ def test_a_damaged_file_that_is_gone_from_the_server(world: BackupWorld) -> None
     """There is nothing to copy, so there is no such backup."""
     first = world.back_up(PackagesMode.COPY)
     bad = stored(first, f"packages/{WHEEL}")
-    times = bad.stat()
-    with bad.open("r+b") as stream:
-        stream.write(b"XX")
-    os.utime(bad, ns=(times.st_atime_ns, times.st_mtime_ns))
+    damage(bad)
     gone = world.home / "srv" / WHEEL
     destination = BackupDestination(str(world.backups))
     request = world.request(PackagesMode.COPY, verifies=True)

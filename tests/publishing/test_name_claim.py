@@ -165,7 +165,7 @@ def test_it_is_killed_after_its_file_came(place: Place, monkeypatch: pytest.Monk
 
 
 def test_a_file_came_by_hand_meanwhile(place: Place) -> None:
-    """Nobody becomes its owner, whoever had claimed the name."""
+    """Nobody becomes its owner, also not the user who had claimed the name."""
     claim = place.claims.of("alice")
     (place.root / ACME).mkdir()
     (place.root / ACME / SDIST).write_bytes(b"by hand")

@@ -207,7 +207,7 @@ def test_the_same_again(place: Place) -> None:
 def test_the_same_again_after_a_kill(
     place: Place, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever was killed before the claim was settled, and sends the file again, keeps the name without files as well."""
+    """A user whose upload was killed before its claim was settled, and who sends the file again, keeps the name without files as well."""
     claims = ClaimsFixture(RecordsDatabase(str(tmp_path_factory.mktemp("state"))))
     with monkeypatch.context() as patch:
         patch.setattr(claims.owners, "settle", Mock(side_effect=Unavailable("The records are away.")))

@@ -34,7 +34,7 @@ class ProjectSnapshot:
         young: Whether something changed so recently that another look is due in 2 s.
         partial: Whether it has never been read completely.
         doubtful: Whether one of the unverified may well have other bytes: a write in place whose mtime was set back changes
-            nothing but the ctime, and whoever makes a link too, the number of links.
+            nothing but the ctime, and with a new link the number of links.
         has_traces: Whether anything like a distribution lies there, whole or not, or may do.
         unserved: What lies there and is passed over, one item for each cause.
         is_file_broken: Whether the trouble is the project's own file, which cannot be obeyed.

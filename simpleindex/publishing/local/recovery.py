@@ -105,7 +105,7 @@ def withdraw_left_claims(
     """
     sentences: list[str] = []
     for name, user in claims.items():
-        # Whoever holds the lock is making a claim, or storing its file.
+        # An upload that holds the lock is making a claim, or storing its file.
         with suppress(CannotStore), locked_project(directory, Staging(directory), name, patience=0):
             if not directory.filenames_of(directory.places_of(name)):
                 withdraw(name, user)
