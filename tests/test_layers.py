@@ -146,10 +146,12 @@ PURE = (
     "web.http.problems",
     "web.routing.old_urls",
     "web.pages.explain",
+    "web.pages.listing_parts",
     "web.pages.negotiation",
     "web.pages.notes",
     "web.pages.safe_values",
-    "web.pages.simple",
+    "web.pages.simple_html",
+    "web.pages.simple_json",
     "web.pages.templates",  # reads files of the package at import
     "web.people.badge",
     "web.people.project.download_plot",

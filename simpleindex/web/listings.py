@@ -15,7 +15,6 @@ from simpleindex.upstreams.single_flight import SingleFlight
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.http.response import Response
 from simpleindex.web.listing_forms import ListingForm, RenderedListing
-from simpleindex.web.pages import simple as pages
 from simpleindex.web.pages.negotiation import (
     Encoding,
     NotAcceptable,
@@ -24,6 +23,8 @@ from simpleindex.web.pages.negotiation import (
     choose_representation,
 )
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
+from simpleindex.web.pages.simple_html import project_html, root_html
+from simpleindex.web.pages.simple_json import project_json, root_json
 from simpleindex.web.pages.templates import content_security_policy
 from simpleindex.web.people.navigation import VARYING
 from simpleindex.web.routing.targets import split_target
@@ -298,9 +299,9 @@ class Listings:
         if not isinstance(subject, Project):
             body = b"".join(self._list(key, subject))
         elif form.representation is Representation.JSON:
-            body = pages.project_json(subject, base_url, files_url if form.is_absolute else None, _pause)
+            body = project_json(subject, base_url, files_url if form.is_absolute else None, _pause)
         else:
-            body = pages.project_html(subject, base_url, view, self.description)
+            body = project_html(subject, base_url, view, self.description)
         tag = form.tag((body,))
         if form.encoding is not Encoding.IDENTITY:
             body = self._encodings[form.encoding](body)
@@ -309,8 +310,8 @@ class Listings:
     def _list(self, key: Key, listed: ProjectList) -> Iterable[bytes]:
         view, _, form = key
         if form.representation is Representation.JSON:
-            return pages.root_json(listed, _pause)
-        return pages.root_html(listed, self.description, view, _pause)
+            return root_json(listed, _pause)
+        return root_html(listed, self.description, view, _pause)
 
     @staticmethod
     def _url_of(view: str, url: str | None) -> str | None:

@@ -12,7 +12,8 @@ from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.upstreams.modes import cached_project, redirected_project
 from simpleindex.upstreams.pages.urls import HostPolicy
-from simpleindex.web.pages.simple import project_html, project_json
+from simpleindex.web.pages.simple_html import project_html
+from simpleindex.web.pages.simple_json import project_json
 from tests.core.test_packed import several
 from tests.fixtures.tables import for_each
 

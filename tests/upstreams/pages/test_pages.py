@@ -19,7 +19,8 @@ from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.upstreams.pages.html import read_html
 from simpleindex.upstreams.pages.project_parser import parse_flat, parse_project
 from simpleindex.upstreams.pages.roots import parse_root
-from simpleindex.web.pages.simple import project_html, project_json
+from simpleindex.web.pages.simple_html import project_html
+from simpleindex.web.pages.simple_json import project_json
 from tests.fixtures.depth import number_of
 from tests.fixtures.rendered import root_html, root_json
 from tests.fixtures.tables import for_each

@@ -14,7 +14,7 @@ from simpleindex.core.names import ProjectName
 from simpleindex.upstreams.pages.project_parser import parse_project
 from simpleindex.upstreams.pages.roots import parse_root
 from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
-from simpleindex.web.pages.simple import project_html
+from simpleindex.web.pages.simple_html import project_html
 from simpleindex.web.routing.routes import OwnPageRoute, RedirectRoute, RootRoute
 from simpleindex.web.routing.targets import route
 from tests.fixtures.rendered import root_html

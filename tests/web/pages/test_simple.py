@@ -21,8 +21,9 @@ from pypi_simple import DistributionPackage, IndexPage, ProjectPage
 from simpleindex.core.files import File, Sidecar, file_order
 from simpleindex.core.model import Project, ProjectList, Status, Withheld
 from simpleindex.core.names import Kind, ProjectName, parse_distribution_name
-from simpleindex.web.pages import simple, templates
-from simpleindex.web.pages.simple import project_html, project_json
+from simpleindex.web.pages import listing_parts, templates
+from simpleindex.web.pages.simple_html import project_html
+from simpleindex.web.pages.simple_json import project_json
 from tests.fixtures.rendered import root_html, root_json
 from tests.fixtures.tables import for_each
 
@@ -615,7 +616,7 @@ def test_a_project_that_is_denied_says_so() -> None:
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5])
 def test_a_list_of_very_many_is_made_in_pieces(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each name is there once, in order, whichever piece it is in; no piece is all of a large list."""
-    monkeypatch.setattr(simple, "_PIECE", 2)
+    monkeypatch.setattr(listing_parts, "PIECE", 2)
     names = tuple(ProjectName(f"p{each}") for each in range(number))
     page = json.loads(root_json(ProjectList(names, serials=dict.fromkeys(names, 7))))
     assert page["projects"] == [{"name": name, "_last-serial": 7} for name in names]
@@ -633,6 +634,6 @@ def test_a_page_of_very_many_files_is_made_in_pieces(number: int, monkeypatch: p
         status_reason='the key "files":[] is empty',
     )
     whole = project_json(many, URL)
-    monkeypatch.setattr(simple, "_PIECE", 2)
+    monkeypatch.setattr(listing_parts, "PIECE", 2)
     assert project_json(many, URL) == whole
     assert len(json.loads(whole)["files"]) == number
