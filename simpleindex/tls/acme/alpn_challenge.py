@@ -1,4 +1,4 @@
-"""The TLS-ALPN-01 challenge for the library ``acme``, which removed it in 5.9; a later release that has it again wins."""
+"""The TLS-ALPN-01 challenge for the library ``acme``, which removed it in 5.0; the class of a later release that has it again wins."""
 
 from __future__ import annotations
 

@@ -235,17 +235,18 @@ class AcmeSession:
             raise ChallengeFailed(
                 value, kind, f"the authority offers {', '.join(sorted(offered)) or 'no challenge'} only"
             )
-        answer, validation = body.chall.response_and_validation(self._key)
+        # Not the class's own validation, which differs between releases of the library: with 4.2 it was a certificate.
+        answer, key_authorization = body.chall.response(self._key), body.chall.key_authorization(self._key)
         if kind == TLS_ALPN_01:
             identifier = next((each for each in self._settings.identifiers if each.value == value), None)
             if identifier is None:
                 raise AcmeFailed(
                     f"{self._settings.directory} wants {value} to be validated, which was not ordered."
                 )
-            certificates = make_challenge_certificates(identifier, validation, now)
+            certificates = make_challenge_certificates(identifier, key_authorization, now)
             self._state.open_challenge(kind, identifier.server_name, certificates)
         else:
-            self._state.open_challenge(kind, body.chall.encode("token"), validation.encode())
+            self._state.open_challenge(kind, body.chall.encode("token"), key_authorization.encode())
         self._client.answer_challenge(body, answer)
 
     def _sentences(self) -> Sentences:

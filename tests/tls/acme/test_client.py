@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from acme import challenges
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -24,6 +25,8 @@ from tests.fixtures.certificates import issue
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from josepy.jwk import JWK
 
 now = partial(datetime.now, UTC)
 
@@ -116,6 +119,27 @@ def test_challenges_are_open_while_the_authority_validates(kind: str, place: Pla
     ((by_http, by_tls),) = seen
     assert (by_http is not None, by_tls is not None) == (kind == "http-01", kind == "tls-alpn-01")
     assert state.read_key_authorization(TOKEN) is state.read_challenge_certificates(NAME) is None
+
+
+class ReturnedChallenge(challenges.KeyAuthorizationChallenge):
+    """The challenge as ``acme`` 4.2 had it, in a later release that has it again."""
+
+    typ = "tls-alpn-01"
+    response_cls = challenges.HTTP01Response
+
+    def validation(self, account_key: JWK, **_: Any) -> tuple[object, object]:
+        """Return a certificate and its key."""
+        return object(), object()
+
+
+def test_a_release_of_the_library_that_has_the_challenge_again_changes_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its class is used, and answered as ours is."""
+    monkeypatch.setitem(challenges.Challenge.TYPES, "tls-alpn-01", ReturnedChallenge)
+    monkeypatch.setitem(challenges.ChallengeResponse.TYPES, "tls-alpn-01", challenges.HTTP01Response)
+    test_challenges_are_open_while_the_authority_validates("tls-alpn-01", place)
+    assert challenges.Challenge.TYPES["tls-alpn-01"] is ReturnedChallenge
 
 
 def test_challenges_that_cannot_be_answered(place: Place) -> None:
