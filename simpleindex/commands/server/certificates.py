@@ -10,7 +10,7 @@ from cryptography import x509
 
 from simpleindex.commands.arguments import Parser
 from simpleindex.commands.server_options import add_server_options, server_settings
-from simpleindex.core.text import plural
+from simpleindex.core.text import plural, printable
 from simpleindex.records.opening import open_postgresql
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import RenewalStatus
@@ -64,7 +64,7 @@ def certificate_report(settings: Settings, now: datetime) -> dict[str, Any]:
 
     Returns:
         ``certificates`` (each with ``file``, ``names``, ``origin``, ``expires``, ``problem``) and ``acme``, which is None if none was
-        requested yet (else ``renew-at``, ``next-try``, ``failures`` and ``last-error``). Times are RFC 3339 texts.
+        requested yet (else ``renew-at``, ``explanation``, ``next-try``, ``failures`` and ``last-error``). Times are RFC 3339 texts.
 
     Raises:
         RefusedStart: The directory of certificates cannot be read.
@@ -74,7 +74,7 @@ def certificate_report(settings: Settings, now: datetime) -> dict[str, Any]:
     try:
         status = _status(settings)
     except OSError as error:
-        unknown = {"renew-at": None, "next-try": None, "failures": 0}
+        unknown = {"renew-at": None, "explanation": None, "next-try": None, "failures": 0}
         sentence = f"It is not known: {settings.records} cannot be read ({error.strerror})."
         return {"certificates": present, "acme": {**unknown, "last-error": sentence}}
     return {"certificates": present, "acme": None if status == RenewalStatus() else _renewal(status)}
@@ -118,6 +118,7 @@ def _renewal(status: RenewalStatus) -> dict[str, Any]:
     certificate, failed = status.certificate, status.failed
     return {
         "renew-at": certificate and certificate.renew_at.isoformat(timespec="seconds"),
+        "explanation": (certificate and certificate.explanation) or None,
         "next-try": failed and failed.next_try.isoformat(timespec="seconds"),
         "failures": 0 if failed is None else failed.count,
         "last-error": failed and failed.sentence,
@@ -149,6 +150,8 @@ def _lines(settings: Settings, report: dict[str, Any]) -> Iterator[str]:
             yield f"Failed tries: {acme['failures']}; next try {_when(acme['next-try'])}."
         elif acme["renew-at"]:
             yield f"The certificate of --acme is renewed {_when(acme['renew-at'])}."
+        if acme["explanation"]:
+            yield f"The authority explains when it suggests to renew: {printable(acme['explanation'])}"
 
 
 def _left(left: timedelta) -> str:

@@ -7,9 +7,10 @@ bounds and turns its errors into sentences.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import random
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from acme import errors, messages
 from cryptography import x509
@@ -26,6 +27,7 @@ from josepy.jwa import ES256
 from josepy.jwk import JWKEC
 
 from simpleindex import __version__
+from simpleindex.tls.acme.advice import Advice, parse_advice
 from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.alpn_challenge import register
 from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
@@ -47,18 +49,8 @@ HTTP_01: Final = "http-01"
 _REQUEST_SECONDS: Final = 30
 """For one request to the authority."""
 
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """When the authority suggests to renew (RFC 9773).
-
-    Attributes:
-        renew_at: A time within the suggested window, UTC; None if it suggests none.
-        ask_again: When to ask next, UTC.
-    """
-
-    renew_at: datetime | None
-    ask_again: datetime
+_SLOWEST: Final = timedelta(hours=1)
+"""By how much this machine's clock may be slow: so far back Let's Encrypt dates certificates."""
 
 
 class AcmeSession:
@@ -126,6 +118,7 @@ class AcmeSession:
             ChallengeFailed: The authority could not validate a name or an address.
             AcmeFailed: Anything else went wrong.
         """
+        self._refuse_slow_clock(now)
         profile = self._profile()
         request = _signing_request(self._settings.identifiers, key)
         # The library compares its deadlines with local time.
@@ -147,15 +140,27 @@ class AcmeSession:
         Raises:
             AcmeFailed: It cannot be read now.
         """
-        if certificate_id(certificate) is None:
-            return Advice(None, datetime.now(UTC) + timedelta(days=1))
+        identifier = certificate_id(certificate)
+        if identifier is None or not has_resource(self._client.directory, "renewalInfo"):
+            return Advice(None)
+        url = f"{self._client.directory['renewalInfo'].rstrip('/')}/{identifier}"
         with self._sentences():
-            renew_at, ask_again = self._client.renewal_time(certificate)
-        return Advice(None if renew_at is None else _utc(renew_at), _utc(ask_again))
+            content = self._network.get(url).json()
+            # Not the library's own: it takes a window that ends before it begins, and leaves the explanation out.
+            return parse_advice(content, self._network.retry_after, random.random())  # noqa: S311 (no secret)
 
     def close(self) -> None:
         """Close the connections."""
         self._network.session.close()
+
+    def _refuse_slow_clock(self, now: datetime) -> None:
+        """Order nothing that would not be valid yet: authorities limit how many certificates they issue for one name."""
+        shown = self._network.shown_time
+        if shown is not None and shown - now > _SLOWEST:
+            raise AcmeFailed(
+                f"At {urlsplit(self._settings.directory).netloc} it is {shown:%Y-%m-%d %H:%M} UTC, and this machine's clock shows "
+                f"{now:%Y-%m-%d %H:%M}: set the clock right."
+            )
 
     def _profile(self) -> str | None:
         offered = offered_profiles(self._client.directory)
@@ -233,7 +238,7 @@ class AcmeSession:
         body = offered.get(kind)
         if body is None:
             raise ChallengeFailed(
-                value, kind, f"the authority offers {', '.join(sorted(offered)) or 'no challenge'} only"
+                value, kind, f"the authority offers {', '.join(sorted(offered)) or 'no challenge'} only."
             )
         # Not the class's own validation, which differs between releases of the library: with 4.2 it was a certificate.
         answer, key_authorization = body.chall.response(self._key), body.chall.key_authorization(self._key)
@@ -287,8 +292,3 @@ def _signing_request(identifiers: tuple[Identifier, ...], key: ec.EllipticCurveP
         .sign(key, SHA256())
         .public_bytes(Encoding.PEM)
     )
-
-
-def _utc(time: datetime) -> datetime:
-    """Return a time of the library, which is local where it has no zone."""
-    return time.astimezone(UTC)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from simpleindex.tls.acme.client import Advice
+    from simpleindex.tls.acme.advice import Advice
     from simpleindex.tls.acme.settings import AcmeSettings
     from simpleindex.tls.acme.store import AcmeStore
 

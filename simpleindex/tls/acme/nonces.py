@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from acme import client, messages
 
+from simpleindex.tls.acme.advice import requested_wait, shown_time
 from simpleindex.tls.acme.sentences import problem_code
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     import requests
 
 _NONCE_TRIES: Final = 8
@@ -21,16 +23,15 @@ class NonceNetwork(client.ClientNetwork):
 
     Attributes:
         retry_after: What the last answer requested (``Retry-After``, RFC 8555 section 6.6); None without.
+        shown_time: When the last answer was given by the authority's clock, UTC; None if it does not say.
     """
 
     retry_after: timedelta | None = None
+    shown_time: datetime | None = None
 
     def _send_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
         response = super()._send_request(method, url, *args, **kwargs)
-        self.retry_after = None
-        if "Retry-After" in response.headers:
-            until = client.ClientV2.retry_after(response, 0)
-            self.retry_after = until - datetime.now()  # noqa: DTZ005 (the library returns local time)
+        self.retry_after, self.shown_time = requested_wait(response.headers), shown_time(response.headers)
         return response
 
     def post(self, *args: Any, **kwargs: Any) -> requests.Response:

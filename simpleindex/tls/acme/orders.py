@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from acme import client, errors, messages
@@ -9,6 +10,7 @@ from cryptography import x509
 from josepy import json_util
 from josepy.b64 import b64encode
 
+from simpleindex.tls.acme.advice import requested_wait
 from simpleindex.tls.acme.sentences import problem_code
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ class ReplacingClient(client.ClientV2):
     """Add ``replaces`` to orders where the authority has renewal information."""
 
     _replaces: str | None = None
+
+    @classmethod
+    def retry_after(cls, response: requests.Response, default: int) -> datetime:
+        """Return when the library is to ask again, in local time as it counts."""
+        wait = requested_wait(response.headers)
+        return datetime.now() + (timedelta(seconds=default) if wait is None else wait)  # noqa: DTZ005
 
     def new_order_replacing(
         self, request: bytes, profile: str | None, replaces: bytes | None

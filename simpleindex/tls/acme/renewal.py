@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.system.clocks import wall_clock
 from simpleindex.system.log import logger
+from simpleindex.tls.acme.advice import Advice
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
 from simpleindex.tls.acme.schedule import (
@@ -17,6 +18,7 @@ from simpleindex.tls.acme.schedule import (
     RenewalStep,
     earliest_try,
     next_step,
+    question_wait,
     renewal_time,
     wait_after_failure,
 )
@@ -29,17 +31,12 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from simpleindex.system.threads import Threads
-    from simpleindex.tls.acme.client import Advice
     from simpleindex.tls.acme.store import AcmeStore
 
 _log = logger(__name__)
 
 _SHORTEST_LOOK: Final = timedelta(seconds=5)
 """Between two looks, whatever the plan says."""
-
-
-_ADVICE_INTERVAL: Final = timedelta(hours=6)
-"""Until the authority's advice is requested, where it does not say when (RFC 9773 section 4.3.2)."""
 
 _AFTER_TROUBLE: Final = timedelta(minutes=10)
 """Until the next look after a trouble of this machine, such as a full disk."""
@@ -72,12 +69,14 @@ class Outcome:
         certificate: The certificate that was obtained; None if none was.
         error: The sentence about a failure; empty without one.
         is_urgent: Whether there is no valid certificate of the authority.
+        explained: What is remembered now of a certificate whose renewal the authority explains; None without a new explanation.
     """
 
     look_again: datetime
     certificate: x509.Certificate | None = None
     error: str = ""
     is_urgent: bool = False
+    explained: CertificateStatus | None = None
 
 
 class CertificateRequests:
@@ -191,7 +190,7 @@ class CertificateRequests:
         lifetime = _lifetime(certificate)
         renew_at = renewal_time(lifetime, None, self._draw())
         # Not at once: an authority that always advises to renew would be followed without end.
-        ask_at = self._clock() + _ADVICE_INTERVAL
+        ask_at = self._clock() + question_wait(None)
         status = CertificateStatus(_serial(certificate), self._authority.directory, renew_at, ask_at)
         self._state.write_status(RenewalStatus(status))
         return Outcome(self._clock(), certificate=certificate)
@@ -225,21 +224,18 @@ class CertificateRequests:
         certificate = self._certificate()
         assert certificate is not None, "advice is requested for a certificate that is there"
         now = self._clock()
-        status = self._status_of(certificate)
-        failed = self._failed_tries()
+        before, failed = self._status_of(certificate), self._failed_tries()
         try:
             advice = self._authority.advise(certificate)
         except AcmeFailed:
             # Without advice the plan stays as it is (RFC 9773 section 4.3.3).
-            advice = None
-        ask_at = (
-            now + _ADVICE_INTERVAL if advice is None else max(advice.ask_again, now + timedelta(minutes=1))
-        )
-        renew_at = status.renew_at
-        if advice is not None and advice.renew_at is not None:
+            advice = Advice(None)
+        status = replace(before, ask_at=now + question_wait(advice.ask_after))
+        if advice.renew_at is not None:
             renew_at = renewal_time(_lifetime(certificate), advice.renew_at, 0)
-        self._state.write_status(RenewalStatus(replace(status, renew_at=renew_at, ask_at=ask_at), failed))
-        return Outcome(now)
+            status = replace(status, renew_at=renew_at, explanation=advice.explanation)
+        self._state.write_status(RenewalStatus(status, failed))
+        return Outcome(now, explained=status if status.explanation not in ("", before.explanation) else None)
 
 
 class CertificateRenewal:
@@ -313,6 +309,12 @@ class CertificateRenewal:
                 end=outcome.certificate.not_valid_after_utc,
             )
             self._use_certificate()
+        if (explained := outcome.explained) is not None:
+            _log.warn(
+                "The certificate authority suggests to renew the certificate at {when:%Y-%m-%d %H:%M} UTC, and explains it: {page}",
+                when=explained.renew_at,
+                page=explained.explanation,
+            )
         if outcome.error:
             write = _log.error if outcome.is_urgent else _log.warn
             write("No new certificate: {sentence}", sentence=outcome.error)

@@ -32,6 +32,14 @@ LOOK_INTERVAL: Final = timedelta(hours=1)
 """How often the files are looked at: another server may have renewed, and a clock may have been set."""
 
 
+_USUAL_QUESTION: Final = timedelta(hours=6)
+"""Until the authority's advice is requested again where it does not say when, or did not answer (RFC 9773 section 4.3.3)."""
+
+_SOONEST_QUESTION: Final = timedelta(minutes=1)
+_LATEST_QUESTION: Final = timedelta(days=1)
+"""Bounds of what it says: less than a minute is taken as a minute, and more than a day as a day (RFC 9773 section 4.3.2)."""
+
+
 class RenewalStep(Enum):
     """What is done next about a certificate."""
 
@@ -95,6 +103,17 @@ def renewal_time(lifetime: Lifetime, advised: datetime | None, jitter: float) ->
     return lifetime.start + length * (_SHARE_OF_LIFETIME - _JITTER * jitter)
 
 
+def question_wait(requested: timedelta | None) -> timedelta:
+    """Return how long to wait until the authority's advice is requested again.
+
+    Args:
+        requested: What it requested (``Retry-After``), or None.
+    """
+    if requested is None:
+        return _USUAL_QUESTION
+    return min(max(requested, _SOONEST_QUESTION), _LATEST_QUESTION)
+
+
 def next_step(lifetime: Lifetime | None, plan: Plan, now: datetime) -> tuple[RenewalStep, datetime]:
     """Return what to do next about a certificate, and when to look again if that is to wait.
 
@@ -103,16 +122,15 @@ def next_step(lifetime: Lifetime | None, plan: Plan, now: datetime) -> tuple[Ren
         plan: What is remembered.
         now: The time, UTC.
     """
-    # A later time was remembered while this machine's clock was wrong.
-    latest = now + LONGEST_REQUESTED
-    is_blocked = plan.next_try is not None and now < plan.next_try <= latest
+    # Later times were remembered while this machine's clock was wrong.
+    is_blocked = plan.next_try is not None and now < plan.next_try <= now + LONGEST_REQUESTED
     is_due = lifetime is None or now >= lifetime.end or plan.renew_at is None or now >= plan.renew_at
     look_again = now + LOOK_INTERVAL
     if is_due:
         if is_blocked and plan.next_try is not None:
             return RenewalStep.WAIT, min(plan.next_try, look_again)
         return RenewalStep.OBTAIN, now
-    if plan.ask_at is None or now >= plan.ask_at or plan.ask_at > latest:
+    if plan.ask_at is None or now >= plan.ask_at or plan.ask_at > now + _LATEST_QUESTION:
         return RenewalStep.ASK, now
     return RenewalStep.WAIT, min(look_again, plan.ask_at, plan.renew_at or look_again)
 

@@ -67,6 +67,11 @@ class Sentences:
                 raise AcmeFailed(
                     f"{host} cannot be reached ({_cause(error)}): check the network and --acme-directory."
                 ) from error
+            case errors.ClientError(args=(requests.Response(status_code=code),)) if (
+                code == 429 or code >= 500
+            ):
+                # An authority with much to do, or one that is maintained, may answer without a problem document.
+                raise AcmeFailed(f"{host} cannot answer now (status {code}).", self._retry_after()) from error
             case (
                 errors.Error()
                 | josepy_errors.Error()

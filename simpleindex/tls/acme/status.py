@@ -20,12 +20,14 @@ class CertificateStatus:
         directory: The URL of the authority's directory that issued it; empty if that is unknown.
         renew_at: When it is to be renewed, UTC.
         ask_at: When advice is requested from the authority again, UTC (RFC 9773 section 4.3.2); None for at once.
+        explanation: The URL of the page on which the authority explains its advice; empty without one.
     """
 
     serial: str
     directory: str
     renew_at: datetime
     ask_at: datetime | None
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def status_json(status: RenewalStatus) -> bytes:
             "directory": certificate.directory,
             "renew-at": certificate.renew_at.isoformat(),
             "ask-at": certificate.ask_at and certificate.ask_at.isoformat(),
+            "explanation": certificate.explanation,
         },
         "failed": failed
         and {
@@ -106,7 +109,11 @@ def _certificate(values: Any) -> CertificateStatus | None:
     try:
         ask_at = None if values["ask-at"] is None else _moment(values["ask-at"])
         return CertificateStatus(
-            str(values["serial"]), str(values["directory"]), _moment(values["renew-at"]), ask_at
+            str(values["serial"]),
+            str(values["directory"]),
+            _moment(values["renew-at"]),
+            ask_at,
+            str(values.get("explanation", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

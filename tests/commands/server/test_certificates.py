@@ -59,14 +59,20 @@ def test_each_certificate_with_its_names_end_and_origin(
     (places / "state/ca").mkdir(parents=True)
     (places / "state/ca/cert.pem").write_bytes(root.chain_pem)
     issue("c.example.com", by=root).put(places / "certs/simpleindex.pem")
-    status(places, RenewalStatus(CertificateStatus("ab", "", datetime(2027, 1, 2, 3, 4, tzinfo=UTC), None)))
+    page = "https://ca.test/why"
+    status(
+        places, RenewalStatus(CertificateStatus("ab", "", datetime(2027, 1, 2, 3, 4, tzinfo=UTC), None, page))
+    )
     code, out = run(capsys)
     assert code == 0
     assert "a.pem: a.example.com\n  yours, until " in out
     assert "certificate.pem: b.example.com\n  from the authority of --acme, until " in out
     assert " (29 hours left)\n" in out
     assert "simpleindex.pem: c.example.com\n  from the private CA, until " in out
-    assert out.endswith("The certificate of --acme is renewed at 2027-01-02 03:04 UTC.\n")
+    assert out.endswith(
+        "The certificate of --acme is renewed at 2027-01-02 03:04 UTC.\n"
+        "The authority explains when it suggests to renew: https://ca.test/why\n"
+    )
 
 
 def test_what_is_wrong_is_named_and_fails(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +99,7 @@ def test_a_failed_request_is_shown_with_its_next_try(
     assert code == 1
     assert json.loads(out)["acme"] == {
         "renew-at": None,
+        "explanation": None,
         "next-try": "2027-01-02T03:04:00+00:00",
         "failures": 3,
         "last-error": "ca.test cannot be reached.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -245,11 +246,48 @@ def test_advice(place: Place) -> None:
     advice = place.client.advise(certificate)
     assert advice.renew_at is not None
     assert start - timedelta(seconds=1) <= advice.renew_at <= end
-    assert advice.ask_again > start - timedelta(days=30)
+    assert advice.ask_after == timedelta(hours=1)
+    place.authority.table["/renewalInfo"] = [
+        Answer({"suggestedWindow": {"start": window["end"], "end": window["start"]}})
+    ]
+    with pytest.raises(AcmeFailed, match="does not answer as an ACME server does"):
+        place.client.advise(certificate)
     del place.authority.directory["renewalInfo"]
     assert place.client.advise(certificate).renew_at is None
     # Such as one that names no key of its issuer.
     assert place.client.advise(issue(NAME).certificate).renew_at is None
+
+
+def test_a_slow_clock_orders_nothing(place: Place) -> None:
+    """The certificate would not be valid yet; each try would use up one of those that may be issued for a name."""
+    for slow in (timedelta(hours=3), timedelta(days=9)):
+        place.authority.headers = {"Date": format_datetime(now() + slow, usegmt=True)}
+        place.fails(r"^At ca\.example\.org it is .* this machine's clock shows .*: set the clock right\.$")
+    assert place.authority.sent("/newOrder") == []
+    place.authority.headers = {"Date": format_datetime(now() + timedelta(minutes=50), usegmt=True)}
+    place.client.obtain()
+
+
+def test_a_wait_while_the_certificate_is_made_is_the_authoritys_whatever_this_machines_zone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("acme.client.time", SimpleNamespace(sleep=waits.append))
+    (done,) = place.authority.table["/order"]
+    place.authority.headers = {"Date": format_datetime(now(), usegmt=True)}
+    late = format_datetime(now() + timedelta(seconds=20), usegmt=True)
+    processing = Answer({**done.content, "status": "processing"}, headers={"Retry-After": late})
+    place.authority.table["/order"] = [processing, done]
+    place.client.obtain()
+    assert 15 < max(waits) <= 20
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_an_authority_with_much_to_do_may_answer_with_a_page(place: Place, status: int) -> None:
+    """Its wait counts all the same."""
+    place.authority.table["/newOrder"] = [Answer("<h1>Busy</h1>", status, {"Retry-After": "1800"})]
+    failed = place.fails(rf"^ca\.example\.org cannot answer now \(status {status}\)\.$")
+    assert failed.retry_after == timedelta(minutes=30)
 
 
 def test_nothing_is_ordered_that_could_not_be_written(place: Place) -> None:

@@ -138,6 +138,45 @@ def test_the_authoritys_advice_goes_before_that(world: World) -> None:
         assert world.authority.tries == 2
 
 
+@pytest.mark.parametrize(
+    ("requested", "questions"),
+    [(30 * DAY, 2), (DAY, 2), (None, 5), (timedelta(hours=1), 24), (timedelta(seconds=-9), 24 * 60)],
+)
+def test_how_often_advice_is_requested_is_the_authoritys_within_bounds(
+    files_world: World, requested: timedelta | None, questions: int
+) -> None:
+    """At least once a day and at most once a minute (RFC 9773 section 4.3.2), by looks that come when the last one said."""
+    files_world.authority.advice = NOW + 80 * DAY
+    files_world.authority.ask_after = requested
+    files_world.settle()
+    requests = files_world.requests
+    files_world.now += timedelta(hours=6)
+    end = files_world.now + DAY
+    while files_world.now < end:
+        files_world.now = max(requests.look().look_again, files_world.now + timedelta(seconds=5))
+    assert questions - 2 <= files_world.authority.questions <= questions
+
+
+def test_an_explanation_of_the_advice_is_shown_once_and_remembered(world: World) -> None:
+    """RFC 9773 section 4.2: the authority says why, as where certificates are revoked."""
+    world.settle()
+    page = "https://ca.example.org/incident"
+    world.authority.advice, world.authority.explanation = NOW + 20 * DAY, page
+    world.now += DAY
+    explained = world.requests.look().explained
+    assert explained is not None
+    assert (explained.explanation, explained.renew_at) == (page, NOW + 20 * DAY)
+    assert world.state.read_status().certificate == explained
+    world.now += DAY
+    assert world.requests.look().explained is None
+    world.authority.explanation = ""
+    world.now += DAY
+    assert world.requests.look().explained is None
+    status = world.state.read_status().certificate
+    assert status is not None
+    assert status.explanation == ""
+
+
 def test_an_authority_that_always_advises_to_renew_is_not_followed_without_end(world: World) -> None:
     world.authority.advice = NOW - DAY
     world.settle()
