@@ -12,16 +12,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.text import printable
-from simpleindex.search.document_rows import IndexedFile, delete_document, write_document
+from simpleindex.search.document_rows import IndexedFile, write_changes
 from simpleindex.system.log import logger
 from simpleindex.system.ownership import make_directories, make_private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from simpleindex.core.names import ProjectName
-    from simpleindex.search.document_rows import Entry
-    from simpleindex.search.release_events import Yank
+    from simpleindex.search.document_rows import DocumentChanges
 
 _log: Final = logger(__name__)
 
@@ -50,7 +49,14 @@ _TABLES: Final = (
     "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'trigram', detail = none)",
 )
 
+_PATIENCE: Final = 5.0
+"""Seconds that a process waits for another one that writes."""
+
 Value = TypeVar("Value")
+
+
+class _Removed(sqlite3.OperationalError):
+    """The file at the path is not the one that is open, or there is none."""
 
 
 class SearchDatabase:
@@ -58,6 +64,9 @@ class SearchDatabase:
 
     Args:
         cache: The cache directory; it is made if it is missing.
+
+    Attributes:
+        lost: Called, in any thread, when the index cannot be used any more; it may be opened again.
     """
 
     def __init__(self, cache: str) -> None:
@@ -65,25 +74,30 @@ class SearchDatabase:
         self._writing, self._reading = threading.Lock(), threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._trouble = ""
+        self.lost: Callable[[], object] = lambda: None
 
     @property
     def is_open(self) -> bool:
         """Whether there is an index to be searched."""
         return self._reader is not None
 
-    def open(self) -> None:
-        """Open or make the index; a corrupt one is replaced. Where that fails there is no search, and the log says why."""
-        try:
-            make_directories(os.path.dirname(self._path), 0o700)
+    def open(self) -> bool:
+        """Open or make the index; a corrupt one is replaced. Return whether that was possible; if not, the log says why."""
+        with self._writing, self._reading:
             try:
-                self._connect()
-            except sqlite3.DatabaseError as error:
-                if not _is_corrupt(error):
-                    raise
-                self._remove()
-                self._connect()
-        except (OSError, sqlite3.Error) as error:
-            self._give_up(error)
+                make_directories(os.path.dirname(self._path), 0o700)
+                try:
+                    self._connect()
+                except sqlite3.DatabaseError as error:
+                    if not _is_corrupt(error):
+                        raise
+                    self._remove()
+                    self._connect()
+            except (OSError, sqlite3.Error) as error:
+                self._give_up(error)
+            return self.is_open
 
     def close(self) -> None:
         """Close it."""
@@ -115,57 +129,24 @@ class SearchDatabase:
         """Return the indexed projects of an origin."""
         return {name for (name,) in self.read("SELECT project FROM documents WHERE origin = ?", (origin,))}
 
-    def write(self, origin: str, entries: Iterable[Entry], removed: Iterable[str] = ()) -> None:
-        """Write documents in the place of those of the same projects.
+    def write(self, origin: str, changes: DocumentChanges) -> bool:
+        """Write what changed of an origin, all of it or nothing.
 
         Args:
-            origin: The directory or upstream that the projects are of.
-            entries: The new documents.
-            removed: Names of projects that are gone.
+            origin: The directory or upstream.
+            changes: Of its projects.
+
+        Returns:
+            Whether it is written; if not, it may be tried again.
         """
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: sqlite3.Connection) -> bool:
             connection.execute("BEGIN IMMEDIATE")
-            for name in removed:
-                delete_document(connection, origin, name)
-            for entry in entries:
-                write_document(connection, origin, entry)
+            write_changes(connection, origin, changes)
             connection.execute("COMMIT")
+            return True
 
-        self._with(self._writing, lambda: self._writer, write, None)
-
-    def update(self, origin: str, files: Iterable[tuple[str, IndexedFile]]) -> None:
-        """Change the times, the yanked releases and the listings of projects, and nothing else of them."""
-        rows = [(*file[2:], project, origin) for project, file in files]
-
-        def write(connection: sqlite3.Connection) -> None:
-            statement = "UPDATE documents SET uploaded_ns = ?, yanked = ?, listing = ? WHERE project = ? AND origin = ?"
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(statement, rows)
-            connection.execute("COMMIT")
-
-        if rows:
-            self._with(self._writing, lambda: self._writer, write, None)
-
-    def write_yanks(self, origin: str, yanks: Iterable[Yank], undone: Iterable[tuple[str, str]]) -> None:
-        """Store when releases were yanked; a yank that is stored keeps its time.
-
-        Args:
-            origin: The directory of the projects.
-            yanks: The yanked releases.
-            undone: Projects and versions that are not yanked any more.
-        """
-        rows = [(origin, *yank) for yank in yanks]
-        gone = [(origin, *release) for release in undone]
-
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("DELETE FROM yanks WHERE origin = ? AND project = ? AND version = ?", gone)
-            connection.executemany("INSERT OR IGNORE INTO yanks VALUES (?, ?, ?, ?)", rows)
-            connection.execute("COMMIT")
-
-        if rows or gone:
-            self._with(self._writing, lambda: self._writer, write, None)
+        return self._with(self._writing, lambda: self._writer, write, False)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -183,6 +164,7 @@ class SearchDatabase:
         # By SQLite it would be root's where a command of root's makes it, and the service could not use it.
         if not os.path.lexists(self._path):
             make_private(self._path)
+        self._file = self._present_file()
         self._writer = self._new_connection()
         self._writer.execute("PRAGMA journal_mode = WAL")
         # A power cut may cost the last rows, which are then indexed again.
@@ -192,9 +174,18 @@ class SearchDatabase:
         self._reader = self._new_connection()
         self._reader.execute("PRAGMA query_only = ON")
         self._reader.execute("SELECT count(*) FROM documents").fetchone()
+        self._trouble = ""
+
+    def _present_file(self) -> tuple[int, int] | None:
+        """Return what tells the file at the path from every other; None if there is none."""
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _new_connection(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=5, check_same_thread=False, isolation_level=None)
+        return sqlite3.connect(self._path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None)
 
     def _make_tables(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -218,22 +209,33 @@ class SearchDatabase:
             if (current := connection()) is None:
                 return default
             try:
+                if self._present_file() != self._file:
+                    # What is written into a file without a name is lost, and another process does not see it.
+                    raise _Removed
                 return function(current)
             except sqlite3.Error as error:
                 with suppress(sqlite3.Error):
                     current.execute("ROLLBACK")
-                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-                    # Another process writes the same.
-                    return default
                 trouble = error
+        if _is_passing(trouble):
+            self._tell(
+                "The search index is not kept up to date now: {path} cannot be written ({error}).", trouble
+            )
+            return default
         with self._writing, self._reading:
             if connection() is current:
-                self._close()
                 if _is_corrupt(trouble):
-                    # Else the next start would find it again, and so would every one after.
+                    # Else the next attempt would find it again, and so would every one after.
                     with suppress(OSError):
                         self._remove()
-                self._give_up(trouble)
+                if isinstance(trouble, _Removed):
+                    _log.info(
+                        "The search index was removed, and is made again: {path}.", path=printable(self._path)
+                    )
+                    self._close()
+                else:
+                    self._give_up(trouble)
+        self.lost()
         return default
 
     def _close(self) -> None:
@@ -243,21 +245,34 @@ class SearchDatabase:
         self._reader = self._writer = None
 
     def _remove(self) -> None:
+        # What another process has made in its place since is not what is corrupt.
+        is_same = self._present_file() == self._file
         self._close()
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-wal", "-shm") if is_same else ():
             with suppress(FileNotFoundError):
                 os.unlink(self._path + suffix)
 
     def _give_up(self, error: Exception) -> None:
         self._close()
-        _log.error(
-            "There is no search until the next start: {path} cannot be used ({error}). "
-            "Make --cache a directory that this user can write.",
-            path=printable(self._path),
-            error=error,
+        self._tell(
+            "There is no search for now: {path} cannot be used ({error}). "
+            "Make --cache a directory that this user can write; it is tried again every half minute.",
+            error,
         )
+
+    def _tell(self, sentence: str, error: Exception) -> None:
+        """Log a trouble, once as long as it is the same."""
+        if self._trouble != (now := f"{sentence} {error}"):
+            self._trouble = now
+            _log.error(sentence, path=printable(self._path), error=error)
 
 
 def _is_corrupt(error: sqlite3.Error) -> bool:
     """Return whether the file itself is bad; one that is locked or full may be another process's good one."""
     return type(error) is sqlite3.DatabaseError or "vtable constructor failed" in str(error)
+
+
+def _is_passing(error: sqlite3.Error) -> bool:
+    """Return whether the file is good and what it has can be read: another process holds it for long, or the disk is full."""
+    # The low byte is the kind of error.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL}

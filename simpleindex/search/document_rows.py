@@ -8,8 +8,10 @@ from simpleindex.search.folding import fold
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from simpleindex.search.document import Document
+    from simpleindex.search.release_events import Yank
 
 
 class IndexedFile(NamedTuple):
@@ -35,6 +37,43 @@ class Entry(NamedTuple):
 
     file: IndexedFile
     document: Document
+
+
+class DocumentChanges(NamedTuple):
+    """What is to be written for one origin.
+
+    Attributes:
+        entries: Documents, in the place of those of the same projects.
+        removed: Projects that are gone.
+        updates: Projects of which only the time of the newest file, the yanked releases or the listing changed.
+        yanks: Releases that are yanked now; a yank that is stored keeps its time.
+        undone: Projects and versions that are not yanked any more.
+    """
+
+    entries: Sequence[Entry] = ()
+    removed: Sequence[str] = ()
+    updates: Sequence[tuple[str, IndexedFile]] = ()
+    yanks: Sequence[Yank] = ()
+    undone: Sequence[tuple[str, str]] = ()
+
+
+def write_changes(connection: sqlite3.Connection, origin: str, changes: DocumentChanges) -> None:
+    """Write what changed of an origin, in the connection's transaction."""
+    for name in changes.removed:
+        delete_document(connection, origin, name)
+    for entry in changes.entries:
+        write_document(connection, origin, entry)
+    connection.executemany(
+        "UPDATE documents SET uploaded_ns = ?, yanked = ?, listing = ? WHERE project = ? AND origin = ?",
+        [(*file[2:], project, origin) for project, file in changes.updates],
+    )
+    connection.executemany(
+        "DELETE FROM yanks WHERE origin = ? AND project = ? AND version = ?",
+        [(origin, *release) for release in changes.undone],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO yanks VALUES (?, ?, ?, ?)", [(origin, *yank) for yank in changes.yanks]
+    )
 
 
 def write_document(connection: sqlite3.Connection, origin: str, entry: Entry) -> None:

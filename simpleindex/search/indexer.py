@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 
 from simpleindex.core.errors import InvalidMetadata, SimpleIndexError
 from simpleindex.core.names import ProjectName
-from simpleindex.search.document_rows import Entry
+from simpleindex.search.document_rows import DocumentChanges, Entry
 from simpleindex.search.release_events import Yank
 from simpleindex.system.clocks import wall_clock
 from simpleindex.system.log import logger
@@ -46,6 +46,9 @@ One alone takes 2.7 times the work of each of many with 0.1 kB of metadata, 1.7 
 
 SURVEY_INTERVAL: Final = 3600.0
 """Seconds between two comparisons of everything with the index, where not every change is noted."""
+
+REOPENING_INTERVAL: Final = 30.0
+"""Seconds until an index that cannot be used is opened again: a disk has room by then, or somebody has given rights."""
 
 _COMPARED: Final = 5_000
 """Names that are compared in one call, during which no other thread runs."""
@@ -81,7 +84,7 @@ class Indexer:
         self._seconds = seconds
         self._changed: dict[str, dict[ProjectName, None]] = {name: {} for name in self._origins}
         self._surveyed: dict[str, Iterator[ProjectName]] = {}
-        self._is_survey_due = True
+        self._surveys = self._is_survey_due = True
         self._has_failed = False
         self._wake: Deferred[None] | None = None
         self._running: Deferred[None] | None = None
@@ -92,9 +95,14 @@ class Indexer:
         """Whether everything is indexed that is known to be there."""
         return not (self._is_survey_due or self._surveyed or any(self._changed.values()))
 
-    def start(self) -> None:
-        """Open the index, compare it with every project, and follow changes from now on."""
+    def start(self, *, surveys: bool = True) -> None:
+        """Open the index, compare it with every project, and follow changes from now on.
+
+        Args:
+            surveys: Whether it does what one of several processes does for all; the others index only what no other hears of.
+        """
         if self._running is None:
+            self._surveys = self._is_survey_due = surveys
             self._running = Deferred.fromCoroutine(self._run())
             self._running.addErrback(_log_unless_stopped)
 
@@ -108,13 +116,13 @@ class Indexer:
 
     def note(self, origin: str, name: ProjectName) -> None:
         """Index a project again soon: it changed, appeared or vanished."""
-        if origin in self._changed:
+        if origin in self._changed and (self._surveys or not self._origins[origin].is_followed):
             self._changed[origin][name] = None
             self._awake()
 
     def survey(self) -> None:
         """Compare everything with the index soon."""
-        self._is_survey_due = True
+        self._is_survey_due = self._surveys
         self._awake()
 
     def _awake(self) -> None:
@@ -123,8 +131,10 @@ class Indexer:
             wake.callback(None)
 
     async def _run(self) -> None:
-        await self._threads.run(self._database.open)
-        while self._database.is_open:
+        while True:
+            if not self._database.is_open and not await self._threads.run(self._database.open):
+                await deferLater(self._clock, REOPENING_INTERVAL)
+                continue
             started = self._seconds()
             try:
                 spent = await self._work()
@@ -133,7 +143,9 @@ class Indexer:
             except Exception:  # noqa: BLE001  (one project's surprise must not end the search of all others)
                 _log.failure("")
                 self._has_failed, spent = True, _AFTER_FAILURE
-            if spent is None:
+            if not self._database.is_open:
+                await deferLater(self._clock, REOPENING_INTERVAL)
+            elif spent is None:
                 self._wake = Deferred()
                 await self._wake
                 await deferLater(self._clock, DELAY)
@@ -158,7 +170,7 @@ class Indexer:
             if listed := list(islice(surveyed, LISTINGS)):
                 return await self._compare(self._origins[origin], listed)
             del self._surveyed[origin]
-        if self._needs_surveys and not (self._call is not None and self._call.active()):
+        if self._surveys and self._needs_surveys and not (self._call is not None and self._call.active()):
             self._call = self._clock.callLater(SURVEY_INTERVAL, self.survey)
         return None
 
@@ -202,7 +214,7 @@ class Indexer:
     async def _index(self, origin: Origin, names: Sequence[ProjectName]) -> float:
         """Index projects of one origin; return the time that threads and other processes worked."""
         indexed = await self._threads.run(self._database.indexed_files, origin.name, names)
-        changes, before = _Changes(), origin.seconds
+        changes, before = _Differences(), origin.seconds
         now_ns = int(self._now() * 1e9)
         found = await origin.representatives(names)
         self._has_failed |= len(found) < len(names)
@@ -213,10 +225,14 @@ class Indexer:
                 self._has_failed = True
         spent = origin.seconds - before
         if changes.sources or changes.removed or changes.updates:
-            spent += await self._threads.run(self._write, origin.name, changes)
+            worked, is_written = await self._threads.run(self._write, origin.name, changes)
+            spent += worked
+            if not is_written:
+                self._changed[origin.name].update(dict.fromkeys(names))
+                spent += _AFTER_FAILURE
         return spent
 
-    def _write(self, origin: str, changes: _Changes) -> float:
+    def _write(self, origin: str, changes: _Differences) -> tuple[float, bool]:
         from simpleindex.search.document import document_of  # noqa: PLC0415  (after most starts nothing is new)
 
         started = self._seconds()
@@ -227,22 +243,18 @@ class Indexer:
             except InvalidMetadata:
                 document = document_of(name, representative.file, None)
             entries.append(Entry(representative.indexed, document))
-        self._database.write(origin, entries, changes.removed)
-        self._database.update(origin, changes.updates)
-        self._database.write_yanks(origin, changes.yanks, changes.undone)
-        return self._seconds() - started
+        is_written = self._database.write(
+            origin, DocumentChanges(entries, changes.removed, changes.updates, changes.yanks, changes.undone)
+        )
+        return self._seconds() - started, is_written
 
 
 @dataclass(slots=True)
-class _Changes:
-    """What is to be written for one origin.
+class _Differences:
+    """What differs from what is indexed of one origin; as :class:`~simpleindex.search.document_rows.DocumentChanges`.
 
     Attributes:
         sources: Projects with the distributions that represent them, and their metadata.
-        removed: Projects that are gone.
-        updates: Projects of which only the time of the newest file or the yanked releases changed.
-        yanks: Releases that are yanked now.
-        undone: Projects and versions that are not yanked any more.
     """
 
     sources: list[tuple[ProjectName, Representative, bytes | None]] = field(default_factory=list)
@@ -253,7 +265,7 @@ class _Changes:
 
 
 async def _add_change(
-    changes: _Changes,
+    changes: _Differences,
     origin: Origin,
     name: ProjectName,
     indexed: IndexedFile | None,

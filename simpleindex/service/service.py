@@ -238,8 +238,8 @@ class IndexService(Service):
         log_catalogue(directory)
         if self.index.sources.upstreams is not None:
             maybeDeferred(self.index.sources.upstreams.follow).addErrback(log_failure)
-        if self.index.search is not None and self._is_first_worker:
-            self.index.search.start()
+        if self.index.search is not None:
+            self.index.search.start(is_first=self._is_first_worker)
         if is_first:
             log_each(
                 _log, client_lines(self.index, self.settings, self._url.current(), examines=self._examines)

@@ -110,6 +110,10 @@ def assert_an_upload_is_listed_by_every_worker(publishing: Publishing, tmp_path:
         "install", "--index-url", server.simple, "--target", tmp_path / "t", "p3"
     )
     assert done.returncode == 0, done.stderr
+    wait_until(
+        lambda: {b'"project": "p3"' in server.get("/-/search.json?q=p3").body for _ in range(12)} == {True},
+        "every worker can be searched",
+    )
 
 
 def all_serve(server: Server) -> bool:

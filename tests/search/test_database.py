@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.core.names import ProjectName
+from simpleindex.search import database as database_module
 from simpleindex.search.candidates import find_candidates
 from simpleindex.search.database import SearchDatabase
 from simpleindex.search.document import Dependency, Document
-from simpleindex.search.document_rows import Entry, IndexedFile
+from simpleindex.search.document_rows import DocumentChanges, Entry, IndexedFile
 from simpleindex.search.query import parse_query
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def found(database: SearchDatabase, query: str) -> list[str]:
 
 def test_documents_survive_a_restart(tmp_path: Path) -> None:
     database = opened(tmp_path)
-    database.write("local", [Entry(FILE, ACME)])
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
     database.close()
     assert found(database, "rockets") == []
     again = opened(tmp_path)
@@ -57,13 +58,13 @@ def test_documents_survive_a_restart(tmp_path: Path) -> None:
 
 def test_a_document_replaces_the_one_before_it(tmp_path: Path) -> None:
     database = opened(tmp_path)
-    database.write("local", [Entry(FILE, ACME)])
-    database.write("local", [Entry(FILE, Document(ProjectName("acme"), "Acme", "Traps"))])
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
+    database.write("local", DocumentChanges([Entry(FILE, Document(ProjectName("acme"), "Acme", "Traps"))]))
     assert found(database, "rockets") == []
     assert found(database, "fast") == []
     assert found(database, "traps") == ["acme"]
     assert database.read("SELECT * FROM dependencies") == []
-    database.write("local", [], ["acme"])
+    database.write("local", DocumentChanges(removed=["acme"]))
     assert found(database, "acme") == []
     for table in ("documents", "dependencies", "facts", "texts"):
         assert database.read(f"SELECT * FROM {table}") == []
@@ -73,27 +74,27 @@ def test_a_document_replaces_the_one_before_it(tmp_path: Path) -> None:
 def test_a_release_with_the_same_texts_is_not_tokenized_again(tmp_path: Path) -> None:
     """Its file, its dependencies and its Python are its own."""
     database, written = opened(tmp_path), list[str]()
-    database.write("local", [Entry(FILE, ACME)])
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
     assert database._writer is not None
     database._writer.set_trace_callback(written.append)
     newer = ACME._replace(
         dependencies=(Dependency(ProjectName("gamma"), "gamma>1"),), requires_python=">=3.13"
     )
     file = IndexedFile("acme-2.0-py3-none-any.whl", "another", 6, "1.0", 7)
-    database.write("local", [Entry(file, newer)])
+    database.write("local", DocumentChanges([Entry(file, newer)]))
     assert not [each for each in written if "INSERT INTO texts" in each or "DELETE FROM texts" in each]
     assert database.indexed_files("local", [ProjectName("acme")]) == {"acme": file}
     assert found(database, "rockets") == found(database, "depends:gamma") == ["acme"]
     assert found(database, "depends:beta") == found(database, "rockets python:3.11") == []
-    database.write("local", [Entry(file, newer._replace(authors="Wile E. Coyote"))])
+    database.write("local", DocumentChanges([Entry(file, newer._replace(authors="Wile E. Coyote"))]))
     assert found(database, "author:coyote") == ["acme"]
     database.close()
 
 
 def test_a_new_time_changes_nothing_else(tmp_path: Path) -> None:
     database = opened(tmp_path)
-    database.write("local", [Entry(FILE, ACME)])
-    database.update("local", [("acme", FILE._replace(uploaded_ns=9, yanked="1.0"))])
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
+    database.write("local", DocumentChanges(updates=[("acme", FILE._replace(uploaded_ns=9, yanked="1.0"))]))
     assert database.indexed_files("local", [ProjectName("acme")]) == {
         "acme": FILE._replace(uploaded_ns=9, yanked="1.0")
     }
@@ -110,15 +111,15 @@ def test_only_its_owner_reads_it(tmp_path: Path) -> None:
 def test_a_corrupt_one_is_replaced(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "search.sqlite3").write_bytes(damage)
     database = opened(tmp_path)
-    database.write("local", [Entry(FILE, ACME)])
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
     assert found(database, "acme") == ["acme"]
     database.close()
 
 
-def test_damage_under_way_ends_search_until_the_next_start(tmp_path: Path, log: CapturedLog) -> None:
+def test_damage_under_way_ends_search_until_it_is_made_again(tmp_path: Path, log: CapturedLog) -> None:
     database = opened(tmp_path)
     texts = [Document(ProjectName(f"acme-{n}"), "x", text=os.urandom(4_000).hex()) for n in range(300)]
-    database.write("local", [Entry(FILE, document) for document in texts])
+    database.write("local", DocumentChanges([Entry(FILE, document) for document in texts]))
     database.close()
     database = opened(tmp_path)
     path = tmp_path / "search.sqlite3"
@@ -137,13 +138,89 @@ def test_where_nothing_can_be_written_there_is_no_search(tmp_path: Path, log: Ca
     database = opened(tmp_path / "cache")
     assert not database.is_open
     assert found(database, "acme") == []
-    database.write("local", [Entry(FILE, ACME)])
-    assert [line for line in log.lines if "There is no search until the next start" in line]
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
+    assert [line for line in log.lines if "There is no search for now" in line]
+
+
+def test_a_trouble_is_logged_once(tmp_path: Path, log: CapturedLog) -> None:
+    (tmp_path / "cache").write_text("a file")
+    database = SearchDatabase(str(tmp_path / "cache"))
+    assert [database.open() for _ in range(3)] == [False] * 3
+    assert len(log.lines) == 1
+    (tmp_path / "cache").unlink()
+    assert database.open()
+    database.close()
+
+
+def test_what_another_holds_for_long_is_not_lost(
+    tmp_path: Path, log: CapturedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a backup by another program does; what is there can be searched meanwhile."""
+    monkeypatch.setattr(database_module, "_PATIENCE", 0)
+    database = opened(tmp_path)
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
+    other = sqlite3.connect(tmp_path / "search.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert not database.write("local", DocumentChanges(removed=["acme"]))
+    assert found(database, "acme") == ["acme"]
+    assert any("is not kept up to date" in line for line in log.lines)
+    other.close()
+    assert database.write("local", DocumentChanges(removed=["acme"]))
+    assert found(database, "acme") == []
+    database.close()
+
+
+def test_on_a_full_disk_what_is_there_can_be_searched(tmp_path: Path, log: CapturedLog) -> None:
+    database = opened(tmp_path)
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
+    assert database._writer is not None
+    (pages,) = database._writer.execute("PRAGMA page_count").fetchone()
+    database._writer.execute(f"PRAGMA max_page_count = {pages}")
+    large = Entry(FILE, Document(ProjectName("large"), "x", text=os.urandom(400_000).hex()))
+    assert not database.write("local", DocumentChanges([large]))
+    assert found(database, "acme") == ["acme"]
+    assert any("is not kept up to date" in line for line in log.lines)
+    database._writer.execute("PRAGMA max_page_count = 100000")
+    assert database.write("local", DocumentChanges([large]))
+    database.close()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_removed_is_made_again(tmp_path: Path, is_replaced: bool) -> None:
+    """Also by another process, for this one would search and fill a file without a name."""
+    database, losses = opened(tmp_path), list[bool]()
+    database.lost = lambda: losses.append(database.is_open)
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
+    for file in tmp_path.iterdir():
+        file.unlink()
+    other = opened(tmp_path) if is_replaced else None
+    if other is not None:
+        other.write("local", DocumentChanges([Entry(FILE, ACME._replace(summary="Traps"))]))
+    assert found(database, "rockets") == []
+    assert losses == [False]
+    assert database.open()
+    assert found(database, "traps") == (["acme"] if is_replaced else [])
+    database.close()
+    if other is not None:
+        other.close()
+
+
+def test_several_processes_open_one_index(tmp_path: Path) -> None:
+    """None of them removes what another has made in the place of a corrupt one."""
+    (tmp_path / "search.sqlite3").write_bytes(b"no database" * 100)
+    first = opened(tmp_path)
+    first.write("local", DocumentChanges([Entry(FILE, ACME)]))
+    second = opened(tmp_path)
+    assert found(second, "rockets") == ["acme"]
+    second._file = (0, 0)
+    second._remove()
+    assert found(first, "rockets") == ["acme"]
+    first.close()
 
 
 def test_another_format_is_made_anew(tmp_path: Path) -> None:
     database = opened(tmp_path)
-    database.write("local", [Entry(FILE, ACME)])
+    database.write("local", DocumentChanges([Entry(FILE, ACME)]))
     database.close()
     with sqlite3.connect(tmp_path / "search.sqlite3") as connection:
         connection.execute("PRAGMA user_version = 77")
@@ -160,7 +237,7 @@ def test_a_long_search_ends_in_time(tmp_path: Path) -> None:
     text = "one two x; y two one " * 20
     texts = [Entry(FILE, Document(ProjectName(f"other-{n}"), "x", text=text)) for n in range(2_000)]
     last = Entry(FILE, Document(ProjectName("last"), "x", text="one two one"))
-    database.write("local", [*texts, last])
+    database.write("local", DocumentChanges([*texts, last]))
     times = iter(range(1_000_000))
     assert find_candidates(database, parse_query('"e two o"'), seconds=lambda: next(times)) == []
     assert found(database, "last") == ["last"]

@@ -9,18 +9,18 @@ from twisted.internet.task import Clock
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName
+from simpleindex.search.candidates import yanks_of
 from simpleindex.search.database import SearchDatabase
-from simpleindex.search.indexer import BATCH, DELAY, SHARE, SURVEY_INTERVAL, Indexer
+from simpleindex.search.indexer import BATCH, DELAY, REOPENING_INTERVAL, SHARE, SURVEY_INTERVAL, Indexer
 from simpleindex.search.origins import DirectoryOrigin
 from tests.fixtures.log import logged_failures
 from tests.fixtures.threads import InlineThreads
 from tests.search.world import SearchWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from simpleindex.search.document_rows import Entry
+    from simpleindex.search.document_rows import DocumentChanges
 
 
 @pytest.fixture
@@ -158,9 +158,9 @@ def test_changes_that_come_one_after_another_are_written_together(
     written: list[int] = []
     write = SearchDatabase.write
 
-    def counted(self: SearchDatabase, origin: str, entries: list[Entry], removed: Sequence[str] = ()) -> None:
-        written.append(len(entries))
-        write(self, origin, entries, removed)
+    def counted(self: SearchDatabase, origin: str, changes: DocumentChanges) -> bool:
+        written.append(len(changes.entries))
+        return write(self, origin, changes)
 
     monkeypatch.setattr(SearchDatabase, "write", counted)
     for number in range(BATCH):
@@ -188,6 +188,59 @@ def test_without_an_index_nothing_is_asked(tmp_path: Path) -> None:
     world.indexer.start()
     assert world.source.asked == []
     assert not world.search.is_available
+    # Somebody makes room.
+    (tmp_path / "cache").unlink()
+    world.clock.advance(REOPENING_INTERVAL)
+    world.finish()
+    assert world.names("acme") == ["acme"]
+
+
+def test_an_index_that_is_deleted_is_made_again(world: SearchWorld, tmp_path: Path) -> None:
+    world.database.lost = world.indexer.survey
+    for file in tmp_path.iterdir():
+        file.unlink()
+    assert world.names("rockets") == []
+    world.clock.advance(DELAY)
+    world.finish()
+    assert world.names("rockets") == ["acme"]
+
+
+def test_what_cannot_be_written_now_is_written_later(
+    world: SearchWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other comparison would find it where every change is told."""
+    world.add("acme", "2.0", "Summary: Traps", yanked="explodes")
+    with monkeypatch.context() as patched:
+        patched.setattr(SearchDatabase, "write", lambda *_: False)
+        world.indexer.note("local", ProjectName("acme"))
+        world.clock.pump([DELAY, 1, 10, 10])
+        assert not world.indexer.is_idle
+    world.finish()
+    assert [yank.version for yank in yanks_of(world.database, ProjectName("acme"))] == ["2.0"]
+
+
+def test_one_of_several_processes_works_for_all(tmp_path: Path) -> None:
+    """The others index what only they hear of, and each can be searched."""
+    first, second = SearchWorld(tmp_path), SearchWorld(tmp_path)
+    first.add("acme")
+    second.source = first.source
+    cached = DirectoryOrigin("public", first.source)
+    monkeyed = [DirectoryOrigin("local", first.source), cached]
+    cached.is_followed = False
+    second.indexer = Indexer(second.database, monkeyed, second.clock, InlineThreads(), lambda: 0.0)
+    first.index()
+    second.indexer.start(surveys=False)
+    assert second.names("acme") == ["acme"]
+    first.source.asked.clear()
+    second.indexer.note("local", ProjectName("acme"))
+    second.indexer.survey()
+    second.clock.pump([DELAY, 1, SURVEY_INTERVAL])
+    assert first.source.asked == []
+    second.indexer.note("public", ProjectName("acme"))
+    second.finish()
+    assert first.database.indexed_names("public") == {"acme"}
+    second.indexer.stop()
+    second.database.close()
 
 
 def test_what_fails_unexpectedly_is_logged_and_tried_again(world: SearchWorld) -> None:

@@ -37,6 +37,7 @@ class ComposedSearch:
         self.database = SearchDatabase(str(runtime.settings.cache))
         origins = _origins(runtime, sources)
         self.indexer = Indexer(self.database, origins, runtime.reactor, runtime.threads.search)
+        self.database.lost = lambda: runtime.reactor.callFromThread(self.indexer.survey)
 
     @cached_property
     def search(self) -> Search:
@@ -46,9 +47,13 @@ class ComposedSearch:
         runtime = self._runtime
         return Search(self.database, self._directories, runtime.reactor, runtime.threads.search)
 
-    def start(self) -> None:
-        """Index what is there; call it once more when more is there."""
-        self.indexer.start()
+    def start(self, *, is_first: bool = True) -> None:
+        """Index what is there; call it once more when more is there.
+
+        Args:
+            is_first: Whether this process does so for all; each can be searched, and indexes what it fetches of upstreams.
+        """
+        self.indexer.start(surveys=is_first)
         self.indexer.survey()
 
 
