@@ -17,7 +17,7 @@ from simpleindex.system.threads import Threads
 from simpleindex.tls.acme.alpn import select_protocol
 from simpleindex.tls.acme.issuing import AcmeAuthority, names_of, read_certificate
 from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
-from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount, public_identifiers
+from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount, public_identifiers, refuse_private
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.store import ANNOUNCED
 from simpleindex.tls.certificate_files import ACME_DIRECTORY, why_unreadable
@@ -122,10 +122,17 @@ def acme_settings(settings: Settings) -> AcmeSettings:
 
 def _identifiers(settings: Settings) -> tuple[Identifier, ...]:
     requested = list(settings.acme_name)
+    for each in requested:
+        try:
+            refuse_private(each, settings.acme_directory)
+        except InvalidSetting as invalid:
+            raise RefusedStart(f"--acme-name: {each.value!r} {invalid.reason}") from None
     host = urlsplit(settings.url).hostname if settings.url else None
     if host is not None:
         try:
-            requested.insert(0, parse_identifier(host))
+            identifier = parse_identifier(host)
+            refuse_private(identifier, settings.acme_directory)
+            requested.insert(0, identifier)
         except InvalidSetting as invalid:
             if not requested:
                 raise RefusedStart(

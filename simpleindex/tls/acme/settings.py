@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.config.acme_values import Identifier, parse_identifier
+from simpleindex.config.acme_values import (
+    LETS_ENCRYPT,
+    LETS_ENCRYPT_STAGING,
+    Identifier,
+    parse_identifier,
+)
 from simpleindex.core.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -21,17 +26,20 @@ _NOT_PUBLIC: Final = frozenset(
         "example",
         "home",
         "internal",
+        "intranet",
         "invalid",
         "lan",
         "local",
         "localdomain",
         "localhost",
+        "novalocal",
         "onion",
+        "openstacklocal",
         "private",
         "test",
     }
 )
-"""Top-level names that no public authority certifies (RFC 6761, RFC 8375, RFC 9476, and those in use on local networks)."""
+"""Top-level names that no public authority certifies (RFC 6761, RFC 8375, RFC 9476, and those in use on local networks and in clouds)."""
 
 SHORT_LIVED: Final = "shortlived"
 """The profile with which Let's Encrypt certifies addresses (letsencrypt.org/docs/profiles)."""
@@ -85,10 +93,32 @@ def public_identifiers(identity: MachineIdentity) -> tuple[Identifier, ...]:
             names.append(parse_identifier(text))
         except InvalidSetting:
             continue
-    public = [name for name in names if name.value.rpartition(".")[2] not in _NOT_PUBLIC]
-    if public:
-        return (public[0],)
-    return tuple(Identifier(str(address)) for address in identity.addresses if address.is_global)
+    addresses = (Identifier(str(address)) for address in identity.addresses)
+    public = next(filter(is_public, names), None)
+    return tuple(filter(is_public, addresses)) if public is None else (public,)
+
+
+def is_public(identifier: Identifier) -> bool:
+    """Return whether a public authority may certify a name or an address; whether it leads here is another question."""
+    address = identifier.address
+    return identifier.value.rpartition(".")[2] not in _NOT_PUBLIC if address is None else address.is_global
+
+
+def refuse_private(identifier: Identifier, directory: str) -> None:
+    """Refuse what Let's Encrypt certifies to nobody; an authority of the operator's own may certify it.
+
+    Args:
+        identifier: What is to be requested.
+        directory: The URL of the authority's directory.
+
+    Raises:
+        InvalidSetting: Every request would fail.
+    """
+    if directory in (LETS_ENCRYPT, LETS_ENCRYPT_STAGING) and not is_public(identifier):
+        raise InvalidSetting(
+            "is private, and no public authority certifies that: give a name or an address under which the internet reaches this "
+            "server, or the --acme-directory of an authority of your own"
+        )
 
 
 def choose_profile(settings: AcmeSettings, offered: Collection[str]) -> str | None:

@@ -49,8 +49,8 @@ def names(settings: AcmeSettings) -> list[str]:
 
 def test_the_host_of_the_url_and_further_names_once_each(world: ServiceFixture) -> None:
     url = f"https://{NAME}:8443/"
-    settings = wanted(world, url=url, acme_name=("192.0.2.1", NAME))
-    assert names(settings) == [NAME, "192.0.2.1"]
+    settings = wanted(world, url=url, acme_name=("8.8.8.8", NAME))
+    assert names(settings) == [NAME, "8.8.8.8"]
     assert settings.contact is None
     assert settings.may_use_http
 
@@ -59,6 +59,21 @@ def test_a_host_that_cannot_be_certified_is_left_out_where_others_are_named(worl
     assert names(wanted(world, url="https://localhost/", acme_name=(NAME,))) == [NAME]
     with pytest.raises(RefusedStart, match="localhost"):
         wanted(world, acme_name=None)
+
+
+@pytest.mark.parametrize(
+    "private", ["10.0.0.5", "127.0.0.1", "2001:db8::1", "fe80::1", "vm.local", "a.internal"]
+)
+def test_what_no_public_authority_certifies_refuses_the_start(world: ServiceFixture, private: str) -> None:
+    """At Let's Encrypt, which would refuse each request for it; an authority of one's own is asked."""
+    with pytest.raises(RefusedStart, match=rf"^--acme-name: '{private}' is private, .*--acme-directory"):
+        wanted(world, acme_name=(NAME, private))
+    host = f"[{private}]" if ":" in private else private
+    with pytest.raises(RefusedStart, match=rf"the host of --url, '{private}', is private, .*--acme-name"):
+        wanted(world, acme_name=None, url=f"https://{host}/", acme_directory="staging")
+    assert names(wanted(world, acme_name=(NAME,))) == [NAME]
+    own = "https://ca.example.org/acme/directory"
+    assert names(wanted(world, acme_directory=own, acme_name=None)) == [private]
 
 
 @pytest.mark.parametrize(
