@@ -22,8 +22,8 @@ _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
 _LONGEST_NAME: Final = 253
 """Characters of a host name (RFC 1035 section 3.1, as text)."""
 
-_NOT_IN_ADDRESSES: Final = frozenset(' ,;<>?&"\\')
-"""Characters that a mailto URL of a contact cannot have as they are (RFC 8555 section 7.3 allows one address each)."""
+_NOT_IN_ADDRESSES: Final = frozenset(' ,;:<>?&"\\')
+"""Characters that a mailto URL of a contact cannot have as they are (RFC 8555 section 7.3 allows one address each), and its colon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ def parse_identifier(text: str) -> Identifier:
         return Identifier(str(ip_address(stripped)))
     except ValueError:
         value = stripped.lower().rstrip(".")
+    if not value.isascii():
+        raise InvalidSetting("is not ASCII; write an international name in its xn-- form")
     if value.startswith("*."):
         raise InvalidSetting(
             "is a wildcard, which needs a DNS challenge: name each host, or use certbot with --certs"
@@ -117,5 +119,5 @@ def parse_contact(text: str) -> AcmeContact:
         return AcmeContact(None)
     local, _, host = address.rpartition("@")
     if not local or "." not in host or not address.isprintable() or _NOT_IN_ADDRESSES & {*address}:
-        raise InvalidSetting("is no e-mail address: give one like you@example.org, or the word none")
+        raise InvalidSetting("is not one e-mail address: give one like you@example.org, or the word none")
     return AcmeContact(address)

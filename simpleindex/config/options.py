@@ -118,7 +118,7 @@ OPTIONS: Final = (
         "acme-trust",
         "Trust the roots in this PEM file for the authority's directory.",
         metavar="FILE",
-        otherwise="the system's",
+        otherwise="those of the Python package certifi",
         restart_needed=True,
     ),
     Option(

@@ -38,7 +38,7 @@ def listening_lines(
     if index.security is not None:
         yield from index.security.lines()
     if index.acme is not None:
-        yield index.acme.line()
+        yield from index.acme.lines(settings)
 
 
 def client_lines(index: ComposedIndex, settings: Settings, base_url: str, *, examines: bool) -> Iterator[str]:
@@ -63,6 +63,9 @@ def installation_lines(index: ComposedIndex, base_url: str) -> Iterator[str]:
     security = index.security
     if security is None:
         yield from install_lines(base_url, None, None)
+    elif index.acme is not None and index.acme.is_awaited and security.ca_path is not None:
+        # What follows is about to change: nobody should give the private CA to clients elsewhere.
+        yield f"Until the certificate is there: pip install --cert {security.ca_path} --index-url {base_url}simple/ PACKAGE"
     else:
         yield from install_lines(base_url, security.ca_path, security.ca_fingerprint)
 

@@ -146,7 +146,7 @@ def test_another_node_requests(
         with store.locked() as is_held:
             assert is_held
             server = new_client("--acme-name", NAME, "--records", url)
-            server.launch().await_line("Install with")
+            server.launch().await_line("Until the certificate is there: pip install --cert ")
             other = AcmeAuthority(settings, store, tmp_path / "other", lambda: datetime.now(UTC))
             certificate = other.obtain()
     server.await_line(ISSUED + NAME)
@@ -333,7 +333,7 @@ def test_without_acme_none_of_it_is_imported(
         server = new_server(*options, name=f"server-{is_there}")
         server.installed = instead(server.installed, tmp_path / "twistd", {}, "-X", "importtime")
         server.launch().await_listening()
-        server.await_line("Install with: ")
+        server.await_line("pip install ")
         server.stop()
         imported = set(re.findall(r"^import time: .*\| +([\w.]+)$", server.log, re.MULTILINE))
         assert "simpleindex.service.composition.index" in imported

@@ -152,6 +152,8 @@ def _lines(settings: Settings, report: dict[str, Any]) -> Iterator[str]:
             yield f"The certificate of --acme is renewed {_when(acme['renew-at'])}."
         if acme["explanation"]:
             yield f"The authority explains when it suggests to renew: {printable(acme['explanation'])}"
+    elif settings.acme is not None or (settings.state / "acme").is_dir():
+        yield "No certificate of --acme yet: a server that runs with it requests one, and its log says what comes of that."
 
 
 def _left(left: timedelta) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from simpleindex.config.acme_values import parse_identifier
+from simpleindex.config.acme_values import LETS_ENCRYPT_STAGING, parse_identifier
 from simpleindex.core.errors import InvalidSetting, RefusedStart
 from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.places import own_directory
@@ -25,6 +26,7 @@ from simpleindex.tls.machine_names import this_machine
 from simpleindex.tls.serving import AcmeServing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from simpleindex.config.acme_values import Identifier
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from simpleindex.service.runtime import Runtime
     from simpleindex.tls.acme.store import AcmeStore
     from simpleindex.tls.private_ca import Owner
+
+_TLS_PORT, _HTTP_PORT = 443, 80
+"""Where authorities connect to (RFC 8737 section 3, RFC 8555 section 8.3)."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,41 @@ class AcmeParts:
     serving: AcmeServing
     renewal: CertificateRenewal
 
-    def line(self) -> str:
-        """Return a line for the log at start: what is requested, and what is served until it is there."""
-        names = ", ".join(each.value for each in self.settings.identifiers)
-        line = f"{self.settings.directory} certifies {names}; by --acme you agree to its terms of service."
+    @property
+    def is_awaited(self) -> bool:
+        """Whether there is no certificate for these names yet."""
         present = read_certificate(self.certs)
-        if present is not None and names_of(present) == self.serving.names:
-            return line
-        return f"{line} A certificate is requested now; until it is there, those above are served."
+        return present is None or names_of(present) != self.serving.names
+
+    def lines(self, settings: Settings) -> Iterator[str]:
+        """Return the lines for the log at start: what is requested where, and what would surprise.
+
+        Args:
+            settings: Which ports are open.
+        """
+        directory, names = (
+            self.settings.directory,
+            ", ".join(each.value for each in self.settings.identifiers),
+        )
+        if self.is_awaited:
+            yield (
+                f"A certificate for {names} is requested from {directory} now; until it is there, those above are served. "
+                "By --acme you agree to the authority's terms of service."
+            )
+        else:
+            yield f"{directory} certifies {names}; by --acme you agree to its terms of service."
+        if directory == LETS_ENCRYPT_STAGING:
+            yield "It is the authority to practise with: clients trust none of its certificates."
+        if elsewhere := _ports_elsewhere(settings):
+            yield f"The authority connects to port {_TLS_PORT}, whatever --https says: let that lead to port {elsewhere} of this machine."
+
+
+def _ports_elsewhere(settings: Settings) -> str:
+    """Return the ports of ``--https`` if no authority connects to any that is open; empty if one does, or an endpoint may be it."""
+    https, http = ({each.port for each in option} for option in (settings.https, settings.http))
+    if _TLS_PORT in https or _HTTP_PORT in http or None in https | http:
+        return ""
+    return " or ".join(sorted(map(str, https)))
 
 
 def compose_acme(runtime: Runtime) -> AcmeParts:
@@ -106,7 +138,7 @@ def acme_settings(settings: Settings) -> AcmeSettings:
     external = None
     if settings.acme_eab_id is not None:
         assert settings.acme_eab_key is not None, "the settings refuse one without the other"
-        external = ExternalAccount(settings.acme_eab_id, _read_text(settings.acme_eab_key, "acme-eab-key"))
+        external = ExternalAccount(settings.acme_eab_id, _read_account_key(settings.acme_eab_key))
     if settings.acme_trust is not None:
         _read_text(settings.acme_trust, "acme-trust")
     return AcmeSettings(
@@ -145,6 +177,20 @@ def _identifiers(settings: Settings) -> tuple[Identifier, ...]:
             "under which clients reach it, as in --acme-name packages.example.org"
         )
     return tuple(dict.fromkeys(requested))
+
+
+def _read_account_key(path: Path) -> str:
+    """Return the key of ``--acme-eab-key``, base64url text with or without its padding (RFC 8555 section 7.3.4)."""
+    text = _read_text(path, "acme-eab-key").rstrip("=")
+    try:
+        key = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        key = b""
+    if not key:
+        raise RefusedStart(
+            f"--acme-eab-key: {path} holds no base64url text: copy the key again from the authority's page"
+        )
+    return text
 
 
 def _read_text(path: Path, option: str) -> str:

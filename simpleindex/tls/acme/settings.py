@@ -94,11 +94,11 @@ def public_identifiers(identity: MachineIdentity) -> tuple[Identifier, ...]:
         except InvalidSetting:
             continue
     addresses = (Identifier(str(address)) for address in identity.addresses)
-    public = next(filter(is_public, names), None)
-    return tuple(filter(is_public, addresses)) if public is None else (public,)
+    public = next(filter(_is_public, names), None)
+    return tuple(filter(_is_public, addresses)) if public is None else (public,)
 
 
-def is_public(identifier: Identifier) -> bool:
+def _is_public(identifier: Identifier) -> bool:
     """Return whether a public authority may certify a name or an address; whether it leads here is another question."""
     address = identifier.address
     return identifier.value.rpartition(".")[2] not in _NOT_PUBLIC if address is None else address.is_global
@@ -114,7 +114,7 @@ def refuse_private(identifier: Identifier, directory: str) -> None:
     Raises:
         InvalidSetting: Every request would fail.
     """
-    if directory in (LETS_ENCRYPT, LETS_ENCRYPT_STAGING) and not is_public(identifier):
+    if directory in (LETS_ENCRYPT, LETS_ENCRYPT_STAGING) and not _is_public(identifier):
         raise InvalidSetting(
             "is private, and no public authority certifies that: give a name or an address under which the internet reaches this "
             "server, or the --acme-directory of an authority of your own"

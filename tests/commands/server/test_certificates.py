@@ -50,6 +50,19 @@ def test_no_certificate_yet(places: Path, capsys: pytest.CaptureFixture[str]) ->
     )
 
 
+def test_none_of_the_authority_yet(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a server runs with ``--acme``, or is configured to."""
+    AcmeState(places / "state", "https://localhost/dir").prepare()
+    assert run(capsys)[1].endswith(
+        "\nNo certificate of --acme yet: a server that runs with it requests one, and its log says what comes of that.\n"
+    )
+    (places / "c.toml").write_text(
+        'https = ["443"]\nacme = "none"\nacme-name = ["b.example.com"]\nstate = "other"\n'
+    )
+    assert main(["certificates", "--certs", "certs", "--config", "c.toml"]) == 0
+    assert "No certificate of --acme yet" in capsys.readouterr().out
+
+
 def test_each_certificate_with_its_names_end_and_origin(
     places: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.config.acme_values import Identifier
+from simpleindex.config.acme_values import LETS_ENCRYPT, Identifier
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service.composition import acme as compose_acme
 from simpleindex.service.runtime import create_runtime
@@ -111,6 +111,13 @@ def test_a_bound_account_and_roots_of_its_own(world: ServiceFixture, tmp_path: P
     assert settings.external_account == ExternalAccount("kid-1", "c2VjcmV0")
     assert settings.trust == str(roots)
     assert "c2VjcmV0" not in repr(settings)
+    for no_key in ("", "AAAA BBB!", "c2VjcmV0/", "A"):
+        key.write_text(no_key)
+        with pytest.raises(RefusedStart, match="no base64url text: copy the key again"):
+            compose_acme.acme_settings(world.resolve())
+    key.write_text("c2VjcmU=")
+    bound = compose_acme.acme_settings(world.resolve()).external_account
+    assert bound == ExternalAccount("kid-1", "c2VjcmU")
     key.write_bytes(b"\xff")
     with pytest.raises(RefusedStart, match="no text file"):
         compose_acme.acme_settings(world.resolve())
@@ -182,8 +189,14 @@ def test_a_certificate_is_served_and_names_the_index(
     monkeypatch.setattr(AcmeAuthority, "obtain", obtain)
     service = world.start(https=HTTPS, acme="you@example.org", acme_name=(NAME,))
     lines = "\n".join(world.said)
-    assert f"certifies {NAME}; by --acme you agree to its terms of service." in lines
-    assert "until it is there, those above are served" in lines
+    assert (
+        f"A certificate for {NAME} is requested from {LETS_ENCRYPT} now; until it is there, those above"
+        in lines
+    )
+    assert "you agree to the authority's terms of service." in lines
+    # Nobody is told to give a CA to clients elsewhere that is not needed in a minute.
+    assert "Until the certificate is there: pip install --cert " in lines
+    assert "Clients elsewhere" not in lines
     assert f"issued a certificate for {NAME}" in lines
     assert service.index.security is not None
     assert not service.index.security.certificates.clients_need_ca
@@ -192,7 +205,43 @@ def test_a_certificate_is_served_and_names_the_index(
     last = [line for line in world.said if line.startswith("Install with:")][-1]
     assert "--cert" not in last
     assert service.index.acme is not None
-    assert "until it is there" not in service.index.acme.line()
+    (line,) = service.index.acme.lines(world.resolve())
+    assert line == f"{LETS_ENCRYPT} certifies {NAME}; by --acme you agree to its terms of service."
+
+
+@pytest.mark.parametrize(
+    ("https", "http", "port"),
+    [
+        (("8443", "9443"), (), "8443 or 9443"),
+        (("8443",), ("8080",), "8443"),
+        (("8443", "443"), (), None),
+        (("8443",), ("80",), None),
+        (("tcp:8443",), (), None),
+    ],
+)
+def test_where_the_authority_connects_to_is_told(
+    world: ServiceFixture, https: tuple[str, ...], http: tuple[str, ...], port: str | None
+) -> None:
+    """Where no port that it knows is open here, and others are forwarded or forgotten."""
+    world.give(acme="none", acme_name=(NAME,), https=https, http=http)
+    settings = world.resolve()
+    runtime = create_runtime(settings, lambda: settings, world.reactor, (None, None))
+    _, *further = compose_acme.compose_acme(runtime).lines(settings)
+    assert further == (
+        []
+        if port is None
+        else [
+            f"The authority connects to port 443, whatever --https says: let that lead to port {port} of this machine."
+        ]
+    )
+
+
+def test_an_authority_to_practise_with_is_told_to_be_one(world: ServiceFixture) -> None:
+    world.give(acme="none", acme_name=(NAME,), https=("443",), http=(), acme_directory="staging")
+    settings = world.resolve()
+    runtime = create_runtime(settings, lambda: settings, world.reactor, (None, None))
+    _, practice = compose_acme.compose_acme(runtime).lines(settings)
+    assert "clients trust none of its certificates" in practice
 
 
 def test_a_request_that_fails_leaves_the_private_ca_in_use(
