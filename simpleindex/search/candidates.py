@@ -26,8 +26,6 @@ from simpleindex.search.release_events import Yank
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from packaging.version import Version
-
     from simpleindex.core.names import ProjectName
     from simpleindex.search.database import SearchDatabase
     from simpleindex.search.query import Query
@@ -147,16 +145,16 @@ class _CandidateSearch:
         for prefix in query.prefixes:
             conditions += " AND project >= ? AND project < ?"
             values += [prefix, prefix + "\U0010ffff"]
-        if query.python is not None:
+        for spellings in query.pythons:
             conditions += (
                 " AND (requires_python IS NULL OR requires_python IN (SELECT value FROM json_each(?)))"
             )
-            values.append(json.dumps(self._specifiers_for(query.python)))
+            values.append(json.dumps(self._specifiers_for(spellings)))
         return conditions, values
 
-    def _specifiers_for(self, python: Version) -> list[str]:
+    def _specifiers_for(self, spellings: tuple[str, ...]) -> list[str]:
         rows = self._connection.execute("SELECT DISTINCT requires_python FROM documents")
-        return [text for (text,) in rows if text is not None and _admits(text, str(python))]
+        return [text for (text,) in rows if text is not None and _admits(text, spellings)]
 
     def _few(self, conditions: str, values: list[object]) -> list[int] | None:
         """Return the documents that pass the filters; None if they are many."""
@@ -190,20 +188,25 @@ class _CandidateSearch:
             if not query.prefixes:
                 self._take(f"documents WHERE 1 {conditions} ORDER BY uploaded_ns DESC", values, self._most)
             return
-        matched = "facts CROSS JOIN documents ON id = facts.rowid WHERE facts MATCH ?" + conditions
-        if expression := names_expression(query):
-            self._take(matched, [expression, *values], self._most)
         with self._deadline():
-            self._take(matched, [facts_expression(query), *values], self._most)
+            if all(len(term) >= TRIGRAM for term in query.terms):
+                matched = "facts CROSS JOIN documents ON id = facts.rowid WHERE facts MATCH ?" + conditions
+                if expression := names_expression(query):
+                    self._take(matched, [expression, *values], self._most)
+                self._take(matched, [facts_expression(query), *values], self._most)
             if len(self._candidates) < self._most:
-                literals = "".join(" AND instr(text, ?)" for _ in query.terms)
-                self._take(
-                    "texts CROSS JOIN documents ON id = texts.rowid WHERE texts MATCH ?"
-                    + literals
-                    + conditions,
-                    [trigrams_expression(query), *query.terms, *values],
-                    self._most,
-                )
+                self._look_up_texts(conditions, values)
+
+    def _look_up_texts(self, conditions: str, values: list[object]) -> None:
+        literals = "".join(" AND instr(text, ?)" for _ in self._query.terms)
+        # Chinese and Japanese words have two letters, of which no trigram can be made: every text is looked at until the deadline.
+        trigrams = trigrams_expression(self._query)
+        matched = "texts MATCH ?" if trigrams else "1"
+        self._take(
+            f"texts CROSS JOIN documents ON id = texts.rowid WHERE {matched}{literals}{conditions}",
+            [*([trigrams] if trigrams else []), *self._query.terms, *values],
+            self._most,
+        )
 
     def _take(self, tables: str, values: list[Any], limit: int) -> None:
         # CROSS JOIN keeps SQLite from going through all documents instead of the few that FTS5 finds.
@@ -225,9 +228,10 @@ class _CandidateSearch:
 
 
 @lru_cache(maxsize=4_096)
-def _admits(specifiers: str, python: str) -> bool:
-    """Return whether a Requires-Python admits a version of Python; one that cannot be parsed is ignored, as installers do."""
+def _admits(specifiers: str, pythons: tuple[str, ...]) -> bool:
+    """Return whether a Requires-Python admits one of these versions; one that cannot be parsed is ignored, as installers do."""
     try:
-        return parse_specifiers(specifiers).contains(python, prereleases=True)
+        admitted = parse_specifiers(specifiers)
     except InvalidSpecifier:
         return True
+    return any(admitted.contains(python, prereleases=True) for python in pythons)

@@ -27,7 +27,7 @@ _log: Final = logger(__name__)
 _FILENAME: Final = "search.sqlite3"
 
 # Raised with every change of the tables or of what is written into them: older ones are then made again.
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 # The texts are kept without positions, which would double the size: 100,000 projects with 3 KiB each take 550 MB, and a
 # literal is looked for in the few documents that have all of its trigrams.

@@ -1,18 +1,28 @@
-"""How text is compared in searches: without case, with single spaces, names as PEP 503 normalizes them."""
+"""How text is compared in searches: without case and accents, with single spaces, names as PEP 503 normalizes them."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 _SPACE: Final = re.compile(r"\s+")
 
 
+_ACCENTS: Final = re.compile("[\u0300-\u036f]")
+
+
 def fold(text: str) -> str:
-    """Return text as it is compared: without case, and with single spaces; SQLite takes no lone surrogates, and its texts end at NUL."""
-    encodable = text.encode("utf-8", "replace").decode()
-    return _SPACE.sub(" ", encodable.replace("\0", " ")).strip().casefold()
+    """Return text as it is compared: without case and accents, and with single spaces.
+
+    SQLite takes no lone surrogates, and its texts end at NUL.
+    """
+    if not text.isascii():
+        # An accent may be a character of its own or not, and full width is another way to write the same letters.
+        encodable = text.encode("utf-8", "replace").decode()
+        text = _ACCENTS.sub("", unicodedata.normalize("NFKD", encodable.casefold()))
+    return _SPACE.sub(" ", text.replace("\0", " ")).strip().casefold()
 
 
 def normalize(term: str) -> str:

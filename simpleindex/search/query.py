@@ -27,8 +27,13 @@ TRIGRAM: Final = 3
 """Letters of a term that the index finds; shorter ones match the beginnings of names."""
 
 _TERM: Final = re.compile(
-    r"""(?:(?P<filter>author|depends|python):)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))""", re.IGNORECASE
+    r"""(?:(?P<filter>author|depends|python):\s*)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))""", re.IGNORECASE
 )
+
+_BARE_FILTERS: Final = frozenset({"author:", "depends:", "python:"})
+
+_MINORS: Final = (99, *range(31))
+"""Minor versions of which one is enough for ``python:3``; most projects admit the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +41,19 @@ class Query:
     """A search: every part must match.
 
     Attributes:
-        terms: Literal texts of at least three letters, folded; each must occur in the name, summary, keywords or description.
-        prefixes: Shorter ones, folded; each must begin the name.
+        terms: Literal texts, folded; each must occur in the name, summary, keywords or description.
+        prefixes: Those of one or two letters that a name can have; each must begin the name.
         authors: Literal texts, folded; each must occur among the authors and maintainers.
         dependencies: Names of projects that are required.
-        python: A version that Requires-Python must admit; None if any will do.
-        invalid: Filters whose values cannot be used, as they were typed; nothing matches them.
+        pythons: Versions that Requires-Python must admit, each in one of these spellings: of 3.9 any patch release is enough.
+        invalid: Filters whose values are missing or cannot be used, as they were typed; nothing matches them.
     """
 
     terms: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     dependencies: tuple[ProjectName, ...] = ()
-    python: Version | None = None
+    pythons: tuple[tuple[str, ...], ...] = ()
     invalid: tuple[str, ...] = ()
 
     @property
@@ -64,7 +69,7 @@ class Query:
     @property
     def is_for_names_only(self) -> bool:
         """Whether the name of a project alone can match: the query has no filters."""
-        return not (self.authors or self.dependencies or self.python or self.invalid)
+        return not (self.authors or self.dependencies or self.pythons or self.invalid)
 
     def matches_name(self, name: str) -> bool:
         """Return whether a project matches by its name alone."""
@@ -81,7 +86,7 @@ class _Parts:
     prefixes: list[str] = field(default_factory=list)
     authors: list[str] = field(default_factory=list)
     dependencies: list[ProjectName] = field(default_factory=list)
-    python: Version | None = None
+    pythons: list[tuple[str, ...]] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
 
 
@@ -96,7 +101,7 @@ def parse_query(text: str) -> Query:
         if count == MOST_TERMS:
             break
         value = fold(match["phrase"] if match["phrase"] is not None else match["word"])
-        if not value:
+        if not (value or match["filter"]):
             continue
         _add(parts, (match["filter"] or "").lower(), value, match[0].strip())
     return Query(
@@ -104,13 +109,15 @@ def parse_query(text: str) -> Query:
         tuple(dict.fromkeys(parts.prefixes)),
         tuple(dict.fromkeys(parts.authors)),
         tuple(dict.fromkeys(parts.dependencies)),
-        parts.python,
+        tuple(dict.fromkeys(parts.pythons)),
         tuple(parts.invalid),
     )
 
 
 def _add(parts: _Parts, key: str, value: str, text: str) -> None:
-    if key == "author":
+    if text.lower() in _BARE_FILTERS or (key and not value):
+        parts.invalid.append(text)
+    elif key == "author":
         parts.authors.append(value)
     elif key == "depends":
         try:
@@ -119,13 +126,21 @@ def _add(parts: _Parts, key: str, value: str, text: str) -> None:
             parts.invalid.append(text)
     elif key == "python":
         try:
-            parts.python = parse_version(value)
+            parts.pythons.append(_spellings(parse_version(value)))
         except InvalidVersion:
             parts.invalid.append(text)
-    elif len(value) >= TRIGRAM:
+    elif len(value) >= TRIGRAM or not value.isascii():
         parts.terms.append(value)
     else:
         parts.prefixes.append(normalize(value))
+
+
+def _spellings(python: Version) -> tuple[str, ...]:
+    """Return versions of Python of which one must be admitted: people say 3.9, and projects require 3.9.1."""
+    if len(python.release) > 2 or str(python) != python.base_version:
+        return (str(python),)
+    minors = python.release[1:] or _MINORS
+    return tuple(f"{python.major}.{minor}{patch}" for minor in minors for patch in (".99", ""))
 
 
 def fts_literal(term: str) -> str:
@@ -139,7 +154,7 @@ def names_expression(query: Query) -> str:
 
 
 def facts_expression(query: Query) -> str:
-    """Return the FTS5 expression for projects with every term in the name, summary or keywords."""
+    """Return the FTS5 expression for projects with every term in the name, summary or keywords, each of three letters or more."""
     return " AND ".join(f"({_anywhere(term)})" for term in query.terms)
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.search.database import SearchDatabase
     from simpleindex.search.query import Query
+    from simpleindex.search.ranking import Candidate
     from simpleindex.system.threads import Threads
 
 PATIENCE: Final = 2.0
@@ -87,20 +88,22 @@ class Search:
             limit: The most hits.
             start: How many hits are left out.
         """
-        most, hits = MOST, list[Hit]()
-        while True:
+        wanted, hits = start + limit + 1, list[Hit]()
+        seen: set[Candidate] = set()
+        # What only the second finds comes after everything that the first finds, so that pages of results have one order.
+        for most in (MOST, _MOST_CHECKED):
             candidates = await self._threads.run(find_candidates, self._database, query, most)
             visible = await self._visible(
                 source,
-                candidates,
+                [candidate for candidate in candidates if candidate not in seen],
                 lambda candidate: candidate.project,
                 lambda candidate, project: visible_hit(candidate, project, query),
-                start + limit + 1,
+                wanted,
             )
-            hits = _first_of_each(visible)
-            if len(hits) > start + limit or len(candidates) < most or most >= _MOST_CHECKED:
+            hits = _first_of_each([*hits, *visible])
+            if len(hits) >= wanted or len(candidates) < most:
                 break
-            most = _MOST_CHECKED
+            seen.update(candidates)
         return SearchResults(tuple(hits[start : start + limit]), len(hits) > start + limit)
 
     async def newest(self, source: Source, limit: int) -> tuple[Hit, ...]:

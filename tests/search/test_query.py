@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packaging.version import Version
 
 from simpleindex.core.names import ProjectName
 from simpleindex.search.query import (
@@ -43,7 +42,7 @@ def test_filters() -> None:
         ("http",),
         authors=("jane doe",),
         dependencies=(ProjectName("zope-interface"),),
-        python=Version("3.12"),
+        pythons=(("3.12.99", "3.12"),),
     )
 
 
@@ -52,7 +51,22 @@ def test_an_unknown_filter_is_a_word() -> None:
 
 
 def test_a_filter_whose_value_is_none_is_reported() -> None:
-    assert parse_query("python:old depends:-").invalid == ("python:old", "depends:-")
+    assert parse_query("python:old depends:- python:>=3").invalid == ("python:old", "depends:-", "python:>=3")
+
+
+def test_a_filter_without_a_value_is_reported() -> None:
+    """As while somebody types one."""
+    assert parse_query("flask author:").invalid == ("author:",)
+    assert parse_query('depends:"').invalid == ('depends:"',)
+    assert parse_query("authority:").terms == ("authority:",)
+
+
+def test_a_filter_may_have_a_space_before_its_value() -> None:
+    assert parse_query('author: jane depends: "flask"') == parse_query("author:jane depends:flask")
+
+
+def test_words_that_no_name_can_begin_with_are_terms_however_short() -> None:
+    assert parse_query("日志 py") == Query(("日志",), ("py",))
 
 
 def test_nothing_typed_is_an_empty_query() -> None:
@@ -100,7 +114,7 @@ def test_whatever_is_typed_is_an_expression_that_fts5_takes(
 @given(st.text(min_size=3, max_size=40).filter(lambda text: '"' not in text))
 def test_what_is_in_a_text_is_found(text: str) -> None:
     query = parse_query(f'"{text}"')
-    if not query.terms:
+    if not trigrams_expression(query):
         return
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'trigram', detail = none)")

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
+from simpleindex.search.candidates import MOST
 from simpleindex.search.query import parse_query
 from simpleindex.search.search import PATIENCE
 from tests.fixtures.deferreds import result
@@ -82,11 +83,74 @@ def test_python_admits(world: SearchWorld) -> None:
     assert "flask" in world.names("python:3.12")
 
 
+@pytest.mark.parametrize(
+    ("requires", "admitted", "others"),
+    [
+        (">=3.9.1", "python:3.9 python:3 python:3.9.2 python:3.10", "python:3.9.0"),
+        (">=3.8,<3.10", "python:3.8 python:3.9 python:3", "python:3.10"),
+        (">=3.7.1,<3.8", "python:3.7 python:3", "python:3.8"),
+        ("==3.11.*", "python:3.11 python:3", "python:3.12"),
+        ("<3", "python:2 python:2.7", "python:3"),
+        (">=3.13", "python:3.14 python:3", "python:3.13rc1"),
+    ],
+)
+def test_a_version_of_python_without_patch_release_is_any_of_its_releases(
+    tmp_path: Path, requires: str, admitted: str, others: str
+) -> None:
+    world = SearchWorld(tmp_path)
+    world.source.add(
+        "acme-1-py3-none-any.whl", metadata=b"Name: acme\nVersion: 1\n", requires_python=requires
+    )
+    world.index()
+    for query in (*admitted.split(), f"{admitted.split(maxsplit=1)[0]} {admitted.split()[1]}"):
+        assert world.names(query) == ["acme"], query
+    for query in (*others.split(), f"{admitted.split(maxsplit=1)[0]} {others}"):
+        assert world.names(query) == [], query
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "cafe",
+        "CAFÉ",
+        "cafe\u0301",
+        "\uff43\uff41\uff46\uff45",
+        "日志",
+        "日",
+        "日志库",
+        "ünïcode",
+        "author:müller",
+        "author:muller",
+        "한국",
+    ],
+)
+def test_finding_in_other_languages(world: SearchWorld, query: str) -> None:
+    world.add("acme", "1.0", "Summary: Das Café", "Author: J. Müller", body="结构化日志库 unicode 한국어")
+    world.indexer.note("local", ProjectName("acme"))
+    world.finish()
+    assert world.names(query) == ["acme"]
+    assert world.names(f"{query} werkzeug") == []
+
+
 def test_pages(world: SearchWorld) -> None:
     first = world.results("flask", limit=2)
     assert ([hit.project for hit in first.hits], first.has_more) == (["flask", "flask-login"], True)
     second = world.results("flask", limit=2, start=2)
     assert ([hit.project for hit in second.hits], second.has_more) == (["werkzeug"], False)
+
+
+def test_pages_have_one_order(tmp_path: Path) -> None:
+    """Also where candidates beyond the first are looked up: nothing comes twice, and nothing is left out."""
+    world = SearchWorld(tmp_path)
+    for number in range(MOST + 60):
+        world.add(f"x-{number:04}-acme", "1.0")
+    for number in range(MOST):
+        world.add(f"y-{number:04}-acme", "1.0")
+    world.index()
+    pages = [world.results("acme", start=start) for start in range(0, 2 * MOST + 60, 20)]
+    names = [hit.project for page in pages for hit in page.hits]
+    assert sorted(names) == sorted(world.source.pages)
+    assert [page.has_more for page in pages] == [True] * (len(pages) - 1) + [False]
 
 
 def test_a_hit_has_version_summary_and_time(world: SearchWorld) -> None:
