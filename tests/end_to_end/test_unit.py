@@ -35,6 +35,8 @@ from simpleindex.commands.server.systemd_unit import (
     render_units,
 )
 from tests.benchmarks.processes import free_port
+from tests.end_to_end.acme_servers import MISSING, Pebble
+from tests.end_to_end.running import wait_until
 from tests.end_to_end.seccomp import CANNOT
 from tests.fixtures.distributions import add_wheel
 
@@ -381,6 +383,43 @@ def test_twistd_under_the_unit(scheme: str, workers: int, tmp_path: Path) -> Non
             raise AssertionError((tmp_path / "log").read_text()) from error
         finally:
             server.kill()
+
+
+@pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+def test_a_certificate_is_requested_under_the_unit(tmp_path: Path) -> None:
+    """By a service with a file of options, which resolves names, connects and writes within its rules."""
+    packages, state, port = tmp_path / "packages", tmp_path / "state", free_port()
+    packages.mkdir()
+    pebble = Pebble(tmp_path / "pebble", port).start()
+    config = tmp_path / "simpleindex.toml"
+    values = {
+        "path": packages,
+        "https": f"tcp:{port}:interface=127.0.0.1",
+        "certs": state / "certs",
+        "acme": "you@example.org",
+        "acme-name": "packages.example.org",
+        "acme-directory": pebble.directory,
+        "acme-trust": pebble.trust,
+    }
+    config.write_text("".join(f'{key} = "{value}"\n' for key, value in values.items()))
+    options = read_unit_options([f"--config={config}"], Path(sys.prefix), tmp_path)
+    command = [*confining(tmp_path, options), str(options.twistd), "-n", "--pidfile=", "simpleindex"]
+    made = {"STATE_DIRECTORY": str(state), "CACHE_DIRECTORY": str(state / "cache")}
+    log = tmp_path / "log"
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            [*command, *options.arguments], cwd=state, stdout=file, stderr=file, env={**os.environ, **made}
+        ) as server,
+    ):
+        try:
+            wait_until(lambda: "certificate.pem is in use now" in log.read_text(), "a certificate is served")
+            assert asked(port, trusting(pebble.root()), "packages.example.org", "/-/health")[0] == "http/1.1"
+        except AssertionError as error:
+            raise AssertionError(log.read_text()) from error
+        finally:
+            server.kill()
+            pebble.stop()
 
 
 def own_ca(port: int, path: Path) -> ssl.SSLContext:

@@ -81,7 +81,10 @@ class AcmeParts:
         if directory == LETS_ENCRYPT_STAGING:
             yield "It is the authority to practise with: clients trust none of its certificates."
         if elsewhere := _ports_elsewhere(settings):
-            yield f"The authority connects to port {_TLS_PORT}, whatever --https says: let that lead to port {elsewhere} of this machine."
+            yield (
+                f"The authority connects to port {_TLS_PORT}, whatever --https says: let that lead to port {elsewhere} of this machine, "
+                f"or give --http {_HTTP_PORT} and let port {_HTTP_PORT} be reached."
+            )
 
 
 def _ports_elsewhere(settings: Settings) -> str:

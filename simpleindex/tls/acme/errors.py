@@ -26,16 +26,18 @@ class AcmeFailed(SimpleIndexError):
 
 
 class ChallengeFailed(AcmeFailed, init=False):
-    """The authority could not validate a name or an address."""
+    """The authority could not validate a name or an address.
+
+    Attributes:
+        found: What was asked in which way, and what the authority found.
+    """
 
     def __init__(self, name: str, kind: str, detail: str) -> None:
         port = 80 if kind == "http-01" else 443  # RFC 8555 section 8.3, RFC 8737 section 3
+        self.found = f"{name} by {kind}: {detail}"
         super().__init__(
-            f"The authority could not validate {name} by {kind}: {detail} "
-            f"Let {name} lead to this server, and port {port} be open from outside."
+            f"The authority could not validate {self.found} Let {name} lead to this server, and port {port} be open from outside."
         )
-        self.name = name
-        self.kind = kind
 
 
 def cannot_write(error: OSError, directory: str | Path) -> str:

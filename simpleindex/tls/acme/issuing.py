@@ -165,7 +165,10 @@ def _issue(
         try:
             return session.issue(HTTP_01, key, now, replaced)
         except ChallengeFailed as second:
-            raise AcmeFailed(f"{failed} {second}") from second
+            raise AcmeFailed(
+                f"The authority could not validate {failed.found} Nor {second.found} "
+                "Let each name lead to this server, and port 443 or 80 be open from outside."
+            ) from second
 
 
 def check_issued(pem: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:

@@ -92,7 +92,7 @@ def test_a_failed_challenge_names_the_port() -> None:
     for kind, port in (("http-01", 80), ("tls-alpn-01", 443)):
         failed = ChallengeFailed("a.example.org", kind, "Timeout.")
         assert f"port {port} be open" in str(failed)
-        assert (failed.name, failed.kind) == ("a.example.org", kind)
+        assert failed.found == f"a.example.org by {kind}: Timeout."
 
 
 @pytest.mark.parametrize(
