@@ -39,6 +39,9 @@ _FEW: Final = 2_000
 LONGEST_SEARCH: Final = 0.025
 """Seconds of a processor after which a search ends; terms of very common letters would take longer. The candidates until then count."""
 
+_MATCHED: Final = "facts CROSS JOIN documents ON id = facts.rowid WHERE facts MATCH ?"
+"""CROSS JOIN keeps SQLite from going through all documents instead of the few that FTS5 finds."""
+
 _STEPS: Final = 1_000
 """Steps of SQLite's machine between two looks at the clock."""
 
@@ -126,15 +129,13 @@ class _CandidateSearch:
         if few is not None:
             self._compare(few)
         else:
-            self._look_up(conditions, values)
+            with self._deadline():
+                self._look_up(conditions, values)
         return ranked(self._candidates.values(), self._query)
 
     def _filters(self) -> tuple[str, list[object]]:
-        """Return the conditions of the filters in SQL, each after an AND, and their values."""
+        """Return the conditions of the filters in SQL, each after an AND, and their values; without the authors that FTS5 finds."""
         query, conditions, values = self._query, "", list[object]()
-        if expression := author_expression(query):
-            conditions += " AND id IN (SELECT rowid FROM facts WHERE facts MATCH ?)"
-            values.append(expression)
         for author in query.authors:
             if len(author) < TRIGRAM:
                 conditions += " AND instr(lower(authors), ?)"
@@ -146,22 +147,36 @@ class _CandidateSearch:
             conditions += " AND project >= ? AND project < ?"
             values += [prefix, prefix + "\U0010ffff"]
         for spellings in query.pythons:
+            # With + no index is used: most projects admit most versions.
             conditions += (
-                " AND (requires_python IS NULL OR requires_python IN (SELECT value FROM json_each(?)))"
+                " AND (requires_python IS NULL OR +requires_python IN (SELECT value FROM json_each(?)))"
             )
             values.append(json.dumps(self._specifiers_for(spellings)))
         return conditions, values
 
     def _specifiers_for(self, spellings: tuple[str, ...]) -> list[str]:
-        rows = self._connection.execute("SELECT DISTINCT requires_python FROM documents")
-        return [text for (text,) in rows if text is not None and _admits(text, spellings)]
+        # From each value to the next: DISTINCT would go through all documents.
+        rows = self._connection.execute(
+            "WITH RECURSIVE each(text) AS (SELECT min(requires_python) FROM documents UNION ALL"
+            " SELECT (SELECT min(requires_python) FROM documents WHERE requires_python > each.text) FROM each WHERE text IS NOT NULL)"
+            " SELECT text FROM each WHERE text IS NOT NULL"
+        )
+        return [text for (text,) in rows if _admits(text, spellings)]
 
     def _few(self, conditions: str, values: list[object]) -> list[int] | None:
-        """Return the documents that pass the filters; None if they are many."""
-        rows = self._connection.execute(
-            f"SELECT id FROM documents WHERE 1 {conditions} LIMIT {_FEW + 1}", values
-        ).fetchall()
-        return [identifier for (identifier,) in rows] if len(rows) <= _FEW else None
+        """Return the documents that pass the filters, as far as they are found in time; None if they are many."""
+        few: list[int] = []
+        with self._deadline():
+            tables, expressions = self._filtered()
+            statement = f"SELECT id FROM {tables} {conditions} LIMIT {_FEW + 1}"
+            for (identifier,) in self._connection.execute(statement, [*expressions, *values]):
+                few.append(identifier)
+        return few if len(few) <= _FEW else None
+
+    def _filtered(self) -> tuple[str, list[object]]:
+        """Return the tables with the documents of the authors that FTS5 finds, one after the other, and their values."""
+        authors = author_expression(self._query)
+        return (_MATCHED, [authors]) if authors else ("documents WHERE 1", [])
 
     def _compare(self, identifiers: list[int]) -> None:
         """Find the terms in the texts of these documents."""
@@ -175,27 +190,28 @@ class _CandidateSearch:
         )
 
     def _look_up(self, conditions: str, values: list[object]) -> None:
-        query = self._query
+        query, authors = self._query, author_expression(self._query)
+        if not query.terms and not query.prefixes:
+            # Any of them: to find the newest, all would be sorted.
+            tables, expressions = self._filtered()
+            self._take(tables + conditions, [*expressions, *values], self._most)
+            return
+        within = conditions + (" AND +id IN (SELECT rowid FROM facts WHERE facts MATCH ?)" if authors else "")
+        values_within = [*values, authors] if authors else values
         if name := query.name:
             # The name that was typed, and the shortest that begin with it, must not be lost among many others.
             between = [name, name + "\U0010ffff"]
             self._take(
-                f"documents WHERE project >= ? AND project < ? {conditions} ORDER BY length(project)",
-                [*between, *values],
+                f"documents WHERE project >= ? AND project < ? {within} ORDER BY length(project)",
+                [*between, *values_within],
                 self._most,
             )
-        if not query.terms:
-            if not query.prefixes:
-                self._take(f"documents WHERE 1 {conditions} ORDER BY uploaded_ns DESC", values, self._most)
-            return
-        with self._deadline():
-            if all(len(term) >= TRIGRAM for term in query.terms):
-                matched = "facts CROSS JOIN documents ON id = facts.rowid WHERE facts MATCH ?" + conditions
-                if expression := names_expression(query):
-                    self._take(matched, [expression, *values], self._most)
-                self._take(matched, [facts_expression(query), *values], self._most)
-            if len(self._candidates) < self._most:
-                self._look_up_texts(conditions, values)
+        if query.terms and all(len(term) >= TRIGRAM for term in query.terms):
+            for expression in filter(None, (names_expression(query), facts_expression(query))):
+                both = f"{authors} AND {expression}" if authors else expression
+                self._take(_MATCHED + conditions, [both, *values], self._most)
+        if query.terms and len(self._candidates) < self._most:
+            self._look_up_texts(within, values_within)
 
     def _look_up_texts(self, conditions: str, values: list[object]) -> None:
         literals = "".join(" AND instr(text, ?)" for _ in self._query.terms)
@@ -209,7 +225,6 @@ class _CandidateSearch:
         )
 
     def _take(self, tables: str, values: list[Any], limit: int) -> None:
-        # CROSS JOIN keeps SQLite from going through all documents instead of the few that FTS5 finds.
         rows = self._connection.execute(f"SELECT id, {_COLUMNS} FROM {tables} LIMIT ?", [*values, limit])
         for identifier, *row in rows:
             self._candidates[identifier] = Candidate(*row)

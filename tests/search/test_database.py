@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -241,4 +242,37 @@ def test_a_long_search_ends_in_time(tmp_path: Path) -> None:
     times = iter(range(1_000_000))
     assert find_candidates(database, parse_query('"e two o"'), seconds=lambda: next(times)) == []
     assert found(database, "last") == ["last"]
+    database.close()
+
+
+FILTERS = (
+    "author:jane",
+    "python:3",
+    "python:3.9",
+    "python:3.9 zz",
+    "author:jane python:3",
+    "author:jane rockets",
+)
+
+
+def test_a_filter_that_most_projects_pass_does_not_go_through_all_of_them(tmp_path: Path) -> None:
+    """They would take longer than a search may, and it would end without results."""
+    database, looks = opened(tmp_path), dict[str, list[int]]()
+    database.write("local", DocumentChanges([Entry(FILE, Document(ProjectName("zz-top"), "x"))]))
+    for number in range(2):
+        documents = [
+            Document(
+                ProjectName(f"acme-{number}-{n}"), "x", "Rockets", authors="Jane", requires_python=">=3.8"
+            )
+            for n in range(3_000)
+        ]
+        database.write("local", DocumentChanges([Entry(FILE, document) for document in documents]))
+        for query in FILTERS:
+            steps = count()
+            assert find_candidates(database, parse_query(query), 20, lambda steps=steps: next(steps) * 1e-9)  # type: ignore[misc]
+            looks.setdefault(query, []).append(next(steps))
+    # A look at the clock comes after every thousand steps.
+    assert {
+        query: after - before for query, (before, after) in looks.items() if after > 1.5 * before + 5
+    } == {}
     database.close()
