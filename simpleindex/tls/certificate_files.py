@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simpleindex.core.errors import RefusedStart
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 ACME_DIRECTORY: Final = "simpleindex-acme"
 """The sub-directory with the certificate of ``--acme``: the only place there that ACME writes to."""
+
+ACME_FILE: Final = "certificate.pem"
+"""Key and certificate of ``--acme`` in one file, so that one rename replaces both."""
 
 CHAIN: Final = "fullchain.pem"
 KEY: Final = "privkey.pem"
@@ -47,15 +50,12 @@ class CertificatePlace:
     Attributes:
         where: The file to name in sentences.
         files: All files that are read.
+        is_from_acme: Whether ``--acme`` writes it; what else lies in its directory is the operator's.
     """
 
     where: str
     files: tuple[Path, ...]
-
-    @property
-    def is_from_acme(self) -> bool:
-        """Whether ACME wrote it."""
-        return self.files[0].parent.name == ACME_DIRECTORY
+    is_from_acme: bool = False
 
 
 def places(certs: Path) -> tuple[CertificatePlace, ...]:
@@ -70,13 +70,15 @@ def places(certs: Path) -> tuple[CertificatePlace, ...]:
     try:
         entries = sorted(entry.name for entry in os.scandir(certs) if not entry.name.startswith("."))
         directories = [certs / name for name in entries if (certs / name).is_dir()]
-        return tuple(place for directory in (certs, *directories) for place in _places_directly_in(directory))
+        found = [place for directory in (certs, *directories) for place in _places_directly_in(directory)]
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise RefusedStart(
             f"{error.filename} cannot be read ({error.strerror}): let the service read it, or point --certs elsewhere."
         ) from error
+    acme = (certs / ACME_DIRECTORY / ACME_FILE,)
+    return tuple(replace(place, is_from_acme=place.files == acme) for place in found)
 
 
 def read_place(place: CertificatePlace, ca: x509.Certificate | None = None) -> ServerCertificate:

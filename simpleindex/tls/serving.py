@@ -131,7 +131,7 @@ class Certificates:
             except UnusableCertificate as error:
                 if self._acme is None or not place.is_from_acme:
                     raise RefusedStart(str(error)) from error
-                passed_over.append(f"{error} A new one is requested.")
+                passed_over.append(f"{error} It is not served; a new one is requested when it is due.")
         if not certificates:
             raise RefusedStart(f"{self._certs} holds no certificate: put one there.")
         if url_host is not None and not self._covered(certificates, url_host):

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, read_certificate
 from simpleindex.tls.acme.renewal import CertificateRequests
@@ -81,7 +79,10 @@ class Place:
         """The same place with other options."""
         return Place(self.home, replace(self.settings, **values), self.late_by)
 
-    def put_back(self, certificate: x509.Certificate | None) -> None:
-        """Let a former certificate be there again; its key does not matter."""
-        assert certificate is not None
-        certificate_path(self.certs).write_bytes(certificate.public_bytes(Encoding.PEM))
+    def copy(self) -> bytes:
+        """The certificate with its key."""
+        return certificate_path(self.certs).read_bytes()
+
+    def put_back(self, copy: bytes) -> None:
+        """Let a former certificate be there again."""
+        certificate_path(self.certs).write_bytes(copy)

@@ -50,6 +50,18 @@ def test_the_three_forms_side_by_side(tmp_path: Path) -> None:
     assert {read_place(place).leaf for place in places(tmp_path)} == {HOST.certificate}
 
 
+def test_only_the_file_that_acme_writes_is_from_acme(tmp_path: Path) -> None:
+    """What else lies in its directory is the operator's, and so is all of a directory of that name that is ``--certs`` itself."""
+    certs = tmp_path / "simpleindex-acme"
+    HOST.put(certs / "certificate.pem")
+    HOST.put(certs / "simpleindex-acme/other.pem")
+    HOST.put_pair(certs / "simpleindex-acme")
+    HOST.put(certs / "b/certificate.pem")
+    assert not any(place.is_from_acme for place in places(certs))
+    written = HOST.put(certs / "simpleindex-acme/certificate.pem")
+    assert [place.where for place in places(certs) if place.is_from_acme] == [str(written)]
+
+
 PAIRS = {
     "kubernetes": (("tls.crt", "tls.key"), ("ca.crt",), "tls.crt"),
     "nginx": (("server.crt", "server.key"), (), "server.crt"),

@@ -20,10 +20,11 @@ from zope.interface.verify import verifyObject
 
 from simpleindex.core.errors import RefusedStart
 from simpleindex.tls import certificates, serving
-from simpleindex.tls.certificate_files import read_place
+from simpleindex.tls.certificate_files import ACME_DIRECTORY, ACME_FILE, read_place
+from simpleindex.tls.contexts import select_http
 from simpleindex.tls.machine_names import MachineIdentity
 from simpleindex.tls.private_ca import ensure
-from simpleindex.tls.serving import Certificates
+from simpleindex.tls.serving import AcmeServing, Certificates
 from tests.fixtures.certificates import NOW, Handshake, Issued, issue, shake, trusting
 from tests.fixtures.log import CapturedLog
 
@@ -47,13 +48,15 @@ RSA_A = issue("a.example.com", by=OTHER_MIDDLE, key="rsa")
 class Server:
     """Certificates of a directory, with a clock and a log of its own."""
 
-    def __init__(self, certs: Path, ca: x509.Certificate | None = None) -> None:
+    def __init__(
+        self, certs: Path, ca: x509.Certificate | None = None, acme: AcmeServing | None = None
+    ) -> None:
         self.certs = certs
         self.now = NOW
         self.log = CapturedLog()
         # What Twisted passes in is not looked at.
         self.protocol = TLSMemoryBIOProtocol(None, None)
-        self.certificates = Certificates(certs, ca=ca, now=lambda: self.now)
+        self.certificates = Certificates(certs, ca=ca, now=lambda: self.now, acme=acme)
 
     @property
     def lines(self) -> list[str]:
@@ -195,6 +198,64 @@ def test_ecdsa_where_the_client_can(tmp_path: Path, version: ssl.TLSVersion) -> 
         fond_of_rsa = client_for(version)
         fond_of_rsa.set_ciphers("ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES256-GCM-SHA384")
         assert server.shake("a.example.com", fond_of_rsa).leaf == A.certificate
+
+
+@pytest.mark.parametrize(
+    ("url_host", "host", "expected"),
+    [
+        (None, "own.example.com", "own"),
+        (None, "x.w.example.com", "own"),
+        (None, "acme.example.com", "acme"),
+        (None, "box.example.com", "ca"),
+        (None, "10.0.0.1", "ca"),
+        (None, None, "own"),
+        (None, "unknown.example.com", "own"),
+        ("10.0.0.1", None, "ca"),
+        ("192.0.2.1", None, "acme"),
+        ("acme.example.com", None, "acme"),
+        ("acme.example.com", "x.w.example.com", "own"),
+        ("y.w.example.com", None, "own"),
+    ],
+)
+@BOTH_VERSIONS
+def test_the_operators_own_then_acmes_then_the_private_cas(
+    tmp_path: Path, version: ssl.TLSVersion, url_host: str | None, host: str | None, expected: str
+) -> None:
+    """Whatever they match by: the operator's wildcard goes before a name that the other two have as it is.
+
+    A client that asks for an address sends no name (RFC 6066 section 3), and gets what is for the host of ``--url``, else the
+    first of that order.
+    """
+    certs = tmp_path / "certs"
+    private = MachineIdentity(
+        ("own.example.com", "x.w.example.com", "acme.example.com", "box.example.com"),
+        (ip_address("192.0.2.1"), ip_address("10.0.0.1")),
+    )
+    ca = ensure(certs, tmp_path / "state", private, NOW)
+    assert ca is not None
+    own = issue("own.example.com", "*.w.example.com", by=ROOT)
+    acme = issue("own.example.com", "x.w.example.com", "acme.example.com", "192.0.2.1", by=ROOT)
+    acme.put(certs / ACME_DIRECTORY / ACME_FILE)
+    own.put_pair(certs / "zzz")
+    server = Server(certs, ca.certificate)
+    server.certificates.load(url_host)
+    client = client_for(version)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    leaf = server.shake(host, client).leaf
+    assert leaf in (own.certificate, acme.certificate) or expected == "ca"
+    assert leaf == {"own": own.certificate, "acme": acme.certificate}.get(expected, leaf)
+
+
+def test_without_the_operators_own_a_client_without_a_name_gets_acmes(tmp_path: Path) -> None:
+    """It asks for an address, and is told of one whose issuer it trusts."""
+    certs = tmp_path / "certs"
+    ca = ensure(certs, tmp_path / "state", MachineIdentity(("box.example.com",), ()), NOW)
+    assert ca is not None
+    acme = issue("192.0.2.1", by=ROOT)
+    acme.put(certs / ACME_DIRECTORY / ACME_FILE)
+    server = Server(certs, ca.certificate)
+    server.certificates.load()
+    assert server.shake().leaf == acme.certificate
 
 
 # --- what is spoken
@@ -360,6 +421,25 @@ def test_what_openssl_finds_too_weak(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(certificates, "MINIMUM_RSA_BITS", 1024)
     path = issue("a.example.com", key="rsa1024").put(tmp_path / "a.pem")
     assert Server(tmp_path).refusal().startswith(f"{path} is not good enough for OpenSSL (ee key too small)")
+
+
+def test_acmes_certificate_is_served_once_the_clock_is_right(tmp_path: Path) -> None:
+    """A machine that starts before its clock is set; nothing about the file changes then."""
+    certs = tmp_path / "certs"
+    ca = ensure(certs, tmp_path / "state", MachineIdentity(("box.example.com",), ()), NOW - timedelta(days=9))
+    assert ca is not None
+    acme = issue("a.example.com", by=ROOT)
+    acme.put(certs / ACME_DIRECTORY / ACME_FILE)
+    serving = AcmeServing(frozenset({"a.example.com"}), select_http, lambda _: None)
+    server = Server(certs, ca.certificate, serving)
+    server.now = NOW - timedelta(days=9)
+    (warning,) = server.certificates.load("a.example.com")
+    assert "is this machine's clock right? It is not served" in warning
+    server.certificates.reload()
+    assert server.shake(None, trusting(ca.certificate)).leaf != acme.certificate
+    server.now = NOW
+    assert server.certificates.reload()
+    assert server.shake("a.example.com").leaf == acme.certificate
 
 
 def test_warned_from_fourteen_days(server: Server) -> None:

@@ -6,14 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, cannot_write
 from simpleindex.tls.acme.state_files import replace_file, write_aside
-from simpleindex.tls.certificate_files import ACME_DIRECTORY
+from simpleindex.tls.certificate_files import ACME_DIRECTORY, ACME_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,20 +25,17 @@ if TYPE_CHECKING:
     from simpleindex.tls.acme.settings import AcmeSettings
     from simpleindex.tls.acme.store import AcmeStore
 
-CERTIFICATE_FILE: Final = "certificate.pem"
-"""Key and certificate in one file, so that one rename replaces both."""
-
 _LEEWAY: Final = timedelta(minutes=2)
 """By how much the authority's clock may be ahead of ours; Let's Encrypt dates certificates back by an hour."""
 
 
 def certificate_path(certs: Path) -> Path:
     """Return where the certificate of ACME lies below ``--certs``."""
-    return certs / ACME_DIRECTORY / CERTIFICATE_FILE
+    return certs / ACME_DIRECTORY / ACME_FILE
 
 
 def read_certificate(certs: Path) -> x509.Certificate | None:
-    """Return the certificate of ACME that is there; None if there is none that can be read."""
+    """Return the certificate of ACME that is there; None if there is none that can be served with its key."""
     try:
         return parse_certificate(certificate_path(certs).read_bytes())
     except OSError:
@@ -45,10 +43,12 @@ def read_certificate(certs: Path) -> x509.Certificate | None:
 
 
 def parse_certificate(data: bytes) -> x509.Certificate | None:
-    """Return the certificate in the text of a key and a certificate; None if there is none that can be read."""
+    """Return the certificate in the text of a key and its certificate; None if one of them is not there, or broken."""
     try:
-        return x509.load_pem_x509_certificate(data[data.index(b"-----BEGIN CERTIFICATE-----") :])
-    except ValueError:
+        certificate = x509.load_pem_x509_certificate(data[data.index(b"-----BEGIN CERTIFICATE-----") :])
+        key = load_pem_private_key(data, None)
+        return certificate if key.public_key() == certificate.public_key() else None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
 
 

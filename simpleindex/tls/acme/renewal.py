@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from simpleindex.system.clocks import wall_clock
 from simpleindex.system.log import logger
 from simpleindex.tls.acme.advice import Advice
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
 from simpleindex.tls.acme.schedule import (
+    LOOK_INTERVAL,
     Lifetime,
     Plan,
     RenewalStep,
@@ -26,6 +26,7 @@ from simpleindex.tls.acme.status import CertificateStatus, FailedTries, RenewalS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from cryptography import x509
@@ -37,6 +38,9 @@ _log = logger(__name__)
 
 _SHORTEST_LOOK: Final = timedelta(seconds=5)
 """Between two looks, whatever the plan says."""
+
+_CLOCKS_APART: Final = timedelta(minutes=5)
+"""By how much the clocks of two nodes may differ."""
 
 _AFTER_TROUBLE: Final = timedelta(minutes=10)
 """Until the next look after a trouble of this machine, such as a full disk."""
@@ -101,7 +105,7 @@ class CertificateRequests:
         self._authority = authority
         self._state = state
         self._certs = certs
-        self._clock = clock
+        self.clock = clock
         self._draw = draw
 
     def look(self, *, is_for_operator: bool = False) -> Outcome:
@@ -119,13 +123,13 @@ class CertificateRequests:
         self._state.prepare()
         taken = take_shared_certificate(self._state, self._certs, self._authority.names)
         if taken is not None:
-            return Outcome(self._clock(), certificate=taken)
+            return Outcome(self.clock(), certificate=taken)
         step, when = self._next(is_for_operator)
         if step is RenewalStep.WAIT:
             return Outcome(when)
         with self._state.locked() as is_held:
             if not is_held:  # another server of this state directory is at it
-                return Outcome(self._clock() + timedelta(minutes=1))
+                return Outcome(self.clock() + timedelta(minutes=1))
             step, when = self._next(is_for_operator)
             if step is RenewalStep.OBTAIN:
                 return self._obtain()
@@ -140,11 +144,9 @@ class CertificateRequests:
         if failed is not None and is_for_operator and not failed.is_wait_requested:
             next_try = earliest_try(failed.next_try, failed.last)
         if certificate is None:
-            return next_step(None, Plan(None, None, next_try), self._clock())
+            return next_step(None, Plan(None, None, next_try), self.clock())
         status = self._status_of(certificate)
-        return next_step(
-            _lifetime(certificate), Plan(status.renew_at, status.ask_at, next_try), self._clock()
-        )
+        return next_step(_lifetime(certificate), Plan(status.renew_at, status.ask_at, next_try), self.clock())
 
     def _certificate(self) -> x509.Certificate | None:
         """Return the certificate that is there, if it is of this authority, for all names and no other."""
@@ -172,6 +174,8 @@ class CertificateRequests:
         status = self._state.read_status()
         if status.failed is None or status.failed.request != self._request:
             return None
+        if status.failed.last > self.clock() + _CLOCKS_APART:
+            return None  # a wrong clock noted them, which was set right since
         certificate = self._certificate()
         is_issued_since = certificate is not None and (
             status.certificate is None or status.certificate.serial != _serial(certificate)
@@ -190,13 +194,13 @@ class CertificateRequests:
         lifetime = _lifetime(certificate)
         renew_at = renewal_time(lifetime, None, self._draw())
         # Not at once: an authority that always advises to renew would be followed without end.
-        ask_at = self._clock() + question_wait(None)
+        ask_at = self.clock() + question_wait(None)
         status = CertificateStatus(_serial(certificate), self._authority.directory, renew_at, ask_at)
         self._state.write_status(RenewalStatus(status))
-        return Outcome(self._clock(), certificate=certificate)
+        return Outcome(self.clock(), certificate=certificate)
 
     def _failed(self, failed: AcmeFailed) -> Outcome:
-        now = self._clock()
+        now = self.clock()
         present = self._certificate()
         left = None if present is None else present.not_valid_after_utc - now
         former = self._failed_tries()
@@ -212,7 +216,7 @@ class CertificateRequests:
 
     def _hindered(self, error: OSError) -> Outcome:
         """Return the outcome of a trouble of this machine, such as a full disk, which may hinder writing a status too."""
-        now = self._clock()
+        now = self.clock()
         present = read_certificate(self._certs)
         sentence = (
             f"{self._state.sentence_about(error)} The next try is in {_AFTER_TROUBLE.seconds // 60} minutes."
@@ -223,7 +227,7 @@ class CertificateRequests:
     def _ask(self) -> Outcome:
         certificate = self._certificate()
         assert certificate is not None, "advice is requested for a certificate that is there"
-        now = self._clock()
+        now = self.clock()
         before, failed = self._status_of(certificate), self._failed_tries()
         try:
             advice = self._authority.advise(certificate)
@@ -251,7 +255,6 @@ class CertificateRenewal:
         self._requests = requests
         self._threads = threads
         self._reactor = reactor
-        self._now = wall_clock(reactor)
         self._use_certificate: Callable[[], None] = lambda: None
         self._call: Any = None
         self._is_running = False
@@ -318,8 +321,9 @@ class CertificateRenewal:
         if outcome.error:
             write = _log.error if outcome.is_urgent else _log.warn
             write("No new certificate: {sentence}", sentence=outcome.error)
-        now = datetime.fromtimestamp(self._now(), UTC)
-        self._schedule(max(outcome.look_again - now, _SHORTEST_LOOK).total_seconds())
+        # The reactor's time goes on steadily while the clock may be set right, also during a wait of days.
+        wait = min(max(outcome.look_again - self._requests.clock(), _SHORTEST_LOOK), LOOK_INTERVAL)
+        self._schedule(wait.total_seconds())
 
     def _broken(self, failure: Any) -> None:
         _log.failure("The certificate's renewal failed in an unexpected way.", failure)

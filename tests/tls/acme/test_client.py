@@ -288,6 +288,60 @@ def test_an_authority_with_much_to_do_may_answer_with_a_page(place: Place, statu
     assert failed.retry_after == timedelta(minutes=30)
 
 
+def test_nothing_of_the_operators_is_touched(place: Place, tmp_path: Path) -> None:
+    """Not in ``--certs``, not in a directory there that happens to have the name of ours, and not where a link leads."""
+    certs, elsewhere = place.path / "certs", tmp_path / "elsewhere"
+    own = issue(NAME)
+    own.put_pair(certs)
+    own.put(certs / "own.pem")
+    own.put_pair(certs / "simpleindex-acme")
+    own.put(certs / "simpleindex-acme/cert.pem")
+    own.put(certs / "other/certificate.pem")
+    own.put(elsewhere / "linked.pem")
+    certificate_path(certs).symlink_to(elsewhere / "linked.pem")
+
+    def contents() -> dict[Path, tuple[int, int, bytes]]:
+        files = [path for top in (certs, elsewhere) for path in top.rglob("*.pem") if not path.is_symlink()]
+        return {
+            path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes())
+            for path in files
+            if path
+            not in (
+                certificate_path(certs),
+                certificate_path(certs).with_name(".simpleindex-certificate.pem"),
+            )
+        }
+
+    before = contents()
+    assert len(before) == 8
+    certificate = place.client.obtain()
+    assert contents() == before
+    assert read_certificate(certs) == certificate
+    assert not certificate_path(certs).is_symlink()
+    place.authority.table["/certificate"] = [Answer("nonsense")]
+    place.fails("no certificate for this server's key")
+    assert contents() == before
+    assert read_certificate(certs) == certificate
+
+
+def test_a_directory_of_ours_that_is_a_link_leads_to_where_it_is_written(
+    place: Place, tmp_path: Path
+) -> None:
+    """As where certificates lie on another disk; what else is there stays."""
+    elsewhere = issue(NAME).put_pair(tmp_path / "elsewhere")
+    (place.path / "certs").mkdir()
+    (place.path / "certs/simpleindex-acme").symlink_to(elsewhere)
+    before = [(elsewhere / name).read_bytes() for name in ("fullchain.pem", "privkey.pem")]
+    certificate = place.client.obtain()
+    assert read_certificate(place.path / "certs") == certificate
+    assert before == [(elsewhere / name).read_bytes() for name in ("fullchain.pem", "privkey.pem")]
+    assert sorted(path.name for path in elsewhere.iterdir()) == [
+        "certificate.pem",
+        "fullchain.pem",
+        "privkey.pem",
+    ]
+
+
 def test_nothing_is_ordered_that_could_not_be_written(place: Place) -> None:
     (place.path / "certs").write_text("a file")
     place.fails("cannot be written .*: let the service write there")

@@ -75,3 +75,19 @@ def test_a_certificate_that_is_missing_or_broken_is_none(tmp_path: Path) -> None
     path.write_text("-----BEGIN CERTIFICATE-----")
     assert read_certificate(tmp_path) is None
     assert names_of(issue().certificate) == frozenset()
+
+
+def test_a_certificate_that_cannot_be_served_is_none(tmp_path: Path) -> None:
+    """Without its key it would be waited for until its time of renewal, while the private CA's is served."""
+    issued, other = issue("a.example.org"), issue("a.example.org")
+    path = issued.put(issuing.certificate_path(tmp_path))
+    assert read_certificate(tmp_path) == issued.certificate
+    for data in (
+        issued.chain_pem,
+        other.key_pem + issued.chain_pem,
+        issued.key_pem[:40] + issued.chain_pem,
+        issued.encrypted_key_pem + issued.chain_pem,
+        issued.key_pem,
+    ):
+        path.write_bytes(data)
+        assert read_certificate(tmp_path) is None

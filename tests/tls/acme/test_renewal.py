@@ -354,6 +354,52 @@ class TestTheReactorsHalf:
         renewal.stop()
         assert not clock.getDelayedCalls()
 
+    @pytest.mark.parametrize(
+        ("wrong_by", "requested"),
+        [(-400 * DAY, 7 * DAY), (-2 * DAY, None), (5 * DAY, None), (5 * DAY, 7 * DAY), (400 * DAY, None)],
+    )
+    def test_a_clock_that_is_set_right_ends_a_wait_within_an_hour(
+        self, files_world: World, wrong_by: timedelta, requested: timedelta | None
+    ) -> None:
+        """Requests failed because of it; the reactor's time, by which waits end, goes on steadily."""
+        clock, world = Clock(), files_world
+        right, world.now = world.now, world.now + wrong_by
+        world.fail("The clock is wrong.", requested)
+        renewal = CertificateRenewal(world.requests, InlineThreads(), clock)
+        renewal.start(lambda: None)
+        for _ in range(6 * 24):
+            self.tick(world, clock)
+        assert world.authority.tries == 1 if requested else 5 < world.authority.tries < 15
+        world.authority.failure = None
+        world.now = right + DAY
+        for _ in range(7):
+            self.tick(world, clock)
+        assert read_certificate(world.certs) is not None
+        renewal.stop()
+
+    @staticmethod
+    def tick(world: World, clock: Clock) -> None:
+        """Let ten minutes pass."""
+        world.now += timedelta(minutes=10)
+        clock.advance(600)
+
+    @pytest.mark.parametrize("set_by", [-20 * DAY, 20 * DAY])
+    def test_a_renewal_comes_by_the_clock_however_it_is_set(
+        self, files_world: World, set_by: timedelta
+    ) -> None:
+        """Sixty days after its beginning by the clock of then, and not by the time that the server ran."""
+        clock, world = Clock(), files_world
+        renewal = CertificateRenewal(world.requests, InlineThreads(), clock)
+        renewal.start(lambda: None)
+        clock.advance(0)
+        due = NOW + 59 * DAY
+        world.now += 30 * DAY + set_by
+        while world.authority.tries == 1:
+            self.tick(world, clock)
+            assert world.now < due + timedelta(hours=2)
+        assert world.now >= due - DAY
+        renewal.stop()
+
     def test_after_an_unexpected_failure_it_goes_on(self, world: World, clock: Clock) -> None:
         """Of the authority's or of the server's: a renewal that stopped would be noticed when the certificate ends."""
         failures = logged_failures()
