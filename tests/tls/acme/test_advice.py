@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,22 +13,9 @@ from josepy import errors as josepy_errors
 from simpleindex.tls.acme.advice import Advice, parse_advice, requested_wait, shown_time
 from tests.fixtures.tables import for_each
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 START, END = datetime(2027, 1, 2, 3, tzinfo=UTC), datetime(2027, 1, 2, 5, tzinfo=UTC)
 WINDOW = {"start": "2027-01-02T03:00:00Z", "end": "2027-01-02T05:00:00Z"}
 DATE = "Sat, 02 Jan 2027 03:00:00 GMT"
-
-
-@pytest.fixture(params=["UTC", "America/Los_Angeles", "Asia/Tokyo"])
-def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine in some time zone."""
-    monkeypatch.setenv("TZ", request.param)
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def test_a_time_within_the_window_with_its_explanation() -> None:
