@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.system.guides import document, grouped_topics, title
 from simpleindex.web.guides import DOCS_PREFIX, document_response
 from simpleindex.web.people.guide_document import guide_document
-from simpleindex.web.people.navigation import is_navigation
+from simpleindex.web.people.navigation import VARYING, is_navigation
 from simpleindex.web.people.renderer import PageContent
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from simpleindex.web.http.response import Response
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.project.project_page import PageServices
+
+_VARY: Final = ("Vary", f"Accept, Sec-Fetch-Mode, {VARYING}")
 
 _LONG: Final = 1_000
 """Entries for which a page is rendered in a thread: Markdown takes some milliseconds."""
@@ -36,7 +39,7 @@ class GuidePage:
         topic = getattr(request.route, "name", "").partition("/")[2]
         response = document_response(topic, request.info)
         if not is_navigation(request.info.method, request.info.header) or request.parameter("format"):
-            return response
+            return replace(response, headers=(*response.headers, _VARY))
 
         def values() -> Mapping[str, Any]:
             return _values(topic)
