@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -143,7 +144,7 @@ def acme_settings(settings: Settings) -> AcmeSettings:
         assert settings.acme_eab_key is not None, "the settings refuse one without the other"
         external = ExternalAccount(settings.acme_eab_id, _read_account_key(settings.acme_eab_key))
     if settings.acme_trust is not None:
-        _read_text(settings.acme_trust, "acme-trust")
+        _refuse_no_roots(settings.acme_trust)
     return AcmeSettings(
         contact=settings.acme.email,
         directory=settings.acme_directory,
@@ -182,27 +183,33 @@ def _identifiers(settings: Settings) -> tuple[Identifier, ...]:
     return tuple(dict.fromkeys(requested))
 
 
+def _refuse_no_roots(path: Path) -> None:
+    _read(path, "acme-trust")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise RefusedStart(f"--acme-trust: {path} holds no certificates in PEM form") from None
+
+
 def _read_account_key(path: Path) -> str:
     """Return the key of ``--acme-eab-key``, base64url text with or without its padding (RFC 8555 section 7.3.4)."""
-    text = _read_text(path, "acme-eab-key").rstrip("=")
+    text = _read(path, "acme-eab-key").strip().rstrip(b"=")
     try:
-        key = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        key = b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         key = b""
     if not key:
         raise RefusedStart(
             f"--acme-eab-key: {path} holds no base64url text: copy the key again from the authority's page"
         )
-    return text
+    return text.decode("ascii")
 
 
-def _read_text(path: Path, option: str) -> str:
+def _read(path: Path, option: str) -> bytes:
     try:
-        return path.read_text("ascii").strip()
+        return path.read_bytes()
     except OSError as error:
         raise RefusedStart(f"--{option}: {path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise RefusedStart(f"--{option}: {path} is no text file of that kind") from None
 
 
 def _prepare_directories(settings: Settings, owner: Owner) -> None:

@@ -59,9 +59,17 @@ class Sentences:
                     f"The certificate of {host} is not valid at this time, and this machine's clock shows {datetime.now(UTC):%Y-%m-%d %H:%M} "
                     "UTC: set the clock right."
                 ) from error
+            case requests.exceptions.SSLError() if self._settings.trust is not None:
+                raise AcmeFailed(
+                    f"The certificate of {host} leads to no root in {self._settings.trust}: correct --acme-trust."
+                ) from error
             case requests.exceptions.SSLError():
                 raise AcmeFailed(
                     f"The certificate of {host} is not trusted: for an authority of your own give its root with --acme-trust."
+                ) from error
+            case requests.exceptions.ProxyError():
+                raise AcmeFailed(
+                    f"{host} cannot be reached by the proxy of HTTPS_PROXY ({_cause(error)}): check that."
                 ) from error
             case requests.RequestException():
                 raise AcmeFailed(
@@ -107,7 +115,11 @@ class Sentences:
                 raise AcmeFailed(
                     f"{host} wants an account to be bound to one of theirs: give --acme-eab-id and --acme-eab-key."
                 ) from problem
-            case "rejectedIdentifier" | "unsupportedIdentifier" | "caa":
+            case "caa":
+                raise AcmeFailed(
+                    f"{host} may not certify this: {detail} Permit it in the DNS, in the name's CAA record."
+                ) from problem
+            case "rejectedIdentifier" | "unsupportedIdentifier":
                 raise AcmeFailed(
                     f"{host} does not certify this: {detail} Correct --url or --acme-name."
                 ) from problem

@@ -104,26 +104,34 @@ def test_a_machine_without_a_public_name_is_told_what_to_give(
 def test_a_bound_account_and_roots_of_its_own(world: ServiceFixture, tmp_path: Path) -> None:
     key, roots = tmp_path / "key", tmp_path / "roots.pem"
     key.write_text("c2VjcmV0\n")
-    roots.write_bytes(issue(ca=True).chain_pem)
+    roots.write_bytes("# Főtanúsítvány\n".encode() + issue(ca=True).chain_pem)
     settings = wanted(
         world, acme_name=(NAME,), acme_eab_id="kid-1", acme_eab_key=str(key), acme_trust=str(roots)
     )
     assert settings.external_account == ExternalAccount("kid-1", "c2VjcmV0")
     assert settings.trust == str(roots)
     assert "c2VjcmV0" not in repr(settings)
-    for no_key in ("", "AAAA BBB!", "c2VjcmV0/", "A"):
-        key.write_text(no_key)
+    for no_key in (b"", b"AAAA BBB!", b"c2VjcmV0/", b"A", b"\xff"):
+        key.write_bytes(no_key)
         with pytest.raises(RefusedStart, match="no base64url text: copy the key again"):
             compose_acme.acme_settings(world.resolve())
     key.write_text("c2VjcmU=")
     bound = compose_acme.acme_settings(world.resolve()).external_account
     assert bound == ExternalAccount("kid-1", "c2VjcmU")
-    key.write_bytes(b"\xff")
-    with pytest.raises(RefusedStart, match="no text file"):
-        compose_acme.acme_settings(world.resolve())
     key.unlink()
     with pytest.raises(RefusedStart, match=r"--acme-eab-key: .* cannot be read"):
         compose_acme.acme_settings(world.resolve())
+
+
+def test_roots_that_are_none_refuse_the_start(world: ServiceFixture, tmp_path: Path) -> None:
+    roots = tmp_path / "roots.pem"
+    for no_roots in ("", "words", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
+        roots.write_text(no_roots)
+        with pytest.raises(RefusedStart, match=r"--acme-trust: .* holds no certificates in PEM form"):
+            wanted(world, acme_name=(NAME,), acme_trust=str(roots))
+    roots.unlink()
+    with pytest.raises(RefusedStart, match=r"--acme-trust: .* cannot be read"):
+        wanted(world, acme_name=(NAME,), acme_trust=str(roots))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,8 @@ def state(tmp_path: Path) -> AcmeState:
     [
         (errors.TimeoutError(), "ca.test has not finished within"),
         (requests.exceptions.SSLError("certificate has expired"), "set the clock right"),
-        (requests.exceptions.SSLError("self signed"), "--acme-trust"),
+        (requests.exceptions.SSLError("self signed"), "give its root with --acme-trust"),
+        (requests.exceptions.ProxyError("refused"), "by the proxy of HTTPS_PROXY (refused)"),
         (requests.ConnectionError("refused"), "ca.test cannot be reached (refused)"),
         (errors.ClientError("odd"), "does not answer as an ACME server does"),
         (josepy_errors.DeserializationError("odd"), "does not answer as an ACME server does"),
@@ -52,7 +54,7 @@ def state(tmp_path: Path) -> AcmeState:
         (problem("unauthorized"), "To register another one, remove "),
         (problem("externalAccountRequired"), "--acme-eab-id and --acme-eab-key"),
         (problem("rejectedIdentifier"), "Correct --url or --acme-name."),
-        (problem("caa"), "Correct --url or --acme-name."),
+        (problem("caa"), "Because. Permit it in the DNS, in the name's CAA record."),
         (problem("invalidContact"), "the e-mail address of --acme"),
         (problem("invalidProfile"), "the profile of --acme-profile"),
         (problem("malformed"), "ca.test refuses: Because."),
@@ -67,6 +69,16 @@ def test_each_error_is_a_sentence(state: AcmeState, error: Exception, sentence: 
         raise error
     assert sentence in str(raised.value)
     assert raised.value.retry_after in (None, timedelta(seconds=7))
+
+
+def test_roots_that_were_given_are_named(state: AcmeState) -> None:
+    """Nobody is told to give what is given."""
+    settings = replace(SETTINGS, trust="/etc/roots.pem")
+    with (
+        pytest.raises(AcmeFailed, match=r"no root in /etc/roots\.pem"),
+        Sentences(settings, state, lambda: None),
+    ):
+        raise requests.exceptions.SSLError("self signed")
 
 
 @pytest.mark.parametrize(
