@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from simpleindex.core.text import decimal_size, plural, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_CODE: Final = re.compile("`([^`]+)`")
 
 
 def day(seconds: float | None) -> Markup:
@@ -24,6 +27,11 @@ def day(seconds: float | None) -> Markup:
     exact = timestamp(seconds)
     text = f"{exact[:10]} {exact[11:16]} UTC"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, text, exact[:10])
+
+
+def with_code(text: str) -> Markup:
+    """Return a sentence; what stands between backticks, as in the log, is code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  (escaped before)
 
 
 def size(number: int | None) -> str:
@@ -53,6 +61,7 @@ def number(value: int) -> str:
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "day": day,
+    "with_code": with_code,
     "size": size,
     "segment": segment,
     "path": path,

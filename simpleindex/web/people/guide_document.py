@@ -21,6 +21,9 @@ _TAG: Final = re.compile(r"<[^<>]*>")
 # An option that is broken at its hyphens is hard to read; what is longer than a line of a phone has to break.
 _SHORT_CODE: Final = re.compile(r"<code>([^\s<>]{1,30})</code>")
 
+# That of a program, which a screen reader would try to speak.
+_LANGUAGE: Final = re.compile(r'<pre lang="[^"]*">')
+
 _MANY_SECTIONS: Final = 5
 """From here on a guide shows a list of its sections: those with fewer are shorter than three screens of a laptop."""
 
@@ -64,7 +67,7 @@ def guide_document(text: str) -> GuideDocument:
 
 def arranged(html: str) -> GuideDocument:
     """Return what ``readme_renderer`` made of a guide, with its sections and with tables that scroll."""
-    html = html.replace(_PREFIX, "")
+    html = _LANGUAGE.sub("<pre>", html.replace(_PREFIX, ""))
     headings = [heading for heading in _HEADING.finditer(html) if heading[1] == "2"]
     sections = tuple(Section(_anchor(each), _TAG.sub("", each[2]).strip()) for each in headings)
     html = _HEADING.sub(_linked_heading, html)

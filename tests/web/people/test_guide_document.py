@@ -73,3 +73,8 @@ def test_tables_scroll_by_themselves() -> None:
     assert '<div class="wide" tabindex="0"><table>' in guide.html
     assert guide.html.rstrip().endswith("</table></div>")
     assert '<code class="short">--acme-name</code>' in guide.html
+
+
+@for_each("topic", read_documents())
+def test_the_language_of_a_program_is_not_that_of_speech(topic: str) -> None:
+    assert [each for each in page(topic).elements if "lang" in each.attributes] == []

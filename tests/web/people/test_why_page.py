@@ -6,6 +6,7 @@ import pytest
 
 from simpleindex.core.model import Project, Withheld
 from simpleindex.core.names import ProjectName
+from simpleindex.web.people.filters import with_code
 from tests.fixtures.people_site import PLAIN_BROWSER, Document, is_for_people, open_people_pages
 from tests.fixtures.site import SiteFixture
 from tests.fixtures.stub_source import StubSource
@@ -58,3 +59,10 @@ def test_tools_read_what_they_read_before(
 @pytest.mark.parametrize("target", ["/-/why/", "/-/why/a%20b", "/-/why/acme/1.0%00", "/-/why/acme?view=none"])
 def test_what_cannot_be_explained_is_not_here(index: SiteFixture, target: str) -> None:
     assert index.get(target, *PLAIN_BROWSER).status == 404
+
+
+def test_what_sentences_quote_is_code_and_what_strangers_wrote_is_text() -> None:
+    assert (
+        with_code("by its `projects` or `<b>`.") == "by its <code>projects</code> or <code>&lt;b&gt;</code>."
+    )
+    assert with_code("a ` and <code>") == "a ` and &lt;code&gt;"

@@ -11,10 +11,12 @@ const UNITS = [
 
 function ago(date) {
   const seconds = (Date.now() - date.getTime()) / 1000;
-  const format = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  // Not "last year": of what was 13 months ago that is wrong in January.
+  const format = new Intl.RelativeTimeFormat("en", { numeric: "always" });
   for (const [unit, length] of UNITS) {
-    if (Math.abs(seconds) >= length) {
-      return format.format(-Math.trunc(seconds / length), unit);
+    // 90 days are "3 months", and 364 days "1 year".
+    if (Math.abs(seconds) >= 0.95 * length) {
+      return format.format(-Math.round(seconds / length), unit);
     }
   }
   return "just now";
@@ -24,19 +26,40 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.textContent = ago(new Date(time.dateTime));
 }
 
+// What screen readers say: of a button whose text changes they say nothing.
+const spoken = Object.assign(document.createElement("p"), { className: "unseen", role: "status" });
+
 async function copy(button) {
   const snippet = button.closest(".snippet");
   const text = button.dataset.copy ?? snippet.querySelector("code").textContent;
   await navigator.clipboard.writeText(text);
   button.textContent = "Copied";
+  spoken.textContent = "Copied";
   setTimeout(() => {
     button.textContent = "Copy";
+    spoken.textContent = "";
   }, 2000);
 }
 
 if (navigator.clipboard) {
+  document.querySelector("main").append(spoken);
   for (const button of document.querySelectorAll("button.copy")) {
     button.hidden = false;
     button.addEventListener("click", () => copy(button));
   }
+}
+
+const chooser = document.querySelector("details.chooser");
+if (chooser) {
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && chooser.open) {
+      chooser.open = false;
+      chooser.querySelector("summary").focus();
+    }
+  });
+  document.addEventListener("click", (event) => {
+    if (!chooser.contains(event.target)) {
+      chooser.open = false;
+    }
+  });
 }

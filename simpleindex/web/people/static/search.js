@@ -4,6 +4,7 @@
   const form = document.querySelector("form.search");
   const input = form.elements.q;
   const results = document.getElementById("results");
+  const count = document.getElementById("count");
   const front = document.getElementById("front");
   let timer = 0;
   let newest = 0;
@@ -31,8 +32,10 @@
   }
 
   function show(found, base) {
-    if (!found.results.length) {
-      results.replaceChildren(element("p", `No project matches ${found.query}.`, { className: "note" }));
+    const number = found.results.length;
+    count.textContent = number ? `${number} project${number === 1 ? "" : "s"}${found.more ? ", and more" : ""}` : "";
+    if (!number) {
+      results.replaceChildren(element("p", `No project matches ${found.query}.`, { className: "note", role: "status" }));
       return;
     }
     const list = element("ol", "", { className: "hits" });
@@ -56,6 +59,7 @@
     }
     if (!text) {
       results.replaceChildren();
+      count.textContent = "";
       return;
     }
     const response = await fetch(results.dataset.search + encodeURIComponent(text));
