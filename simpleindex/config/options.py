@@ -72,7 +72,7 @@ OPTIONS: Final = (
     ),
     Option(
         "acme",
-        "Request certificates from a public authority, with this e-mail address or the word none; this agrees to its terms.",
+        "Request certificates from Let's Encrypt or another authority (extra acme), with this e-mail address or the word none; this agrees to its terms.",
         metavar="EMAIL",
         parse=parse_contact,
         otherwise="none requested",
@@ -80,7 +80,7 @@ OPTIONS: Final = (
     ),
     Option(
         "acme-name",
-        "Request certificates for this host name or IP address too.",
+        "Request certificates for this host name or IP address, and for the host of --url.",
         metavar="NAME",
         parse=parse_identifier,
         otherwise="the host of --url, else this machine's full name, else its public addresses",
@@ -97,7 +97,7 @@ OPTIONS: Final = (
     ),
     Option(
         "acme-profile",
-        "Request certificates with this profile of the authority.",
+        "Request certificates of this profile, one of those that the authority offers, such as shortlived.",
         metavar="NAME",
         otherwise="shortlived for IP addresses if there is one, else the authority's own",
         restart_needed=True,

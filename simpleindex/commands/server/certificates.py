@@ -81,6 +81,8 @@ def certificate_report(settings: Settings, now: datetime) -> dict[str, Any]:
 
 
 def _status(settings: Settings) -> RenewalStatus:
+    if settings.config is not None and settings.acme is None:
+        return RenewalStatus()  # left by a server that had the option; nobody tries again
     if settings.records is None or settings.acme is None:
         return AcmeState(settings.state, settings.acme_directory).read_status()
     from simpleindex.service.composition.acme import acme_settings, open_acme_store  # noqa: PLC0415  (few have nodes)
@@ -152,7 +154,7 @@ def _lines(settings: Settings, report: dict[str, Any]) -> Iterator[str]:
             yield f"The certificate of --acme is renewed {_when(acme['renew-at'])}."
         if acme["explanation"]:
             yield f"The authority explains when it suggests to renew: {printable(acme['explanation'])}"
-    elif settings.acme is not None or (settings.state / "acme").is_dir():
+    elif settings.acme is not None or (settings.config is None and (settings.state / "acme").is_dir()):
         yield "No certificate of --acme yet: a server that runs with it requests one, and its log says what comes of that."
 
 

@@ -119,6 +119,18 @@ def test_a_failed_request_is_shown_with_its_next_try(
     }
 
 
+def test_a_server_without_the_option_any_more(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it remembers of requests fails nobody: it makes none."""
+    status(
+        places,
+        RenewalStatus(failed=FailedTries("request", 3, "It failed.", NOW, NOW, is_wait_requested=False)),
+    )
+    (places / "c.toml").write_text('https = ["443"]\n')
+    code, out = run(capsys, "--config", "c.toml")
+    assert (code, out.count("\n")) == (0, 1)
+    assert "--acme" not in out
+
+
 def test_nodes_with_a_database(
     places: Path, postgresql: PostgreSQL, capsys: pytest.CaptureFixture[str]
 ) -> None:
