@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +155,9 @@ def _lines(settings: Settings, report: dict[str, Any]) -> Iterator[str]:
             yield f"The certificate of --acme is renewed {_when(acme['renew-at'])}."
         if acme["explanation"]:
             yield f"The authority explains when it suggests to renew: {printable(acme['explanation'])}"
-    elif settings.acme is not None or (settings.config is None and (settings.state / "acme").is_dir()):
+    elif os.path.exists(settings.state) and not os.access(settings.state, os.X_OK):
+        yield f"{settings.state} cannot be read: requests of --acme are shown to root and to the service's user."
+    elif settings.acme is not None or (settings.config is None and os.path.isdir(settings.state / "acme")):
         yield "No certificate of --acme yet: a server that runs with it requests one, and its log says what comes of that."
 
 

@@ -116,7 +116,7 @@ def refuse_private(identifier: Identifier, directory: str) -> None:
     """
     if directory in (LETS_ENCRYPT, LETS_ENCRYPT_STAGING) and not _is_public(identifier):
         raise InvalidSetting(
-            "is private, and no public authority certifies that: give a name or an address under which the internet reaches this "
+            "is private or reserved, and no public authority certifies that: give a name or an address under which the internet reaches this "
             "server, or the --acme-directory of an authority of your own"
         )
 

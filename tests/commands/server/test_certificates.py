@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,17 @@ def test_none_of_the_authority_yet(places: Path, capsys: pytest.CaptureFixture[s
     )
     assert main(["certificates", "--certs", "certs", "--config", "c.toml"]) == 0
     assert "No certificate of --acme yet" in capsys.readouterr().out
+
+
+def test_a_state_that_is_anothers(
+    places: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said that requests are not shown, instead of that there are none."""
+    AcmeState(places / "state", "https://localhost/dir").prepare()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert run(capsys)[1].endswith(
+        f"\n{places}/state cannot be read: requests of --acme are shown to root and to the service's user.\n"
+    )
 
 
 def test_each_certificate_with_its_names_end_and_origin(

@@ -66,10 +66,14 @@ def test_a_host_that_cannot_be_certified_is_left_out_where_others_are_named(worl
 )
 def test_what_no_public_authority_certifies_refuses_the_start(world: ServiceFixture, private: str) -> None:
     """At Let's Encrypt, which would refuse each request for it; an authority of one's own is asked."""
-    with pytest.raises(RefusedStart, match=rf"^--acme-name: '{private}' is private, .*--acme-directory"):
+    with pytest.raises(
+        RefusedStart, match=rf"^--acme-name: '{private}' is private or reserved, .*--acme-directory"
+    ):
         wanted(world, acme_name=(NAME, private))
     host = f"[{private}]" if ":" in private else private
-    with pytest.raises(RefusedStart, match=rf"the host of --url, '{private}', is private, .*--acme-name"):
+    with pytest.raises(
+        RefusedStart, match=rf"the host of --url, '{private}', is private or reserved, .*--acme-name"
+    ):
         wanted(world, acme_name=None, url=f"https://{host}/", acme_directory="staging")
     assert names(wanted(world, acme_name=(NAME,))) == [NAME]
     own = "https://ca.example.org/acme/directory"
