@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 LONGEST_DESCRIPTION: Final = 512 * 1024
 """Characters of a description that are shown. The longest on the public index have some 300 KiB."""
 
+LONGEST_LICENSE: Final = 20_000
+"""Characters of a licence that stands in the metadata itself, whose text older tools copied there; GPL's has 35,000."""
+
+_SHORT_LICENSE: Final = 100
+"""Characters of the field License that are its name; what is longer is its text."""
+
 _LONGEST: Final = 2_000
 _MOST: Final = 500
 _EXTRA: Final = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
+_BEFORE_LICENSE_DIRECTORIES: Final = frozenset({"", "1.0", "1.1", "1.2", "2.0", "2.1", "2.2", "2.3"})
 _JOINED: Final = re.compile(r"\A\s*and\b|\band\s*\Z")
 """What is left of a marker's conjunction when the extra is taken out."""
 
@@ -65,20 +72,30 @@ class ReleaseMetadata:
     """The metadata of a release.
 
     Attributes:
+        name: The project, as its author writes it.
         summary: One line.
         license: An SPDX expression, or what older metadata say, in a field or in classifiers.
+        license_text: The text of a licence that stands where its name should.
+        license_files: Paths of the licences in the distribution, as the metadata state them.
+        has_license_directory: Whether these are in the directory that PEP 639 gives them; older wheels have them anywhere.
         people: Authors and maintainers.
-        urls: Labels and addresses, http and https only.
+        urls: Labels and addresses: http, https and mailto only.
         requires_python: A version specifier, or nothing.
         keywords: Single words.
         classifiers: Trove classifiers.
         extras: Their names.
         requirements: The dependencies, in their order.
+        has_dynamic_requirements: Whether building the sdist can add others (PEP 643).
+        is_description_cut: Whether there is more of it (:data:`LONGEST_DESCRIPTION`).
         description_type: Its content type, or nothing.
     """
 
+    name: str = ""
     summary: str = ""
     license: str = ""
+    license_text: str = ""
+    license_files: tuple[str, ...] = ()
+    has_license_directory: bool = False
     people: tuple[Person, ...] = ()
     urls: tuple[tuple[str, str], ...] = ()
     requires_python: str = ""
@@ -86,7 +103,9 @@ class ReleaseMetadata:
     classifiers: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     requirements: tuple[Requirement, ...] = ()
+    has_dynamic_requirements: bool = False
     description: str = ""
+    is_description_cut: bool = False
     description_type: str = ""
 
 
@@ -105,9 +124,14 @@ def parse_release_metadata(data: bytes) -> ReleaseMetadata:
         body = description_body(data)
     except InvalidMetadata:
         return NO_METADATA
+    license_name, license_text = _license(fields)
     return ReleaseMetadata(
+        name=fields.line("name"),
         summary=fields.line("summary"),
-        license=fields.line("license-expression") or fields.line("license") or _classified_license(fields),
+        license=license_name,
+        license_text=license_text,
+        license_files=fields.lines("license-file"),
+        has_license_directory=fields.line("metadata-version") not in _BEFORE_LICENSE_DIRECTORIES,
         people=tuple(dict.fromkeys(_people(fields))),
         urls=tuple(dict.fromkeys(_urls(fields))),
         requires_python=fields.line("requires-python"),
@@ -115,7 +139,9 @@ def parse_release_metadata(data: bytes) -> ReleaseMetadata:
         classifiers=fields.lines("classifier"),
         extras=fields.lines("provides-extra"),
         requirements=tuple(map(_requirement, fields.lines("requires-dist"))),
+        has_dynamic_requirements="requires-dist" in map(str.lower, fields.lines("dynamic")),
         description=read_description(fields, body),
+        is_description_cut=_is_cut(fields.text("description")) or _is_cut(body.decode("utf-8", "replace")),
         description_type=fields.line("description-content-type"),
     )
 
@@ -151,6 +177,17 @@ class MetadataFields:
         return self._values.get(name, [""])[0]
 
 
+def _license(fields: MetadataFields) -> tuple[str, str]:
+    """Return the name of the licence, and its text where that stands in the field for its name."""
+    if expression := fields.line("license-expression"):
+        return expression, ""
+    written = fields.line("license")
+    if len(written) <= _SHORT_LICENSE:
+        return written or _classified_license(fields), ""
+    text = _INDENT.sub("\n", fields.text("license")[:LONGEST_LICENSE]).strip()
+    return _classified_license(fields) or f"{written[:_SHORT_LICENSE]}…", text
+
+
 def _classified_license(fields: MetadataFields) -> str:
     texts = (each for each in fields.lines("classifier") if each.startswith("License :: "))
     return ", ".join(each.rpartition(" :: ")[2] for each in texts)
@@ -174,8 +211,9 @@ def _people(fields: MetadataFields) -> Iterator[Person]:
 def _urls(fields: MetadataFields) -> Iterator[tuple[str, str]]:
     for value in fields.lines("project-url"):
         label, _, url = value.partition(",")
-        if is_web_address(url.strip()):
-            yield label.strip(), url.strip()
+        url = url.strip()
+        if is_web_address(url) or url.lower().startswith("mailto:"):
+            yield label.strip(), url
     for field, label in (("home-page", "Homepage"), ("download-url", "Download")):
         if is_web_address(url := fields.line(field)):
             yield label, url
@@ -210,3 +248,7 @@ def read_description(fields: MetadataFields, body: bytes) -> str:
     if header.strip() and header.strip() != "UNKNOWN":
         return _INDENT.sub("\n", header[:LONGEST_DESCRIPTION]).strip()
     return body[: 4 * LONGEST_DESCRIPTION].decode("utf-8", "replace")[:LONGEST_DESCRIPTION].strip()
+
+
+def _is_cut(description: str) -> bool:
+    return len(description.rstrip()) > LONGEST_DESCRIPTION

@@ -49,6 +49,11 @@ def path(text: str) -> str:
     return quote(text, safe="/")
 
 
+def address(text: str) -> str:
+    """Return an e-mail address for a URL (RFC 6068): its at sign stays."""
+    return quote(text, safe="@")
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun: "1 file", "3 files"."""
     return plural(number, noun)
@@ -65,6 +70,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "size": size,
     "segment": segment,
     "path": path,
+    "address": address,
     "count": count,
     "number": number,
 }

@@ -12,6 +12,8 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import parse_project_name
+from simpleindex.web.release_metadata import LONGEST_DESCRIPTION
+from tests.fixtures.distributions import sdist_bytes
 from tests.fixtures.people_site import PLAIN_BROWSER, Document, is_for_people, open_people_pages
 from tests.fixtures.site import Reply, SiteFixture
 from tests.fixtures.stub_source import StubSource
@@ -68,7 +70,7 @@ def links(document: Document) -> dict[str, str]:
 
 def test_what_a_page_shows() -> None:
     document = page(site())
-    assert "acme-rockets 2.0" in document.all("h1")[0].text
+    assert document.all("h1")[0].text == "Acme-Rockets 2.0", "the name as its author writes it"
     for text in (
         *("Rockets that come back", "MIT", "Wile E.", "Games", "They come back.", ">=3.9"),
         *("3 versions", "explodes", "pre-release", "for [looks]", "any platform"),
@@ -76,7 +78,7 @@ def test_what_a_page_shows() -> None:
         assert text in document.text, text
     found = links(document)
     assert found["https://git.example/rockets"] == "Source"
-    assert found["mailto:wile%40acme.example"] == "wile@acme.example"
+    assert found["mailto:wile@acme.example"] == "wile@acme.example"
     assert found["../fuel/"] == 'fuel>=2; python_version < "4"'
     assert "../anvil/" not in found, "a dependency that is not here has no link"
     assert "../acme-rockets/1.0/" in found
@@ -168,6 +170,129 @@ def test_what_is_not_offered_is_shown_where_everybody_may_know_why() -> None:
     assert "../-/why/acme-rockets" in links(document)
     assert "virus" not in document.text
     assert "5.0" not in document.text
+
+
+def withheld_release(version: str, *tags: str, **facts: Any) -> tuple[Withheld, ...]:
+    names = [f"acme_rockets-{version}-{tag}.whl" for tag in tags]
+    return tuple(
+        Withheld(name, f"{name} is not offered: it is old.", "r", public=True, **facts) for name in names
+    )
+
+
+def test_a_version_that_is_not_offered_is_one_row_in_its_place() -> None:
+    source = stocked()
+    name = parse_project_name("acme-rockets")
+    withheld = (
+        *withheld_release("2.5", "py3-none-any", "cp311-abi3-win32"),
+        *withheld_release("2.0", "cp311-abi3-win32"),
+        *withheld_release("0.5", "py3-none-any", visible_from=1e9),
+        Withheld("odd one.txt", "odd one.txt: nothing can be made of it.", "format", public=True),
+    )
+    source.put(replace(source.pages[name], withheld=withheld))
+    index = site(source)
+    document = page(index)
+    rows = [each.text for each in document.all("tr")]
+    first = next(number for number, row in enumerate(rows) if row.startswith("3.0rc1"))
+    assert rows[first + 1] == "2.5 2 not offered acme-rockets 2.5 is not offered: it is old. why".replace(
+        "2.5 2 not", "2.52 not"
+    )
+    assert "1 file not offered acme_rockets-2.0-cp311-abi3-win32.whl is not offered" in rows[first + 2]
+    assert rows[first + 4].startswith("0.5offered 2001-09-09")
+    assert rows[first + 5].startswith("odd one.txt")
+    found = links(document)
+    assert "../-/why/acme-rockets/2.5" in found
+    assert "../acme-rockets/2.5/" in found, "the chooser leads to it"
+    assert "2.5not offered" in document.text.replace("2.5 not", "2.5not")
+    note = "acme-rockets 2.5 is not offered: it is old. Why?"
+    assert note in document.text, "above the newest that is offered, it is what people look for"
+    assert note not in page(index, "/acme-rockets/1.0/").text
+
+
+def test_all_versions_that_are_not_offered() -> None:
+    source = StubSource()
+    name = parse_project_name("acme-rockets")
+    source.put(Project(name, withheld=withheld_release("2.5", "py3-none-any")))
+    document = page(site(source))
+    assert "None of its versions is offered." in document.text
+    assert "../-/why/acme-rockets/2.5" in links(document)
+    assert "compare" not in document.text
+
+
+def test_a_version_that_is_not_here_leads_to_those_that_are() -> None:
+    source = stocked()
+    name = parse_project_name("acme-rockets")
+    withheld = (
+        *withheld_release("2.5", "py3-none-any"),
+        Withheld("acme_rockets-5.0.tar.gz", "it has a virus", "archive"),
+    )
+    source.put(replace(source.pages[name], withheld=withheld))
+    index = site(source)
+    for version, text in (
+        ("2.5.0", "acme-rockets 2.5 is not offered: it is old."),
+        ("9.9", "There is no version 9.9 of acme-rockets here."),
+        ("5.0", "There is no version 5.0 of acme-rockets here."),
+    ):
+        reply = index.get(f"/acme-rockets/{version}/", *PLAIN_BROWSER)
+        assert reply.status == 404
+        assert reply.headers["cache-control"] == "no-store"
+        document = Document(reply.body.decode())
+        assert text in document.text
+        assert "../../acme-rockets/2.0/" in links(document)
+        assert "virus" not in document.text
+        assert "pip install" not in document.text
+    assert index.get("/nowhere/1.0/", *PLAIN_BROWSER).status == 404
+
+
+LICENSED = b"""Metadata-Version: %s
+Name: old
+License-File: LICENSE
+License-File: vendored/a b.txt
+License: %s
+
+"""
+
+
+def test_the_files_of_a_licence_are_linked_where_they_are_known_to_be() -> None:
+    source = StubSource()
+    source.add("old-1.0-py3-none-any.whl", b"1", metadata=LICENSED % (b"2.4", b"MIT"))
+    source.add("older-1.0-py3-none-any.whl", b"2", metadata=LICENSED % (b"2.1", b"MIT"))
+    found = links(page(site(source), "/old/"))
+    place = "../-/inside/old/old-1.0-py3-none-any.whl/old-1.0.dist-info/licenses"
+    assert found[f"{place}/LICENSE"] == "LICENSE"
+    assert found[f"{place}/vendored/a%20b.txt"] == "vendored/a b.txt"
+    document = page(site(source), "/older/")
+    inside = "../-/inside/older/older-1.0-py3-none-any.whl"
+    assert [each.text for each in document.all("a") if each.attributes["href"] == inside] == [
+        *("look inside", "LICENSE", "vendored/a b.txt")
+    ]
+    assert document.all("h1")[0].text == "older 1.0", "another project's name is not shown as this one's"
+
+
+def test_the_text_of_a_licence_is_not_its_name() -> None:
+    text = b"Copyright (c) 2005\n        All rights reserved.\n" + b"        Redistribution and use\n" * 9
+    source = StubSource()
+    source.add("old-1.0-py3-none-any.whl", metadata=LICENSED % (b"2.1", text))
+    document = page(site(source), "/old/")
+    assert "Licence Copyright (c) 2005 All rights reserved." in document.text
+    assert any(each.text == "Its text" for each in document.all("summary"))
+
+
+def test_dependencies_that_are_known_after_the_build_alone() -> None:
+    metadata = b"Metadata-Version: 2.2\nName: late\nVersion: 1.0\nDynamic: Requires-Dist\n\n"
+    source = StubSource()
+    source.add("late-1.0-py3-none-any.whl", metadata=metadata)
+    assert "known when it is built" not in page(site(source), "/late/").text
+    source.add("late-2.0.tar.gz", sdist_bytes("late", "2.0", "Dynamic: Requires-Dist"))
+    assert "known when it is built" in page(site(source), "/late/").text
+
+
+def test_a_description_that_is_cut_says_so() -> None:
+    start = b"Metadata-Version: 2.1\nDescription-Content-Type: text/plain\n\n"
+    source = StubSource()
+    source.add("long-1.0-py3-none-any.whl", b"1", metadata=start + b"x" * (LONGEST_DESCRIPTION - 9) + b"\n")
+    source.add("longer-1.0-py3-none-any.whl", b"2", metadata=start + b"x" * LONGEST_DESCRIPTION + b"y\n")
+    assert "longer than what is shown" not in page(site(source), "/long/").text
+    assert "longer than what is shown" in page(site(source), "/longer/").text
 
 
 def test_a_denied_or_stale_project_says_so() -> None:
@@ -360,9 +485,7 @@ def test_a_licence_of_old_metadata_is_shown() -> None:
     )
     source.add("old-1.0-py3-none-any.whl", metadata=metadata)
     document = page(site(source), "/old/")
-    assert "Licence BSD License" in " ".join(each.text for each in document.all("aside")[0:1]).replace(
-        "Licence", "Licence "
-    )
+    assert "Licence BSD License" in document.all("aside")[0].text
     assert "Odd" in document.text
 
 

@@ -8,17 +8,18 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
-from packaging.version import Version
+from packaging.utils import canonicalize_name
 
 from simpleindex.archives.description import RenderedDescription
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.process import UnexpectedError
-from simpleindex.core.errors import NotHere, SimpleIndexError, Unavailable
+from simpleindex.core.errors import SimpleIndexError, Unavailable
 from simpleindex.core.model import Status
-from simpleindex.core.names import ProjectName
+from simpleindex.core.names import Kind, ProjectName, distribution_suffix
 from simpleindex.core.selection import find_version, latest_release
 from simpleindex.web.metadata_reader import MetadataReader, in_order_of_metadata
 from simpleindex.web.people.project.download_plot import download_plot
+from simpleindex.web.people.project.releases import releases_of
 from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
 from simpleindex.web.people.renderer import PageContent
 from simpleindex.web.people.tool_settings import install_commands, trust_command
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import Identity
     from simpleindex.archives.distribution_reader import DistributionReader
     from simpleindex.core.files import File
-    from simpleindex.core.model import Project, Withheld
+    from simpleindex.core.model import Project
     from simpleindex.core.source import Source
     from simpleindex.records.audit.audit_reading import UploadNote
     from simpleindex.search.search import Search
@@ -97,24 +98,6 @@ class Description:
     rendered: RenderedDescription | None
 
 
-@dataclass(frozen=True)
-class Release:
-    """A version in the list of versions.
-
-    Attributes:
-        uploaded: When its newest file was uploaded, seconds since 1970; None if that is not known.
-        files: How many files it has.
-        yanked: Why all of its files are yanked, which may be an empty text; None if they are not.
-        is_prerelease: Whether installers pass over it by default.
-    """
-
-    version: str
-    uploaded: float | None
-    files: int
-    yanked: str | None
-    is_prerelease: bool
-
-
 class ProjectPage:
     """Answers ``/<project>/`` and ``/<project>/<version>/`` for people."""
 
@@ -127,7 +110,7 @@ class ProjectPage:
         """Return the page.
 
         Raises:
-            NotHere: There is no such project or version, or the reader may not read it.
+            NotHere: There is no such project, or the reader may not read it.
             SimpleIndexError: As the source raises.
         """
         name = request.route.name
@@ -142,7 +125,10 @@ class ProjectPage:
         uploads = await self._services.uploads(request, project.name)
         cached = self._services.cached_files(project.name, files)
         downloads = await self._services.downloads(request.reader, project.name)
-        facts = PageFacts(project, version, description, dependents, present, uploads, cached, downloads)
+        missing = request.route.version if isinstance(request.route, ReleaseRoute) and not version else ""
+        facts = PageFacts(
+            project, version, description, dependents, present, uploads, cached, downloads, missing
+        )
 
         def values() -> Mapping[str, Any]:
             return template_values(facts, address)
@@ -157,8 +143,11 @@ class ProjectPage:
             downloads,
             address,
         )
-        content = PageContent(
-            "project.html", values, (project.name, version), sources, entries=len(project.files)
+        entries = len(project.files) + len(project.withheld)
+        content = (
+            PageContent("project.html", values, entries=entries, status=404, is_kept_by_clients=False)
+            if missing
+            else PageContent("project.html", values, (project.name, version), sources, entries=entries)
         )
         return await self._services.renderer.answer(request, content)
 
@@ -210,33 +199,11 @@ class ProjectPage:
         return described
 
 
-def releases_of(project: Project) -> tuple[Release, ...]:
-    """Return the versions of a project, newest first."""
-    files: dict[str, list[File]] = {}
-    for file in project.files:
-        files.setdefault(file.version, []).append(file)
-    return tuple(_release(version, files[version]) for version in reversed(files))
-
-
-def _release(version: str, files: Sequence[File]) -> Release:
-    times = [file.uploaded_ns for file in files if file.uploaded_ns is not None]
-    reasons = [file.yanked for file in files if file.yanked is not None]
-    return Release(
-        version,
-        max(times) / 1e9 if times else None,
-        len(files),
-        max(reasons, key=len) if len(reasons) == len(files) else None,
-        Version(version).is_prerelease,
-    )
-
-
 def _version_of(request: PageRequest, project: Project) -> str:
+    """Return the version that the page is about; nothing if none of that number is offered."""
     if not isinstance(request.route, ReleaseRoute):
         return latest_release(project.files) or ""
-    version = find_version(project.versions, request.route.version)
-    if version is None:
-        raise NotHere(f"version of {project.name} with this number")
-    return version
+    return find_version(project.versions, request.route.version) or ""
 
 
 @dataclass(frozen=True)
@@ -251,6 +218,7 @@ class PageFacts:
         uploads: Who uploaded each file, for readers who may know.
         cached: Which files of upstreams are in the cache, and which not.
         downloads: How often the project was downloaded; None if the reader may not know.
+        missing: What was requested as a version, if none of that number is offered.
     """
 
     project: Project
@@ -261,19 +229,28 @@ class PageFacts:
     uploads: Mapping[str, UploadNote]
     cached: Mapping[str, bool]
     downloads: DailyCounts | None = None
+    missing: str = ""
 
 
 def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
     """Return the variables of the template."""
     project, version, metadata = facts.project, facts.version, facts.description.metadata
     files = [file for file in project.files if file.version == version]
+    described = in_order_of_metadata(files)[:1]
     releases = releases_of(project)
+    newest = latest_release(project.files)
+    missing = find_version((each.version for each in releases.all), facts.missing)
     return {
         "project": project,
+        "name": _written_name(metadata, project.name),
         "version": version,
-        "release": next((each for each in releases if each.version == version), None),
-        "releases": releases,
-        "newest": latest_release(project.files),
+        "release": releases.named(version),
+        "releases": releases.all,
+        "others": releases.others,
+        "newest": newest,
+        "newer": releases.withheld_above(newest),
+        "missing": facts.missing,
+        "missing_release": None if missing is None else releases.named(missing),
         "files": [(file, tags_of(file)) for file in files],
         "table": wheel_table(files),
         "metadata": metadata,
@@ -285,11 +262,38 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
         "by_extra": _by_extra(metadata),
         "classifiers": _by_topic(metadata.classifiers),
         "dependents": facts.dependents,
-        "withheld": _withheld(project),
+        "licenses": license_links(metadata, described),
+        # Of a wheel nothing is open any more; its METADATA only repeat what was in the sdist (PEP 643).
+        "may_require_more": metadata.has_dynamic_requirements
+        and any(file.kind is Kind.SDIST for file in described),
         "commands": install_commands(address, project.name, version, files) if files else (),
         "trust": trust_command(address),
         "is_normal": project.status is Status.ACTIVE,
     }
+
+
+def _written_name(metadata: ReleaseMetadata, name: ProjectName) -> str:
+    """Return the name as its author writes it, if that is the project's."""
+    written: str = canonicalize_name(metadata.name)
+    return metadata.name if written == name else name
+
+
+def license_links(metadata: ReleaseMetadata, files: Sequence[File]) -> tuple[tuple[str, str], ...]:
+    """Return the licences' paths, each with the rest of the address below ``/-/inside/<project>/`` where it is shown.
+
+    Args:
+        metadata: What names them.
+        files: The distribution that the metadata come from, if there is one.
+    """
+    if not files:
+        return ()
+    filename = files[0].filename
+    directory = ""
+    if files[0].kind is not Kind.WHEEL:
+        directory = f"{filename}/{filename.removesuffix(distribution_suffix(filename) or '')}/"
+    elif metadata.has_license_directory:
+        directory = f"{filename}/{'-'.join(filename.split('-')[:2])}.dist-info/licenses/"
+    return tuple((path, f"{directory}{path}" if directory else filename) for path in metadata.license_files)
 
 
 def _by_extra(metadata: ReleaseMetadata) -> dict[str, list[Any]]:
@@ -306,11 +310,6 @@ def _by_topic(classifiers: Sequence[str]) -> dict[str, list[str]]:
         topic, _, rest = classifier.partition(" :: ")
         grouped.setdefault(topic, []).append(rest)
     return grouped
-
-
-def _withheld(project: Project) -> tuple[Withheld, ...]:
-    """Return what is not offered and whose reason everybody may read who may read the project."""
-    return tuple(item for item in project.withheld if item.public)
 
 
 _NOTHING: Final = Description(NO_METADATA, None)
