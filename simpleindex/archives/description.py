@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # In what nh3 writes, a value is in double quotes and may hold a bare ">".
 _IMAGE: Final = re.compile(r"<img\b((?:[^<>\"]|\"[^\"]*+\"?+)*+)>")
+_CHECKBOX: Final = re.compile(r"<input\b((?:[^<>\"]|\"[^\"]*+\"?+)*+)>")
 _ALT: Final = re.compile(r"\balt=\"([^\"]*)\"")
 
 _TAGS: Final = frozenset(
@@ -52,6 +53,7 @@ _TAGS: Final = frozenset(
             "ol",
             "p",
             "pre",
+            "section",
             "span",
             "strong",
             "sub",
@@ -61,16 +63,38 @@ _TAGS: Final = frozenset(
     }
 )
 _ATTRIBUTES: Final = {
+    "*": {"id"},
     "a": {"href", "title"},
+    "div": {"class"},
     "ol": {"start"},
-    "td": {"colspan", "rowspan"},
+    "p": {"class"},
+    "td": {"align", "colspan", "rowspan"},
+    "th": {"align"},
     "span": {"class"},
 }
 _SCHEMES: Final = ("http://", "https://", "mailto:")
-_EMPTY_ANCHOR: Final = re.compile(r"<a(?: rel=\"[^\"]*\")?></a>")
+_PLACE: Final = re.compile(r"(?:user-content|fn|fnref)-[\w.-]{1,200}")
+"""The ids that readme_renderer makes, of headings, targets and footnotes: no page has such ones of its own."""
+
+_EMPTY_ANCHOR: Final = re.compile(r"<a(?: (?:href|rel|title)=\"[^\"]*\")*></a>")
+_ASIDE: Final = re.compile(r"<(/?)aside\b")
 _IMAGE_CLASS: Final = "image"
 
-_CLASSES: Final = frozenset({_IMAGE_CLASS})
+_ADMONITIONS: Final = frozenset(
+    {
+        *("admonition", "admonition-title", "attention", "caution", "danger", "error"),
+        *("hint", "important", "note", "tip", "warning"),
+    }
+)
+# Of pygments, those that style.css has a colour for.
+_TOKENS: Final = frozenset(
+    {
+        *("k", "kc", "kd", "kn", "kp", "kr", "kt", "ow", "nb", "bp", "nc", "nf", "fm", "nn", "nd", "nt"),
+        *("s", "s1", "s2", "sa", "sb", "sd", "se", "sh", "si", "sx", "sr", "m", "mf", "mh", "mi", "mo"),
+        *("c", "c1", "cm", "cp", "ch", "cs", "gd", "gi", "gp", "go"),
+    }
+)
+_CLASSES: Final = _ADMONITIONS | _TOKENS | {_IMAGE_CLASS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +102,7 @@ class RenderedDescription:
     """A description as HTML.
 
     Attributes:
-        html: Sanitized: no scripts, styles, forms, images, or ids.
+        html: Sanitized: no scripts, styles, forms, images, or ids of pages.
         has_images: Whether there were images, which are replaced by their texts.
     """
 
@@ -91,7 +115,7 @@ def render_description(text: str, content_type: str) -> RenderedDescription:
 
     Args:
         text: The description, of a bounded size.
-        content_type: Its content type; reStructuredText if there is none (PyPUG "core-metadata").
+        content_type: Its content type; reStructuredText if there is none (PyPUG "core-metadata"), plain text if it is another.
     """
     try:
         html = _renderer(content_type)(text)
@@ -100,8 +124,10 @@ def render_description(text: str, content_type: str) -> RenderedDescription:
     except Exception:  # noqa: BLE001  (docutils 0.22 raises KeyError for a replacement within a replacement that is nowhere)
         html = None
     if html is None:
-        html = _renderer("text/plain")(text) or f"<pre>{escape(text)}</pre>"
+        html = _plain(text)
     replaced, count = _IMAGE.subn(_image_text, html)
+    # Boxes of task lists are no fields to fill in, and an aside is what the page has beside the description.
+    replaced = _ASIDE.sub(r"<\1div", _CHECKBOX.sub(_box, replaced))
     return RenderedDescription(_EMPTY_ANCHOR.sub("", _sanitize(replaced)), count > 0)
 
 
@@ -120,33 +146,57 @@ def _renderer(content_type: str) -> Callable[[str], str | None]:
             from readme_renderer import markdown  # noqa: PLC0415
 
             return markdown.render
-        case "text/plain":
-            from readme_renderer import txt  # noqa: PLC0415
+        case "text/x-rst" | "":
+            from readme_renderer import rst  # noqa: PLC0415
 
-            return txt.render
-    from readme_renderer import rst  # noqa: PLC0415
+            return rst.render
+    return _plain
 
-    return rst.render
+
+def _plain(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>"
 
 
 def _sanitize(html: str) -> str:
+    places: set[str] = set()
+
+    def keep(_tag: str, name: str, value: str) -> str | None:
+        if name != "id":
+            return _filter_attribute(name, value)
+        if value in places or not _PLACE.fullmatch(value):
+            return None
+        places.add(value)
+        return value
+
     return nh3.clean(
         html,
         tags=set(_TAGS),
         attributes=_ATTRIBUTES,
-        attribute_filter=_filter_attribute,
+        attribute_filter=keep,
         link_rel="nofollow noopener noreferrer",
         url_schemes={"http", "https", "mailto"},
     )
 
 
-def _filter_attribute(_tag: str, name: str, value: str) -> str | None:
-    """Keep links to elsewhere; one within the description or beside it would lead into the index."""
-    if name == "href":
-        return value if value.lower().startswith(_SCHEMES) else None
-    if name == "lang":
-        return None  # Of a block of code it is that of the program, which a screen reader would try to speak.
-    return value if name != "class" or value in _CLASSES else None
+def _filter_attribute(name: str, value: str) -> str | None:
+    """Keep links to elsewhere and within the description; one beside it would lead into the index."""
+    match name:
+        case "href":
+            is_place = value.startswith("#") and _PLACE.fullmatch(value[1:])
+            return value if is_place or value.lower().startswith(_SCHEMES) else None
+        case "lang":
+            return None  # Of a block of code it is that of the program, which a screen reader would try to speak.
+        case "align":
+            return value if value in ("left", "center", "right") else None
+        case "class":
+            return " ".join(each for each in value.split() if each in _CLASSES) or None
+    return value
+
+
+def _box(match: re.Match[str]) -> str:
+    if 'type="checkbox"' not in match[1]:
+        return ""
+    return "\N{BALLOT BOX WITH CHECK}" if 'checked="' in match[1] else "\N{BALLOT BOX}"
 
 
 def _image_text(match: re.Match[str]) -> str:
