@@ -10,7 +10,7 @@ from simpleindex.archives.description import render_description
 
 MARKDOWN = """# Some *heading*
 
-[up](#some-heading) [beside](docs/x.md)
+[up](#some-heading) [beside](x/y.rst)
 
 - [x] done
 - [ ] open
@@ -63,7 +63,7 @@ def test_links_within_a_description_lead_to_their_places(text: str, content_type
     places = re.findall(r'id="([^"]+)"', made)
     assert len(targets) >= 3
     assert set(targets) <= set(places)
-    assert "docs/x.md" not in made
+    assert "x/y.rst" not in made
 
 
 @pytest.mark.parametrize(("text", "content_type"), [(MARKDOWN, "text/markdown"), (RST, "")])
