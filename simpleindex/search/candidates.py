@@ -105,11 +105,6 @@ def yanks_of(database: SearchDatabase, name: ProjectName) -> list[Yank]:
     return [Yank(*row) for row in rows]
 
 
-def document_counts(database: SearchDatabase) -> dict[str, int]:
-    """Return how many projects of each origin are indexed."""
-    return dict(database.read("SELECT origin, count(*) FROM documents GROUP BY origin"))
-
-
 class _CandidateSearch:
     """One search in one connection."""
 

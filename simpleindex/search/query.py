@@ -30,6 +30,9 @@ _TERM: Final = re.compile(
     r"""(?:(?P<filter>author|depends|python):\s*)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))""", re.IGNORECASE
 )
 
+_BEGINNING: Final = re.compile(r"[a-z0-9][a-z0-9-]?\Z")
+"""What a name can begin with."""
+
 _BARE_FILTERS: Final = frozenset({"author:", "depends:", "python:"})
 
 _MINORS: Final = (99, *range(31))
@@ -129,7 +132,7 @@ def _add(parts: _Parts, key: str, value: str, text: str) -> None:
             parts.pythons.append(_spellings(parse_version(value)))
         except InvalidVersion:
             parts.invalid.append(text)
-    elif len(value) >= TRIGRAM or not value.isascii():
+    elif len(value) >= TRIGRAM or not _BEGINNING.match(normalize(value)):
         parts.terms.append(value)
     else:
         parts.prefixes.append(normalize(value))

@@ -12,7 +12,6 @@ from simpleindex.core.names import ProjectName
 from simpleindex.search.candidates import (
     MOST,
     dependents,
-    document_counts,
     find_candidates,
     newest,
     recent_yanks,
@@ -106,14 +105,24 @@ class Search:
             seen.update(candidates)
         return SearchResults(tuple(hits[start : start + limit]), len(hits) > start + limit)
 
-    async def newest(self, source: Source, limit: int) -> tuple[Hit, ...]:
-        """Return the projects of the local directories with the newest releases that a reader is offered, newest first."""
+    async def newest(self, source: Source, limit: int, *, yanked: bool = False) -> tuple[Hit, ...]:
+        """Return the projects of the local directories with the newest releases that a reader is offered, newest first.
+
+        Args:
+            source: The reader's.
+            limit: The most hits.
+            yanked: Whether a release counts that is yanked by now.
+        """
         hits: dict[ProjectName, Hit] = {}
         count = max(2 * limit, _AT_ONCE)
         while True:
             candidates = await self._threads.run(newest, self._database, self._directories, count)
             visible = await self._visible(
-                source, candidates, lambda candidate: candidate.project, newest_release, len(candidates)
+                source,
+                candidates,
+                lambda candidate: candidate.project,
+                lambda candidate, project: newest_release(candidate, project, yanked=yanked),
+                len(candidates),
             )
             hits = {hit.project: hit for hit in visible}
             if len(hits) >= limit or len(candidates) < count or count >= _MOST_CHECKED:
@@ -126,7 +135,7 @@ class Search:
         """Return the newest releases and yanks in the local directories that a reader is offered, newest first."""
         # A release that is among the newest is of a project that is among those with the newest files.
         events: list[Event] = []
-        for hit in await self.newest(source, limit):
+        for hit in await self.newest(source, limit, yanked=True):
             project = await self._project(source, hit.project, self._clock.seconds() + PATIENCE)
             events += [] if project is None else release_events(project, hit.summary)
         yanks = await self._threads.run(recent_yanks, self._database, self._directories, limit)
@@ -147,10 +156,13 @@ class Search:
         )
         return tuple({dependent.project: dependent for dependent in visible}.values())
 
-    async def cached_counts(self, upstreams: Sequence[str]) -> dict[str, int]:
-        """Return how many projects of each of these upstreams the cache holds."""
-        counts = await self._threads.run(document_counts, self._database)
-        return {name: counts.get(name, 0) for name in upstreams}
+    async def cached_names(self, upstreams: Sequence[str]) -> frozenset[ProjectName]:
+        """Return the projects of some upstreams that the cache holds, whoever may read them."""
+        return await self._threads.run(
+            lambda: frozenset(
+                ProjectName(name) for upstream in upstreams for name in self._database.indexed_names(upstream)
+            )
+        )
 
     async def _visible(
         self,

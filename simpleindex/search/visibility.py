@@ -68,11 +68,18 @@ def visible_hit(candidate: Candidate, project: Project, query: Query) -> Hit | N
     return _hit(project, version, title, summary)
 
 
-def newest_release(candidate: Candidate, project: Project) -> Hit | None:
-    """Return the release of a project that a reader was offered last; None if the reader is offered none."""
+def newest_release(candidate: Candidate, project: Project, *, yanked: bool = False) -> Hit | None:
+    """Return the release of a project that a reader was offered last; None if the reader is offered none.
+
+    Args:
+        candidate: Found in the whole index.
+        project: The project as the reader is offered it.
+        yanked: Whether a yanked release counts although there is another.
+    """
     if _shown_release(project) is None:
         return None
-    newest = max(project.files, key=lambda file: file.uploaded_ns or 0)
+    files = [file for file in project.files if yanked or file.yanked is None] or project.files
+    newest = max(files, key=lambda file: file.uploaded_ns or 0)
     file = _indexed_file(candidate, project)
     title, summary = (project.name, "") if file is None else (candidate.title, candidate.summary)
     return _hit(project, newest.version, title, summary)

@@ -13,7 +13,7 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.routing.routes import FileRoute, ProjectRoute, PypiJsonRoute, RootRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from simpleindex.access.rights import Decision
     from simpleindex.core.names import ProjectName
@@ -122,6 +122,13 @@ class Admission:
         if self._identification is None:
             return source
         return GuardedSource(source, reader, self._access, self._owners.owner, self._lists[view])
+
+    def readable(self, reader: Identity, names: Sequence[ProjectName]) -> Sequence[ProjectName]:
+        """Return those of some projects that a reader may read, wherever they lie."""
+        if self._identification is None:
+            return names
+        access = self._access()
+        return access.readable(reader, names, self._owners.owners() if access.uses_owners else {})
 
     def refuse_entry(self, reader: Identity) -> None:
         """Refuse anonymous clients of a private index.

@@ -222,9 +222,16 @@ def test_a_person_searches(browser: Any, site: Publishing) -> None:
         assert page.evaluate("document.activeElement.id") == "q"
         wait_until(lambda: found(visit, "/?q=rockets") > 0, "the search index has rockets")
         visit.go("/")
+        page.locator("#q").type("python:old")
+        page.locator("#count").get_by_text("python:old matches nothing").wait_for()
+        page.locator("#q").fill("")
+        page.get_by_role("heading", name="Newest releases").wait_for()
         page.locator("#q").type("burn")
+        page.locator("#count").get_by_text("1 project matches.").wait_for()
         page.locator("#results").get_by_role("link", name="fuel").wait_for()
-        assert page.get_by_role("status").first.inner_text() == "1 project", "what a screen reader says"
+        assert page.get_by_role("status").first.inner_text() == "1 project matches.", (
+            "what a screen reader says"
+        )
         assert page.locator("h1").is_visible()
         page.keyboard.press("Enter")
         page.locator("main").get_by_role("link", name="fuel").first.click()

@@ -67,6 +67,7 @@ def test_a_filter_may_have_a_space_before_its_value() -> None:
 
 def test_words_that_no_name_can_begin_with_are_terms_however_short() -> None:
     assert parse_query("日志 py") == Query(("日志",), ("py",))
+    assert parse_query("topic :: c# x_").terms == ("topic", "::", "c#")
 
 
 def test_nothing_typed_is_an_empty_query() -> None:

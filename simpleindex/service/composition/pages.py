@@ -11,7 +11,7 @@ from simpleindex.core.views import MAIN_VIEW
 from simpleindex.records.audit.audit_reading import uploads_of
 from simpleindex.web.downloads.history import DownloadHistory
 from simpleindex.web.downloads.rights import DownloadRights, ReadableDownloads
-from simpleindex.web.people.front_page import FrontPage
+from simpleindex.web.people.front_page import FrontPage, UpstreamsBehind
 from simpleindex.web.people.guide_page import GuidePage
 from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
 from simpleindex.web.people.project.difference_page import DifferencePage
@@ -90,7 +90,7 @@ class _Composition:
             "setup": SetupPage(services),
             "inside": InsidePage(services),
             "diff": DifferencePage(services),
-            "search.json": SearchJson(search),
+            "search.json": SearchJson(search, self._parts.sources.unlisted),
             FEED: FeedPage(
                 search, lambda: self._renderer.site.title, lambda: self._parts.listings.base_url or None
             ),
@@ -106,7 +106,7 @@ class _Composition:
             self._parts.search.search,
             self._parts.runtime.threads.reads,
             notice=lambda: self._parts.runtime.current().notice,
-            upstreams=self._parts.sources.unlisted,
+            upstreams=UpstreamsBehind(self._parts.sources.unlisted, self._parts.admission.readable),
             seconds=self._parts.runtime.reactor.seconds,
         )
 

@@ -9,13 +9,15 @@ from cachetools import TTLCache
 
 from simpleindex.archives.description import render_notice
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.search.query import parse_query
 from simpleindex.web.people.renderer import PageContent
+from simpleindex.web.people.results import RESULTS, ResultsFinder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
+    from simpleindex.access.identity import Identity
     from simpleindex.core.model import ProjectList
+    from simpleindex.core.names import ProjectName
     from simpleindex.search.search import Search
     from simpleindex.search.visibility import Hit
     from simpleindex.system.threads import Threads
@@ -25,12 +27,6 @@ if TYPE_CHECKING:
 
 NEWEST: Final = 20
 """Projects on the front page."""
-
-RESULTS: Final = 20
-"""Projects on a page of results."""
-
-_MOST_RESULTS: Final = 1_000
-"""The last result that can be reached page by page."""
 
 _SECONDS: Final = 5.0
 """Seconds for which the facts of the front page are shown again, while the list of projects stays the same."""
@@ -46,13 +42,28 @@ class FrontFacts:
         projects: The number of projects on the list.
         newest: Those with the newest releases.
         upstreams: The names of the upstreams behind it.
-        cached: The number of their projects that the cache holds.
+        cached: The number of their projects that the cache holds and the reader may read.
+        is_searchable: Whether there is a search index, from which the newest releases come.
     """
 
     projects: int
     newest: tuple[Hit, ...]
     upstreams: tuple[str, ...]
     cached: int
+    is_searchable: bool
+
+
+@dataclass(frozen=True)
+class UpstreamsBehind:
+    """What front pages say of upstreams.
+
+    Attributes:
+        names: The names of the upstreams of each view whose projects are not on its list.
+        readable: Returns those of some projects that somebody may read.
+    """
+
+    names: Mapping[str, tuple[str, ...]]
+    readable: Callable[[Identity, Sequence[ProjectName]], Sequence[ProjectName]]
 
 
 class FrontPage:
@@ -63,7 +74,7 @@ class FrontPage:
         search: Searches the index.
         threads: For the notice, which strangers do not write, though it may be long.
         notice: Returns the notice in Markdown; empty for none.
-        upstreams: The names of the upstreams of each view.
+        upstreams: What is behind each view.
         seconds: A clock that is never set back.
     """
 
@@ -73,7 +84,7 @@ class FrontPage:
         search: Search,
         threads: Threads,
         notice: Callable[[], str],
-        upstreams: Mapping[str, tuple[str, ...]],
+        upstreams: UpstreamsBehind,
         seconds: Callable[[], float],
     ) -> None:
         self._renderer = renderer
@@ -81,14 +92,14 @@ class FrontPage:
         self._threads = threads
         self._notice = notice
         self._upstreams = upstreams
+        self._finder = ResultsFinder(search, upstreams.names)
         self._facts: TTLCache[Hashable, tuple[ProjectList, FrontFacts]]
         self._facts = TTLCache(_MOST_READERS, _SECONDS, seconds)
         self._rendered_notice = "", ""
 
     async def answer(self, request: PageRequest) -> Response:
         """Return the front page, or the results of a search."""
-        text = request.parameter("q").strip()
-        return await (self._results(request, text) if text else self._front(request))
+        return await (self._results(request) if request.parameter("q").strip() else self._front(request))
 
     async def _front(self, request: PageRequest) -> Response:
         facts, notice = await self._facts_for(request), await self._notice_html()
@@ -101,26 +112,14 @@ class FrontPage:
                 "json": results_url(request),
             }
 
-        sources = (facts.projects, facts.newest, facts.upstreams, facts.cached, notice)
-        content = PageContent("front.html", values, "front", sources, entries=len(facts.newest))
+        content = PageContent("front.html", values, "front", (facts, notice), entries=len(facts.newest))
         return await self._renderer.answer(request, content)
 
-    async def _results(self, request: PageRequest, text: str) -> Response:
-        # A reader who may not enter learns that here.
-        await request.source.projects()
-        start = results_start(request)
-        results = await self._search.search(request.source, parse_query(text), limit=RESULTS, start=start)
+    async def _results(self, request: PageRequest) -> Response:
+        results = await self._finder.find(request)
 
         def values() -> Mapping[str, Any]:
-            return {
-                "query": text,
-                "results": results,
-                "json": results_url(request),
-                "start": start,
-                "step": RESULTS,
-                "is_available": self._search.is_available,
-                "invalid": parse_query(text).invalid,
-            }
+            return {"results": results, "json": results_url(request), "step": RESULTS}
 
         return await self._renderer.answer(request, PageContent("search.html", values, entries=RESULTS))
 
@@ -130,10 +129,12 @@ class FrontPage:
         kept = self._facts.get(key)
         if kept is not None and kept[0] is listed:
             return kept[1]
-        upstreams = self._upstreams.get(request.view, ())
+        upstreams = self._upstreams.names.get(request.view, ())
         newest = await self._search.newest(request.source, NEWEST)
-        cached = await self._search.cached_counts(upstreams) if upstreams else {}
-        facts = FrontFacts(len(listed.names), newest, upstreams, sum(cached.values()))
+        cached = await self._search.cached_names(upstreams) if upstreams else frozenset()
+        # What is listed is this index's own by now.
+        others = self._upstreams.readable(request.reader, [*cached.difference(listed.names)])
+        facts = FrontFacts(len(listed.names), newest, upstreams, len(others), self._search.is_available)
         self._facts[key] = listed, facts
         return facts
 
@@ -154,9 +155,3 @@ def feed_url(request: PageRequest) -> str:
 def results_url(request: PageRequest) -> str:
     """Return the URL of the results of a search in a view as JSON, relative to the request's and without the search."""
     return f"{request.root}-/search.json?view={request.view}&q="
-
-
-def results_start(request: PageRequest) -> int:
-    """Return how many results a request leaves out."""
-    text = request.parameter("start")
-    return min(int(text), _MOST_RESULTS) if text.isascii() and text.isdecimal() and len(text) < 6 else 0

@@ -11,21 +11,22 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.selection import latest_release
 from simpleindex.core.text import timestamp
-from simpleindex.search.query import parse_query
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.http.response import Response
 from simpleindex.web.people import badge, feed_document
 from simpleindex.web.people.feed_document import Feed, write_feed
-from simpleindex.web.people.front_page import RESULTS, feed_url, results_start
+from simpleindex.web.people.front_page import feed_url
+from simpleindex.web.people.results import ResultsFinder
 from simpleindex.web.routing.routes import FileRoute, OwnPageRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from simpleindex.core.model import Project
-    from simpleindex.search.search import Search, SearchResults
+    from simpleindex.search.search import Search
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.people.page_request import PageRequest
+    from simpleindex.web.people.results import FoundProjects
 
 FEED_LENGTH: Final = 50
 """Entries of a feed."""
@@ -35,17 +36,21 @@ _SVG: Final = ".svg"
 
 
 class SearchJson:
-    """Answers ``/-/search.json?q=``."""
+    """Answers ``/-/search.json?q=``.
 
-    def __init__(self, search: Search) -> None:
-        self._search = search
+    Args:
+        search: Searches the index.
+        upstreams: The names of the upstreams of each view whose projects are not on its list.
+    """
+
+    def __init__(self, search: Search, upstreams: Mapping[str, tuple[str, ...]]) -> None:
+        self._finder = ResultsFinder(search, upstreams)
 
     async def answer(self, request: PageRequest) -> Response:
         """Return the results of a search."""
         _require(request, "search.json")
-        text, start = request.parameter("q").strip(), results_start(request)
-        results = await self._search.search(request.source, parse_query(text), limit=RESULTS, start=start)
-        content = json.dumps(_results(text, results, request.addresses["home"])).encode() + b"\n"
+        found = await self._finder.find(request)
+        content = json.dumps(_results(found, request.addresses["home"])).encode() + b"\n"
         return _document(request, "application/json", content)
 
 
@@ -108,10 +113,19 @@ def _badge_text(project: Project) -> str:
     return "no release" if version is None else f"v{version}"
 
 
-def _results(text: str, results: SearchResults, home: str) -> dict[str, Any]:
+def _results(found: FoundProjects, home: str) -> dict[str, Any]:
     """Return the results of a search in terms of JSON."""
+    direct = None
+    if found.direct is not None:
+        direct = {
+            "project": found.direct,
+            "url": f"{home}{found.direct}/",
+            "upstreams": list(found.upstreams),
+        }
     return {
-        "query": text,
+        "query": found.text,
+        "start": found.start,
+        "sentence": found.sentence,
         "results": [
             {
                 "name": hit.title,
@@ -119,11 +133,13 @@ def _results(text: str, results: SearchResults, home: str) -> dict[str, Any]:
                 "version": hit.version,
                 "summary": hit.summary,
                 "uploaded": None if hit.uploaded_ns is None else timestamp(hit.uploaded_ns / 1e9),
+                "source": hit.source,
                 "url": f"{home}{hit.project}/",
             }
-            for hit in results.hits
+            for hit in found.hits
         ],
-        "more": results.has_more,
+        "more": found.has_next,
+        "direct": direct,
     }
 
 

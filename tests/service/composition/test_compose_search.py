@@ -72,7 +72,7 @@ def test_what_the_cache_holds_of_upstreams_is_indexed(world: ServiceFixture) -> 
     upstreams.cache.store_listing(identity, CachedListing(Project(ACME, (file,)), None, None, None, 0.0, {}))
     upstreams.cache.store_metadata(identity, ACME, file, metadata_text("acme", "1.0"))
     names(world, service, "acme")
-    assert result(service.index.search.search.cached_counts(["behind"])) == {"behind": 1}
+    assert result(service.index.search.search.cached_names(["behind"])) == {"acme"}
 
 
 def test_without_the_extra_there_is_no_search(world: ServiceFixture, monkeypatch: pytest.MonkeyPatch) -> None:

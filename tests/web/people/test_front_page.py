@@ -11,10 +11,14 @@ import pytest
 from simpleindex.access.errors import Unauthenticated
 from simpleindex.access.identity import ANYONE
 from simpleindex.core.errors import NotHere
+from simpleindex.core.model import Project
 from simpleindex.core.names import ProjectName
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.search.document import Document
+from simpleindex.search.document_rows import DocumentChanges, Entry, IndexedFile
 from simpleindex.web.http.response import RequestInfo
-from simpleindex.web.people.front_page import FrontPage
+from simpleindex.web.people import results
+from simpleindex.web.people.front_page import FrontPage, UpstreamsBehind
 from simpleindex.web.people.page_request import PageRequest
 from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
 from simpleindex.web.people.renderer import PageRenderer, SiteDescription
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from simpleindex.web.people.pages import PeoplePage
 
 ATOM = "{http://www.w3.org/2005/Atom}"
+UPSTREAMS: dict[str, tuple[str, ...]] = {MAIN_VIEW: (), "dev": ("public",)}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
@@ -43,22 +48,24 @@ class Pages:
         world: The directory and its search index.
         notice: The notice in Markdown.
         time: The clock of the front page.
+        hidden: Projects of upstreams that no reader may read.
     """
 
     def __init__(self, cache: Path) -> None:
         self.world = SearchWorld(cache)
         self.notice = ""
         self.time = 0.0
+        self.hidden: set[str] = set()
         renderer = PageRenderer({}, InlineThreads(), 1_000_000, SiteDescription(title="Packages"))
         self.front = FrontPage(
             renderer,
             self.world.search,
             InlineThreads(),
             lambda: self.notice,
-            {MAIN_VIEW: (), "dev": ("public",)},
+            UpstreamsBehind(UPSTREAMS, lambda _, names: [name for name in names if name not in self.hidden]),
             lambda: self.time,
         )
-        self.json = SearchJson(self.world.search)
+        self.json = SearchJson(self.world.search, UPSTREAMS)
         self.feed = FeedPage(self.world.search, lambda: "Packages", lambda: "https://index.example/")
         self.badge = BadgePage()
 
@@ -116,13 +123,36 @@ def test_the_front_page(pages: Pages) -> None:
 def test_an_empty_index(tmp_path: Path) -> None:
     pages = Pages(tmp_path)
     pages.world.index()
-    assert "No project is offered here yet" in pages.html()
+    html = pages.html()
+    assert "No project is here yet" in html
+    assert "/-/docs/publishing" in html
+
+
+def test_while_the_index_is_made(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    pages.world.add("acme")
+    assert "There is no search index now" in pages.html()
+    pages.world.database.open()
+    pages.time += 10
+    assert "once they are in the search index" in pages.html()
+    # What is listed has a page, whether it can be found or not.
+    assert '<a href="./acme/">acme</a>' in pages.html("/?q=Acme")
 
 
 def test_in_front_of_upstreams(pages: Pages) -> None:
     html = pages.html("/dev/", view="dev")
     assert "also everything on <b>public</b>.</p>" in " ".join(html.split())
     assert "feed.xml?view=dev" in html
+
+
+def test_no_reader_learns_how_many_there_are_that_only_others_may_read(pages: Pages) -> None:
+    entries = [
+        Entry(IndexedFile("", "", 0), Document(ProjectName(name), name))
+        for name in ("a", "b", "secret", "acme")
+    ]
+    pages.world.database.write("public", DocumentChanges(entries))
+    pages.hidden.add("secret")
+    assert "of which 2 projects are in the cache" in pages.html("/dev/", view="dev")
 
 
 def test_the_notice_is_markdown_and_runs_nothing(pages: Pages) -> None:
@@ -170,8 +200,28 @@ def test_a_search(pages: Pages) -> None:
     assert '<a href="./acme/">acme</a>' in html
     assert 'value="rockets"' in html
     assert "beta" not in html
-    assert "No project matches <b>zzz</b>" in pages.html("/?q=zzz")
-    assert "<code>python:old</code>" in pages.html("/?q=python%3Aold")
+    assert "1 project matches." in html
+    assert "No project matches zzz." in pages.html("/?q=zzz")
+    assert "python:old matches nothing" in pages.html("/?q=python%3Aold")
+    assert "author: matches nothing" in pages.html("/?q=acme+author%3A")
+
+
+def test_what_was_typed_may_be_behind(pages: Pages) -> None:
+    """Of upstreams the index has only what somebody requested."""
+    html = pages.html("/dev/?q=Some_Thing", view="dev")
+    assert (
+        'Projects of public are found here once somebody has requested them. There may be <a href="../dev/some-thing/">'
+        in html
+    )
+    for target, view in (
+        ("/dev/?q=acme", "dev"),
+        ("/dev/?q=some+thing", "dev"),
+        ("/?q=something", MAIN_VIEW),
+    ):
+        assert "There may be" not in pages.html(target, view=view)
+    pages.world.source.put(Project(ProjectName("gamma")))
+    assert "There is <a" in pages.html("/?q=gamma")
+    assert "There is <a" not in pages.html("/?q=gamma", source=StubSource())
 
 
 def test_results_come_in_pages(tmp_path: Path) -> None:
@@ -182,8 +232,24 @@ def test_results_come_in_pages(tmp_path: Path) -> None:
     assert 'rel="next" href="./?q=acme&amp;start=20"' in pages.html("/?q=acme")
     second = pages.html("/?q=acme&start=20")
     assert second.count("<li>") == 5
+    assert "Results 1 to 20." in pages.html("/?q=acme")
+    assert "Results 21 to 25 of 25." in second
+    assert "There are no more results." in pages.html("/?q=acme&start=40")
     assert 'rel="prev" href="./?q=acme&amp;start=0"' in second
     assert pages.html("/?q=acme&start=-1") == pages.html("/?q=acme&start=x") == pages.html("/?q=acme")
+
+
+def test_pages_of_results_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that follows "more" comes to an end, and nothing twice."""
+    monkeypatch.setattr(results, "_MOST_RESULTS", 40)
+    pages = Pages(tmp_path)
+    for number in range(90):
+        pages.world.add(f"acme-{number}")
+    pages.world.index()
+    found = [pages.results(f"q=acme&start={start}") for start in (0, 20, 40, 60)]
+    assert [page["more"] for page in found] == [True, True, False, False]
+    assert found[3] == found[2]
+    assert "another word narrows the search" in pages.html("/?q=acme&start=40")
 
 
 def test_what_strangers_write_is_text(pages: Pages) -> None:
@@ -201,6 +267,8 @@ def test_what_strangers_write_is_text(pages: Pages) -> None:
 def test_results_as_json(pages: Pages) -> None:
     assert pages.results("q=rockets") == {
         "query": "rockets",
+        "start": 0,
+        "sentence": "1 project matches.",
         "results": [
             {
                 "name": "acme",
@@ -208,12 +276,27 @@ def test_results_as_json(pages: Pages) -> None:
                 "version": "1.0",
                 "summary": "Rockets & traps",
                 "uploaded": "2023-11-14T22:13:20Z",
+                "source": "local",
                 "url": "../acme/",
             }
         ],
         "more": False,
+        "direct": None,
     }
     assert pages.results("")["results"] == []
+    assert pages.results("q=depends:-")["sentence"].startswith("depends:- matches nothing")
+    direct = {"project": "zeta", "url": "../dev/zeta/", "upstreams": ["public"]}
+    target = "/-/search.json?q=Zeta&view=dev"
+    info = RequestInfo("GET", target.encode(), lambda _: None)
+    request = PageRequest(OwnPageRoute("search.json"), info, ANYONE, pages.world.source, "dev")
+    assert json.loads(text(result(pages.json.answer(request))))["direct"] == direct
+
+
+def test_programs_learn_that_they_must_log_in(pages: Pages) -> None:
+    reader = StubSource()
+    reader.error = Unauthenticated("log in")
+    with pytest.raises(Unauthenticated):
+        pages.answer(pages.json, "/-/search.json?q=acme", OwnPageRoute("search.json"), reader)
 
 
 def test_the_feed_of_the_index(pages: Pages) -> None:

@@ -20,27 +20,42 @@
       time.textContent = ago(new Date(hit.uploaded));
       age.append(time);
     }
-    li.append(
-      element("a", hit.name, { href: new URL(hit.url, base).href }),
-      element("span", hit.version, { className: "version" }),
-      age,
-    );
+    const version = element("span", hit.version, { className: "version" });
+    if (hit.source !== "local") {
+      version.append(" ", element("span", hit.source, { className: "source" }));
+    }
+    li.append(element("a", hit.name, { href: new URL(hit.url, base).href }), version, age);
     if (hit.summary) {
       li.append(element("p", hit.summary));
     }
     return li;
   }
 
+  function tell(sentence, className) {
+    // Only the text changes, so that screen readers say it.
+    count.textContent = sentence;
+    count.className = className;
+  }
+
   function show(found, base) {
-    const number = found.results.length;
-    count.textContent = number ? `${number} project${number === 1 ? "" : "s"}${found.more ? ", and more" : ""}` : "";
-    if (!number) {
-      results.replaceChildren(element("p", `No project matches ${found.query}.`, { className: "note", role: "status" }));
-      return;
+    const isEmpty = !found.results.length;
+    tell(found.sentence, isEmpty ? "note" : "hint");
+    results.replaceChildren();
+    if (!isEmpty) {
+      const list = element("ol", "", { className: "hits" });
+      list.append(...found.results.map((hit) => item(hit, base)));
+      results.append(list);
     }
-    const list = element("ol", "", { className: "hits" });
-    list.append(...found.results.map((hit) => item(hit, base)));
-    results.replaceChildren(list);
+    if (found.direct) {
+      const { project, url, upstreams } = found.direct;
+      const before = upstreams.length
+        ? `Projects of ${upstreams.join(", ")} are found here once somebody has requested them. There may be `
+        : "There is ";
+      const link = element("a", project, { href: new URL(url, base).href });
+      const line = element("p", before, { className: "direct" });
+      line.append(link, ".");
+      results.append(line);
+    }
     if (found.more) {
       const ways = element("nav", "", { className: "ways" });
       const query = encodeURIComponent(found.query);
@@ -59,18 +74,39 @@
     }
     if (!text) {
       results.replaceChildren();
-      count.textContent = "";
+      tell("", "hint");
       return;
     }
-    const response = await fetch(results.dataset.search + encodeURIComponent(text));
+    let found = null;
+    let base = "";
+    try {
+      const response = await fetch(results.dataset.search + encodeURIComponent(text));
+      base = response.url;
+      found = response.ok ? await response.json() : null;
+    } catch {
+      // The server is away; what stood there is of another search.
+    }
     // A late answer is not for what stands in the box now.
-    if (response.ok && number === newest) {
-      show(await response.json(), response.url);
+    if (number === newest) {
+      if (found) {
+        show(found, base);
+      } else {
+        tell("The server does not answer the search. Press Enter to try it again.", "note warn");
+        results.replaceChildren();
+      }
     }
   }
 
-  input.addEventListener("input", () => {
+  function searchSoon() {
     clearTimeout(timer);
-    timer = setTimeout(() => search().catch(() => {}), 150);
+    timer = setTimeout(search, 150);
+  }
+
+  input.addEventListener("input", (event) => {
+    // What is composed with an input method is a word only at the end.
+    if (!event.isComposing) {
+      searchSoon();
+    }
   });
+  input.addEventListener("compositionend", searchSoon);
 }
