@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import hashlib
+import re
 import zlib
 from dataclasses import dataclass
 from os import SEEK_END
@@ -28,6 +30,9 @@ _ZIP_SUFFIXES: Final = (".whl", ".zip")
 _CHUNK: Final = 64 * 1024
 _BLOCK: Final = 512
 _CONTEXT_LINES: Final = 3
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_NEVER_IN_LATIN_1: Final = re.compile("[\0-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
+"""Control characters that text does not have, of which every picture, program and compressed file has some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ def read_texts(file: BinaryIO, filename: str, paths: Collection[str]) -> dict[st
         paths: The members' paths, as :class:`Member` has them.
 
     Returns:
-        By path; None for a member that is not UTF-8 text, or is too large (``MEMBER_TEXT``, and ``MEMBER_TEXTS`` for all
+        By path; None for a member that is no text (UTF-8, UTF-16 with its mark, Latin-1), or is too large (``MEMBER_TEXT``, and ``MEMBER_TEXTS`` for all
         together). A path that is not in the archive is missing.
 
     Raises:
@@ -123,11 +128,17 @@ def compare_texts(file: BinaryIO, filename: str, former: Mapping[str, str]) -> d
 
 def difference(before: str, after: str) -> str:
     """Return a unified difference of two texts without file names; empty if they have too many lines (``DIFFERENCE_LINES``)."""
-    lines = before.splitlines(), after.splitlines()
+    lines = lines_of(before), lines_of(after)
     if any(bounds.DIFFERENCE_LINES.excess(len(each)) for each in lines):
         return ""
     compared = difflib.unified_diff(*lines, lineterm="", n=_CONTEXT_LINES)
     return "\n".join(list(compared)[2:])
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text as editors and Python count them: a form feed or a line separator ends none."""
+    lines = _LINE_END.split(text)
+    return lines if lines[-1] else lines[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +247,13 @@ def _pass_over_padding(stream: TarStream, size: int) -> None:
 
 def _text(data: bytes) -> str | None:
     try:
-        text = data.decode("utf-8-sig")
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text = data.decode("utf-16")
+        else:
+            text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return None
+        text = data.decode("latin-1")
+        return None if _NEVER_IN_LATIN_1.search(text) else text
     return None if "\0" in text else text
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.archives.contents import compare_texts, difference, list_members, read_texts
+from simpleindex.archives.contents import compare_texts, difference, lines_of, list_members, read_texts
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import protocol
 from simpleindex.core import bounds
@@ -172,7 +172,7 @@ def test_long_texts_are_not_compared() -> None:
 def test_by_way_of_an_examining_process(tmp_path: Path) -> None:
     """Requests and answers pass as JSON, with lone surrogates and control characters in them."""
     path = tmp_path / "a-1.0.tar.gz"
-    path.write_bytes(archive(path.name, {"a\x01": b"one\n", "b": b"\xff"}).getvalue())
+    path.write_bytes(archive(path.name, {"a\x01": b"one\n", "b": b"\xff\0"}).getvalue())
     with path.open("rb") as file:
         size, descriptor = path.stat().st_size, file.fileno()
         examiner = InProcessExaminer()
@@ -228,3 +228,41 @@ def test_members_that_lie_about_themselves_are_refused(monkeypatch: pytest.Monke
     with zipfile.ZipFile(stored, "w") as zipped:
         zipped.writestr("name", b"y" * 301)
     assert read_texts(stored, "a-1.0.zip", ["name"]) == {"name": None}
+
+
+@for_each(
+    ("data", "text"),
+    [
+        ("é\n".encode(), "é\n"),
+        (b"\xef\xbb\xbfmarked", "marked"),
+        ("é€\n".encode("utf-16"), "é€\n"),
+        ("é€\n".encode("utf-16-be"), None),
+        (b"\xfe\xff" + "é€\n".encode("utf-16-be"), "é€\n"),
+        (b"caf\xe9 \xfcber\n", "café über\n"),
+        (b"\x89PNG\r\n\x1a\n\xff", None),
+        (b"\xca\xfe\xba\xbe\0", None),
+        (b"", ""),
+    ],
+)
+def test_text_in_the_encodings_that_old_sources_have(data: bytes, text: str | None) -> None:
+    name = "a-1.0.tar"
+    assert read_texts(archive(name, {"t": data}), name, ["t"]) == {"t": text}
+
+
+@for_each(
+    ("text", "lines"),
+    [
+        ("", []),
+        ("a", ["a"]),
+        ("a\n", ["a"]),
+        ("a\n\n", ["a", ""]),
+        ("a\r\nb\rc\n", ["a", "b", "c"]),
+        ("a\x0cb\x0bc\x1cd\x85e\u2028f\n", ["a\x0cb\x0bc\x1cd\x85e\u2028f"]),
+    ],
+)
+def test_lines_are_those_that_an_editor_counts(text: str, lines: list[str]) -> None:
+    assert lines_of(text) == lines
+
+
+def test_a_form_feed_is_no_line_of_a_difference() -> None:
+    assert difference("a\n\x0c\nb\n", "a\n\x0c\nc\n").splitlines()[0] == "@@ -1,3 +1,3 @@"

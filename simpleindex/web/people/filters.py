@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from simpleindex.core.text import decimal_size, plural, timestamp
+from simpleindex.core.text import decimal_size, plural, printable, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,5 +73,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "address": address,
     "count": count,
     "number": number,
+    "printable": printable,
 }
 """By the name that templates use."""

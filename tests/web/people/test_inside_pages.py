@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.access.identity import ANYONE
+from simpleindex.archives.contents import Member
 from simpleindex.archives.distribution_reader import DistributionReader
+from simpleindex.core import bounds
 from simpleindex.core.errors import NotHere
 from simpleindex.core.files import File
 from simpleindex.core.model import Project
@@ -19,7 +21,7 @@ from simpleindex.system.bodies import BytesBody
 from simpleindex.web.http.response import RequestInfo
 from simpleindex.web.people.page_request import PageRequest
 from simpleindex.web.people.project.difference_page import DifferencePage
-from simpleindex.web.people.project.inside_page import InsidePage
+from simpleindex.web.people.project.inside_page import InsidePage, is_entry_points
 from simpleindex.web.people.project.project_page import PageServices
 from simpleindex.web.people.renderer import PageRenderer
 from simpleindex.web.people.tool_settings import IndexAddress
@@ -120,6 +122,72 @@ def test_the_text_of_a_member_with_line_numbers() -> None:
 def test_a_member_that_is_no_text() -> None:
     page = f"inside/acme/{ONE[0].filename}/acme/picture.png"
     assert "It is no text" in text_of(result(InsidePage(services()).answer(asking(page, Shelf(ONE)))))
+
+
+ODD = wheel(
+    "1.0",
+    {
+        "acme/form_feed.py": "a = 1\n\x0c\nb = 2\u2028\n",
+        "acme/large.txt": "x" * (bounds.MEMBER_TEXT.most + 1),
+        "acme/empty.py": "",
+        "acme/two\nlines\u202e.txt": "x",
+        "../up.txt": "x",
+        "/absolute.txt": "x",
+    },
+)
+
+
+def inside(member: str = "", shelf: tuple[File, bytes] = ODD) -> str:
+    page = f"inside/acme/{shelf[0].filename}{member and '/'}{member}"
+    return text_of(result(InsidePage(services()).answer(asking(page, Shelf(shelf)))))
+
+
+def test_lines_have_the_numbers_that_python_gives_them() -> None:
+    html = inside("acme/form_feed.py")
+    assert '<span id="L3">b = 2\u2028\n</span>' in html
+    assert 'id="L4"' not in html
+
+
+def test_why_a_member_is_not_shown() -> None:
+    assert "It has 262 kB, and at most 262 kB are shown." in inside("acme/large.txt")
+    assert "It is empty." in inside("acme/empty.py")
+    assert "It is no text." in inside("acme/picture.png", ONE)
+
+
+def test_paths_that_a_browser_would_change_are_no_links() -> None:
+    html = inside()
+    assert "../up.txt</td>" in html
+    assert "/absolute.txt</td>" in html
+    assert "two\\nlines\\u202e.txt</a>" in html, "no name of a file can look like another"
+    assert "two%0Alines%E2%80%AE.txt" in html
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_path_that_is_there_twice_is_marked() -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for text in ("harmless", "other"):
+            archive.writestr("acme/a.py", text)
+        archive.writestr("acme/b.py", "")
+    twice = (ODD[0], made.getvalue())
+    assert inside(shelf=twice).count("more than once") == 2
+    assert "installers use the last" in inside("acme/a.py", twice)
+    assert "installers use the last" not in inside("acme/b.py", twice)
+
+
+@for_each(
+    ("path", "is_one"),
+    [
+        ("a-1.0.dist-info/entry_points.txt", True),
+        ("a-1.0/a.egg-info/entry_points.txt", True),
+        ("a-1.0/src/a.egg-info/entry_points.txt", True),
+        ("a/vendored/a-1.0.dist-info/entry_points.txt", False),
+        ("a-1.0/tests/data/x/a.egg-info/entry_points.txt", False),
+        ("entry_points.txt", False),
+    ],
+)
+def test_where_entry_points_are(path: str, is_one: bool) -> None:
+    assert is_entry_points(Member(path, 1, "")) is is_one
 
 
 def test_a_broken_archive_is_a_sentence() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.archives.contents import lines_of
 from simpleindex.archives.errors import BrokenArchive
+from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, NotHere
 from simpleindex.core.names import parse_project_name
 from simpleindex.web.people.renderer import PageContent
@@ -57,9 +60,10 @@ class InsidePage:
             text = texts.get(entry_points)
 
         def values() -> Mapping[str, Any]:
+            times = Counter(member.path for member in members)
             return {
                 **_values(name, file),
-                "members": members,
+                "members": [(each, has_address(each.path), times[each.path] > 1) for each in members],
                 "is_complete": listed.is_complete,
                 "size": sum(member.size for member in members),
                 "entry_points": text,
@@ -74,17 +78,33 @@ class InsidePage:
         if path not in texts:
             raise NotHere(f"file in {file.filename} with this name")
         text = texts[path]
+        listed = await self._services.reader.members(request.source, name, file)
+        sizes = [member.size for member in listed.members if member.path == path]
 
         def values() -> Mapping[str, Any]:
-            return {**_values(name, file), "path": path, "lines": None if text is None else text.splitlines()}
+            return {
+                **_values(name, file),
+                "path": path,
+                "lines": None if text is None else lines_of(text),
+                "size": max(sizes, default=0),
+                "largest": bounds.MEMBER_TEXT.most,
+                "is_repeated": len(sizes) > 1,
+            }
 
         entries = 0 if text is None else text.count("\n")
         return PageContent("member.html", values, entries=entries)
 
 
+def has_address(path: str) -> bool:
+    """Tell whether a browser requests the page of a member by its path: it would go up at "..", and pass over "."."""
+    return not {"", ".", ".."} & {*path.split("/")}
+
+
 def is_entry_points(member: Member) -> bool:
-    """Tell whether a member states the entry points of its wheel (PyPUG "entry-points")."""
-    return member.path.endswith(".dist-info/entry_points.txt") and member.path.count("/") == 1
+    """Tell whether a member states the entry points of its wheel (PyPUG "entry-points"), or those that setuptools puts into an sdist."""
+    if member.path.endswith(".dist-info/entry_points.txt"):
+        return member.path.count("/") == 1
+    return member.path.endswith(".egg-info/entry_points.txt") and member.path.count("/") <= 3
 
 
 def _subject(request: PageRequest) -> tuple[ProjectName, str, str]:
