@@ -58,8 +58,12 @@ class Place:
 
     def look(self) -> str:
         """Look as a server does that starts; returns the sentence about a failure, empty without one."""
+        return self.requests().look().error
+
+    def requests(self) -> CertificateRequests:
+        """What a server looks with that starts."""
         authority = AcmeAuthority(self.settings, self.state, self.certs, self.clock)
-        return CertificateRequests(authority, self.state, self.certs, self.clock).look().error
+        return CertificateRequests(authority, self.state, self.certs, self.clock)
 
     def renew(self) -> str:
         """Look when the certificate is to be renewed, and no failure is remembered."""

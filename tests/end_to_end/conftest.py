@@ -145,9 +145,16 @@ def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def trusting_pebble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
-    """An ACME authority that believes every challenge, and refuses no nonce, so that many requests take little time."""
+    """An ACME authority that believes every challenge, and refuses no nonce, so that many requests take little time.
+
+    It wants every order to be validated anew: by default half of them are as good as validated.
+    """
     pebble = Pebble(
-        tmp_path_factory.mktemp("pebble"), 1, PEBBLE_VA_ALWAYS_VALID="1", PEBBLE_WFE_NONCEREJECT="0"
+        tmp_path_factory.mktemp("pebble"),
+        1,
+        PEBBLE_VA_ALWAYS_VALID="1",
+        PEBBLE_WFE_NONCEREJECT="0",
+        PEBBLE_AUTHZREUSE="0",
     ).start()
     yield pebble
     pebble.stop()

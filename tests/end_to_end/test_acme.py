@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from simpleindex.config.acme_values import Identifier
 from simpleindex.records.opening import open_postgresql
@@ -170,7 +171,8 @@ class Load:
     """Clients that ask again and again, over connections that stay open and over new ones.
 
     Attributes:
-        count: How many answers came.
+        counts: How many answers came, by whether the connection stays open.
+        shown: The certificates that new connections were shown.
         failures: What went wrong.
     """
 
@@ -182,6 +184,7 @@ class Load:
             threading.Thread(target=self._ask, args=[is_kept]) for is_kept in (True, True, False)
         ]
         self.counts = {True: 0, False: 0}
+        self.shown: set[bytes | None] = set()
         self.failures: list[str] = []
 
     def __enter__(self) -> Self:
@@ -206,6 +209,7 @@ class Load:
                 connection.close()
             self.counts[is_kept] += 1
             if not is_kept:
+                self.shown.add(connection.certificate)
                 connection.close()
         connection.close()
 
@@ -232,6 +236,7 @@ def test_a_renewal_under_load_drops_nobody_and_without_the_authority_the_certifi
             wait_until(lambda: sum(load.counts.values()) > 1000, "a thousand requests")
             wait_until(lambda: load.counts[False] > after + 50, "requests afterwards")
         assert not load.failures
+        assert load.shown == {each.public_bytes(Encoding.DER) for each in (first, second)}
     finally:
         pebble.stop()
     due(server, pebble)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from simpleindex.tls.acme.issuing import certificate_path
+from simpleindex.tls.acme.nonces import NonceNetwork
 from tests.end_to_end.acme_place import Place
 from tests.end_to_end.acme_servers import MISSING
 from tests.fixtures.depth import every
-from tests.fixtures.faults import Faults
+from tests.fixtures.faults import KILLED, Faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +63,23 @@ class Renewal:
         """Whether a process that requests ends at its point."""
         return Faults(at).kill(place.look)
 
+    @staticmethod
+    def killed_by_answer(place: Place, at: int) -> bool:
+        """Whether a process ends with the answer to one of its requests."""
+        send, numbers = NonceNetwork._send_request, itertools.count(1)
+
+        def count(*arguments: Any, **options: Any) -> Any:
+            answer = send(*arguments, **options)
+            if next(numbers) == at:
+                os._exit(KILLED)
+            return answer
+
+        def act() -> None:
+            NonceNetwork._send_request = count  # type: ignore[method-assign]
+            place.look()
+
+        return Faults().kill(act)
+
 
 def assert_whole(place: Place, *, has_certificate: bool) -> None:
     """See that the file that is served is the old one or the new one."""
@@ -79,6 +99,21 @@ def litter(place: Place) -> list[str]:
     return [str(path) for path in files if path.name not in kept]
 
 
+def assert_recovers(copy: Place, before: x509.Certificate | None) -> None:
+    """See that the next look gets a certificate, with the account that was there, and leaves nothing behind."""
+    after = copy.certificate
+    key = copy.state.read_account("key.pem")
+    if after == before:
+        copy.renew()
+    else:
+        copy.look()
+        assert copy.certificate == after  # it is not requested twice
+    assert copy.certificate not in (None, before)
+    assert_whole(copy, has_certificate=True)
+    assert litter(copy) == []
+    assert key is None or copy.state.read_account("key.pem") == key
+
+
 @pytest.mark.parametrize("is_renewal", [False, True])
 @pytest.mark.parametrize("error", [None, errno.ENOSPC])
 def test_wherever_it_ends_the_next_start_gets_a_certificate(
@@ -94,19 +129,30 @@ def test_wherever_it_ends_the_next_start_gets_a_certificate(
         copy = renewal.fresh()
         before = copy.certificate
         if error is None:
-            renewal.killed(copy, at)
+            assert renewal.killed(copy, at)
         else:
             with Faults(at, error).between():
                 copy.look()
         assert_whole(copy, has_certificate=is_renewal)
-        after = copy.certificate
-        key = copy.state.read_account("key.pem")
-        if after == before:
-            copy.renew()
-        else:
-            copy.look()
-            assert copy.certificate == after  # it is not requested twice
-        assert copy.certificate not in (None, before)
-        assert_whole(copy, has_certificate=True)
-        assert litter(copy) == []
-        assert key is None or copy.state.read_account("key.pem") == key
+        assert_recovers(copy, before)
+
+
+@pytest.mark.parametrize("is_renewal", [False, True])
+def test_with_whichever_request_it_ends_the_next_start_gets_a_certificate(
+    place: Place, is_renewal: bool
+) -> None:
+    """From the directory to the certificate: what the authority has done already does not hinder, such as half an order."""
+    if is_renewal:
+        assert place.look() == ""
+        place.let_time_come()
+    renewal = Renewal(place)
+    for at in itertools.count(1):
+        copy = renewal.fresh()
+        before = copy.certificate
+        if not renewal.killed_by_answer(copy, at):
+            break
+        assert_whole(copy, has_certificate=is_renewal)
+        assert copy.certificate == before
+        assert_recovers(copy, before)
+    # Directory, nonce, account, order, authorization, challenge, authorization, signing, order, certificate.
+    assert at > 9

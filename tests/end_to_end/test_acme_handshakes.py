@@ -23,10 +23,11 @@ from simpleindex.tls.acme.state_files import AcmeState
 from tests.end_to_end.acme_servers import free_port
 from tests.end_to_end.running import PATIENCE, Server, ask
 from tests.fixtures.certificates import Issued, issue
+from tests.fixtures.depth import number_of
 
 if TYPE_CHECKING:
     import http.client
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.end_to_end.running import Installed
 
@@ -35,6 +36,10 @@ pytestmark = pytest.mark.slow
 NAME: Final = "packages.example.org"
 ADDRESS: Final = "1.0.0.127.in-addr.arpa"
 """What a validator of 127.0.0.1 sends as the server's name (RFC 8738 section 6)."""
+
+IPV6: Final = "2001:db8::1"
+REVERSE_IPV6: Final = "1" + ".0" * 23 + ".8.b.d.0.1.0.0.2.ip6.arpa"
+"""The same of :data:`IPV6`."""
 
 CHALLENGE: Final = "acme-tls/1"
 KEY_AUTHORIZATION: Final = "token.thumbprint"
@@ -83,7 +88,7 @@ def challenged(
     """The authority is away, so what opens the challenges is as good as another server of the same state directory."""
     home = tmp_path_factory.mktemp("challenged")
     directory = f"https://localhost:{free_port()}/dir"
-    names = ["--acme-name", NAME, "--acme-name", "127.0.0.1"]
+    names = ["--acme-name", NAME, "--acme-name", "127.0.0.1", "--acme-name", IPV6]
     options = ["--acme", "none", "--acme-directory", directory, *names]
     server = Server(installed, home / "server", home / "packages", options)
     issued = issue(NAME, "localhost", key=request.param)
@@ -92,7 +97,7 @@ def challenged(
     server.launch().await_listening()
     server.await_line(r"No new certificate: localhost:\d+ cannot be reached")
     state = AcmeState(server.home / "state", directory)
-    for identifier in (Identifier(NAME), Identifier("127.0.0.1")):
+    for identifier in (Identifier(NAME), Identifier("127.0.0.1"), Identifier(IPV6)):
         pem = make_challenge_certificates(identifier, KEY_AUTHORIZATION, datetime.now(UTC))
         state.open_challenge("tls-alpn-01", identifier.server_name, pem)
     yield Challenged(server, request.param, issued)
@@ -143,7 +148,10 @@ def assert_answers(certificate: x509.Certificate, name: str) -> None:
 
 
 @versions
-@pytest.mark.parametrize(("server_name", "name"), [(NAME, NAME), (ADDRESS, "127.0.0.1")])
+@pytest.mark.parametrize(
+    ("server_name", "name"),
+    [(NAME, NAME), (ADDRESS, "127.0.0.1"), (REVERSE_IPV6, IPV6), (REVERSE_IPV6.upper(), IPV6)],
+)
 def test_a_validator_gets_the_challenge_certificate(
     challenged: Challenged,
     ordinary: http.client.HTTPSConnection,
@@ -169,7 +177,7 @@ def test_an_ordinary_client_gets_the_ordinary_certificate(
     protocols: tuple[str, ...],
 ) -> None:
     """Also one that offers the challenge's protocol among others, which no validator does."""
-    for name in (NAME, ADDRESS, "unknown.test", None):
+    for name in (NAME, ADDRESS, REVERSE_IPV6, "unknown.test", None):
         protocol, certificate = shake(challenged.server, validator(version, *protocols), name)
         assert protocol == ("http/1.1" if protocols else None)
         assert certificate == challenged.issued.certificate
@@ -255,15 +263,19 @@ def test_openssl_with_odd_choices_harms_nobody(
             assert "ALPN protocol: acme-tls/1" in ended.stdout, ended.stdout + ended.stderr
 
 
-def garbled_greetings(version: ssl.TLSVersion, number: int) -> Iterator[bytes]:
-    """Greetings whose list of protocols (RFC 7301 section 3.1) has the right length in all and wrong ones within."""
-    marker = "Z" * 20
+def greeting(version: ssl.TLSVersion, protocol: str, name: str) -> bytes:
+    """What a client sends first."""
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = validator(version, marker).wrap_bio(to_client, to_server, server_hostname=NAME)
+    client = validator(version, protocol).wrap_bio(to_client, to_server, server_hostname=name)
     with suppress(ssl.SSLWantReadError):
         client.do_handshake()
-    hello = to_server.read()
-    before, after = hello.split(b"\x00\x15\x14" + marker.encode())
+    return to_server.read()
+
+
+def garbled_protocols(version: ssl.TLSVersion, number: int) -> Iterator[bytes]:
+    """Greetings whose list of protocols (RFC 7301 section 3.1) has the right length in all and wrong ones within."""
+    marker = "Z" * 20
+    before, after = greeting(version, marker, NAME).split(b"\x00\x15\x14" + marker.encode())
     draw = random.Random(1)
     yield from (
         before + text.ljust(23, b"\x00")[:23] + after
@@ -282,21 +294,60 @@ def garbled_greetings(version: ssl.TLSVersion, number: int) -> Iterator[bytes]:
         yield before + draw.choice([b"\x00\x15", b"\x00\x0b"]) + draw.randbytes(21) + after
 
 
+def garbled_names(version: ssl.TLSVersion, number: int) -> Iterator[bytes]:
+    """Greetings of validators whose name (RFC 6066 section 3) has the right length in all, and other bytes or lengths within."""
+    marker = "z" * 36
+    # The list of names with its length, a kind, and the name with its length.
+    before, after = greeting(version, CHALLENGE, marker).split(b"\x00\x27\x00\x00\x24" + marker.encode())
+    draw = random.Random(2)
+    texts = (
+        b"../../status.json",
+        b"/etc/passwd",
+        b"..",
+        b".",
+        b"packages.example.org\0",
+        b"PACKAGES.EXAMPLE.ORG.",
+        b"xn--" + b"-" * 30,
+        b"\xff" * 36,
+        b"\0" * 36,
+        b"[2001:db8::1]",
+        b"1.0.0.127.IN-ADDR.ARPA.",
+        b"fe80::1%../../status.json",
+    )
+    for text in texts:
+        # As many bytes, and as long as it is with something behind.
+        yield before + b"\x00\x27\x00\x00\x24" + text.ljust(36, b"a")[:36] + after
+        length = len(text).to_bytes(2, "big")
+        yield before + b"\x00\x27\x00" + length + text + b"\0" * (36 - len(text)) + after
+    for _ in range(number):
+        header = draw.choice(
+            [b"\x00\x27\x00\x00\x24", draw.randbytes(5), b"\x00\x27\x00" + draw.randbytes(2)]
+        )
+        letters = draw.choice([bytes(range(256)), b"abz019.-", b"./\0\\%:[]~"])
+        yield before + header + bytes(draw.choices(letters, k=36)) + after
+
+
 @versions
-def test_garbled_lists_of_protocols_harm_nobody(
+@pytest.mark.parametrize("garbled", [garbled_protocols, garbled_names])
+def test_garbled_greetings_harm_nobody(
     challenged: Challenged,
     ordinary: http.client.HTTPSConnection,
     version: ssl.TLSVersion,
+    garbled: Callable[[ssl.TLSVersion, int], Iterator[bytes]],
 ) -> None:
-    for count, greeting in enumerate(garbled_greetings(version, 60)):
+    """Lists of protocols and names of any bytes, each on a connection of its own to the one process."""
+    for count, hello in enumerate(garbled(version, number_of(480))):
         with socket.create_connection(("127.0.0.1", challenged.server.port), timeout=PATIENCE) as plain:
-            plain.sendall(greeting)
+            plain.sendall(hello)
             with suppress(ConnectionError):
                 answer = plain.recv(3)
                 # An alert, or the answer to an accidentally good list.
                 assert answer[:1] in (b"\x15", b"\x16"), answer
         if count % 20 == 0:
             challenged.assert_ordinary(ordinary)
+    assert "Traceback" not in challenged.server.log
+    # It still answers those who ask as they should.
+    assert_answers(shake(challenged.server, validator(version, CHALLENGE), NAME)[1], NAME)
 
 
 def test_validators_and_ordinary_clients_at_the_same_time(challenged: Challenged) -> None:

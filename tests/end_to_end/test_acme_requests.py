@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import shutil
 import ssl
 import threading
@@ -155,6 +157,29 @@ def test_an_account_that_must_be_bound(tmp_path: Path) -> None:
         assert place.with_settings(external_account=ExternalAccount("ours", key)).renew() == ""
     finally:
         pebble.stop()
+
+
+def test_of_two_processes_that_begin_at_once_one_orders(place: Place) -> None:
+    """As of a server that ends and the one that follows it; the other has the certificate with its next look."""
+    children = []
+    ready, go = os.pipe()
+    for _ in range(2):
+        if (child := os.fork()) == 0:
+            gc.disable()
+            os.close(go)
+            os.read(ready, 1)  # until both are there
+            try:
+                os._exit(1 if place.requests().look().certificate else 0)
+            finally:
+                os._exit(9)
+        children.append(child)
+    os.close(go)
+    os.close(ready)
+    assert sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children) == [0, 1]
+    first = place.certificate
+    assert first is not None
+    assert place.look() == ""
+    assert place.certificate == first
 
 
 # What is wrong, in a sentence
