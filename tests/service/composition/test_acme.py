@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
-from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
+from OpenSSL import SSL
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from simpleindex.config.acme_values import LETS_ENCRYPT, Identifier
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service.composition import acme as compose_acme
 from simpleindex.service.runtime import create_runtime
+from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import AcmeAuthority
 from simpleindex.tls.acme.settings import ExternalAccount
+from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.certificate_files import ACME_DIRECTORY
 from simpleindex.tls.machine_names import MachineIdentity
-from tests.fixtures.certificates import issue
+from tests.fixtures.certificates import NOW, issue, shake
 from tests.fixtures.service import ServiceFixture, service_fixture
 
 if TYPE_CHECKING:
@@ -270,19 +275,38 @@ def test_a_request_that_fails_leaves_the_private_ca_in_use(
     world.reload()
 
 
-def test_an_answer_to_an_http_challenge_is_served(
-    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_requested", [True, False])
+@pytest.mark.parametrize("serve_http", [None, True])
+def test_challenges_are_answered_with_the_option_only(
+    world: ServiceFixture, monkeypatch: pytest.MonkeyPatch, serve_http: bool | None, is_requested: bool
 ) -> None:
+    """Over plain HTTP, whether it redirects or serves, and by TLS; without the option what lies in ``--state`` changes nothing."""
     monkeypatch.setattr(AcmeAuthority, "obtain", lambda _: (_ for _ in ()).throw(AcmeFailed("Not now.")))
-    service = world.start(https=HTTPS, acme="none", acme_name=(NAME,))
-    assert service.index.acme is not None
-    serving = replace(service.index.acme.serving)
-    assert serving.names == {NAME}
-    challenges = world.place / "state" / "acme" / "challenges" / "http-01"
-    challenges.mkdir(parents=True, exist_ok=True)
-    (challenges / "token-1").write_bytes(b"token-1.thumbprint")
+    options = {"acme": "none", "acme_name": (NAME,)} if is_requested else {}
+    service = world.start(https=HTTPS, serve_http=serve_http, **options)
+    state = AcmeState(world.place / "state", LETS_ENCRYPT)
+    state.prepare()
+    state.open_challenge("http-01", "token-1", b"token-1.thumbprint")
+    pem = make_challenge_certificates(Identifier(NAME), "token-1.thumbprint", NOW)
+    state.open_challenge("tls-alpn-01", NAME, pem)
     (http,) = [number for number, (port, *_) in enumerate(world.reactor.tcpServers) if port == 8080]
     reply = world.ask("/.well-known/acme-challenge/token-1", server=http)
-    assert (reply.status, reply.body) == (200, b"token-1.thumbprint")
+    assert reply.status == (200 if is_requested else 404)
+    assert (reply.body == b"token-1.thumbprint") is is_requested
     assert world.ask("/.well-known/acme-challenge/token-2", server=http).status == 404
-    assert Identifier(NAME).server_name == NAME
+    assert service.index.security is not None
+    certificates = service.index.security.certificates
+
+    def protocol(*offered: str) -> str | None:
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+        client.set_alpn_protocols(list(offered))
+        end = partial(certificates.serverConnectionForTLS, TLSMemoryBIOProtocol(None, None))
+        return shake(end, client, NAME).client.selected_alpn_protocol()
+
+    if is_requested:
+        assert protocol("acme-tls/1") == "acme-tls/1"
+    else:
+        with pytest.raises(SSL.Error, match="no application protocol"):
+            protocol("acme-tls/1")
+    assert protocol("acme-tls/1", "http/1.1") == protocol("http/1.1") == "http/1.1"
