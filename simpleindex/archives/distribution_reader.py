@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
+from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import protocol
 from simpleindex.archives.examination.limits import NotExamined
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.source import Elsewhere
 from simpleindex.core.text import human_size
 from simpleindex.system.bodies import BytesBody, FileBody
+from simpleindex.system.shared_work import SharedWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
     from simpleindex.archives.contents import MemberList
     from simpleindex.archives.examination.protocol import Examiner, Request
@@ -31,9 +37,33 @@ LARGEST_FILE: Final = 256 * 1024 * 1024
 """Bytes; a larger distribution is not looked into: an sdist has to be unpacked to its end, some 100 MB a second."""
 
 _KEPT: Final = 16 * 1024 * 1024
-"""Characters of answers that are kept."""
+"""Characters of answers that are kept, and of their questions."""
+
+_MOST_BROKEN: Final = 1_000
+_BROKEN_SECONDS: Final = 600.0
+"""Files that cannot be read, and how long that is remembered: each try may take a processor 20 seconds and more."""
 
 _PIECE: Final = 256 * 1024
+
+
+@dataclass(frozen=True, eq=False)
+class _Question(Generic[Value]):
+    """What is asked about a distribution.
+
+    Attributes:
+        file: The distribution, as the source lists it.
+        asked: Tells the question from others about the file.
+        request: Makes the request, of a descriptor and a size.
+    """
+
+    file: File
+    asked: str | tuple[str, ...]
+    request: Callable[[int, int], Request[Value]]
+
+    @cached_property
+    def key(self) -> Hashable:
+        """What the answer follows from; a file without a digest may be another one the next time."""
+        return (self.file.sha256 or object(), self.file.filename, self.asked)
 
 
 class DistributionReader:
@@ -41,13 +71,18 @@ class DistributionReader:
 
     Args:
         examiner: Examines files.
-        threads: Threads that wait for it.
+        threads: Threads that wait for it: as many as may be examined for readers at the same time.
+        seconds: A clock that is never set back.
     """
 
-    def __init__(self, examiner: Examiner, threads: Threads) -> None:
+    def __init__(
+        self, examiner: Examiner, threads: Threads, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         self._examiner = examiner
         self._threads = threads
-        self._answers: LRUCache[Any, Any] = LRUCache(_KEPT, _weight)
+        self._answers: LRUCache[Any, tuple[Any, Any]] = LRUCache(_KEPT, _weight)
+        self._broken: TTLCache[Any, str] = TTLCache(_MOST_BROKEN, _BROKEN_SECONDS, seconds)
+        self._work: SharedWork[Any] = SharedWork()
 
     async def members(self, source: Source, name: ProjectName, file: File) -> MemberList:
         """Return the list of the files in a distribution.
@@ -65,7 +100,7 @@ class DistributionReader:
         def request(descriptor: int, size: int) -> Request[MemberList]:
             return protocol.members(descriptor, size, file.filename)
 
-        return await self._answer(source, name, file, "members", request)
+        return await self._answer(source, name, _Question(file, "members", request))
 
     async def texts(
         self, source: Source, name: ProjectName, file: File, paths: Sequence[str]
@@ -75,7 +110,7 @@ class DistributionReader:
         def request(descriptor: int, size: int) -> Request[dict[str, str | None]]:
             return protocol.member_texts(descriptor, size, file.filename, paths)
 
-        return await self._answer(source, name, file, tuple(paths), request)
+        return await self._answer(source, name, _Question(file, tuple(paths), request))
 
     async def differences(
         self, source: Source, name: ProjectName, file: File, former: Mapping[str, str]
@@ -85,7 +120,9 @@ class DistributionReader:
         def request(descriptor: int, size: int) -> Request[dict[str, str]]:
             return protocol.differences(descriptor, size, file.filename, former)
 
-        return await self._answer(source, name, file, tuple(sorted(former.items())), request)
+        # The texts themselves would be kept as long as the answer, which may be empty.
+        digest = hashlib.sha256(repr(sorted(former.items())).encode("utf-8", "backslashreplace")).hexdigest()
+        return await self._answer(source, name, _Question(file, digest, request))
 
     async def description(self, text: str, content_type: str) -> tuple[str, bool]:
         """Return a description as HTML that is safe to show, and whether it had images.
@@ -98,44 +135,71 @@ class DistributionReader:
         def request(descriptor: int, size: int) -> Request[tuple[str, bool]]:
             return protocol.description(descriptor, size, content_type)
 
-        return await self._examine(BytesBody(text.encode("utf-8", "replace"), "", None), request)
+        data = text.encode("utf-8", "replace")
 
-    async def _answer(
-        self,
-        source: Source,
-        name: ProjectName,
-        file: File,
-        question: object,
-        request: Callable[[int, int], Request[Value]],
-    ) -> Value:
-        key = (file.sha256, file.filename, question)
+        async def render(is_wanted: Callable[[], bool]) -> tuple[str, bool]:
+            return await self._examine(BytesBody(data, "", None), request, is_wanted)
+
+        rendered: tuple[str, bool] = await self._work.wait(
+            (hashlib.sha256(data).digest(), content_type), render
+        )
+        return rendered
+
+    async def _answer(self, source: Source, name: ProjectName, question: _Question[Value]) -> Value:
+        file = question.file
         # Opened also for an answer that is kept: the reader must be allowed to have the file.
         body = await source.file(name, file.filename)
         if isinstance(body, Elsewhere):
             raise NotAllowed(f"{file.filename} is kept by another index, and cannot be looked into here.")
+        is_lent = False
+
+        async def look(is_wanted: Callable[[], bool]) -> Value:
+            nonlocal is_lent
+            is_lent = True
+            try:
+                return await self._look(question, body, is_wanted)
+            finally:
+                body.close()
+
         try:
-            if file.sha256 is not None and (kept := self._answers.get(key)) is not None:
-                value: Value = kept
+            if (kept := self._answers.get(question.key)) is not None:
+                value: Value = kept[1]
                 return value
+            if (reason := self._broken.get(question.key)) is not None:
+                raise BrokenArchive(reason)
             if body.size is None or body.size > LARGEST_FILE:
                 raise NotAllowed(
                     f"{file.filename} is larger than {human_size(LARGEST_FILE)}, and is not looked into."
                 )
-            value = await self._examine(body, request)
+            waiting: Awaitable[Value] = self._work.wait(question.key, look)
         finally:
-            body.close()
-        if file.sha256 is not None and _weight(value) <= self._answers.maxsize:
-            self._answers[key] = value
+            if not is_lent:
+                body.close()
+        return await waiting
+
+    async def _look(self, question: _Question[Value], body: Body, is_wanted: Callable[[], bool]) -> Value:
+        """Examine a file, and keep what comes of it."""
+        is_known = question.file.sha256 is not None
+        try:
+            value = await self._examine(body, question.request, is_wanted)
+        except BrokenArchive as error:
+            if is_known:
+                self._broken[question.key] = str(error)
+            raise
+        if is_known and _weight((question.asked, value)) <= self._answers.maxsize:
+            self._answers[question.key] = question.asked, value
         return value
 
-    async def _examine(self, body: Body, request: Callable[[int, int], Request[Value]]) -> Value:
+    async def _examine(
+        self, body: Body, request: Callable[[int, int], Request[Value]], is_wanted: Callable[[], bool]
+    ) -> Value:
         if isinstance(body, FileBody):
-            outcome = await self._threads.run(self._ask, body.descriptor, request)
+            outcome = await self._threads.run(self._ask, body.descriptor, request, is_wanted)
         else:
             # A file that is still on its way from an upstream.
             with tempfile.TemporaryFile() as spool:
                 await self._copy(body, spool.fileno())
-                outcome = await self._threads.run(self._ask, spool.fileno(), request)
+                outcome = await self._threads.run(self._ask, spool.fileno(), request, is_wanted)
         if isinstance(outcome, NotExamined):
             raise Unavailable("Files cannot be examined now.", retry_after=10)
         if isinstance(outcome, OSError):
@@ -145,7 +209,12 @@ class DistributionReader:
         value: Value = outcome
         return value
 
-    def _ask(self, descriptor: int, request: Callable[[int, int], Request[Value]]) -> Value | Exception:
+    def _ask(
+        self, descriptor: int, request: Callable[[int, int], Request[Value]], is_wanted: Callable[[], bool]
+    ) -> Value | Exception:
+        if not is_wanted():
+            # Every reader has left while it waited for a thread.
+            return NotExamined("nobody waits for it")
         (outcome,) = self._examiner.examine([request(descriptor, os.fstat(descriptor).st_size)])
         return outcome
 
@@ -156,8 +225,10 @@ class DistributionReader:
             await self._threads.run(os.write, descriptor, piece)
 
 
-def _weight(answer: Any) -> int:
-    """Return the characters of an answer, roughly."""
+def _weight(kept: tuple[Any, Any]) -> int:
+    """Return the characters of a question and its answer, roughly."""
+    question, answer = kept
+    asked = 100 + sum(map(len, question))
     if isinstance(answer, dict):
-        return 100 + sum(len(path) + len(text or "") for path, text in answer.items())
-    return 100 + sum(len(member.path) + 50 for member in answer.members)
+        return asked + sum(len(path) + len(text or "") for path, text in answer.items())
+    return asked + sum(len(member.path) + 50 for member in answer.members)

@@ -29,6 +29,9 @@ READ_THREADS: Final = 8
 WRITE_THREADS: Final = 4
 """Uploads whose bytes are hashed, unpacked and put on the disk at the same time; more wait for disk and processors."""
 
+PAGE_THREADS: Final = 2
+"""Pages that are rendered at the same time: they compute, and a small one should not wait for a large one."""
+
 HOOK_THREADS: Final = 4
 """Programs of hooks that run at the same time; others wait."""
 
@@ -51,6 +54,8 @@ class ThreadPools:
         search: Searches, and writing the search index.
         downloads: Writing the counts of downloads.
         hooks: Waiting for programs of hooks.
+        pages: Rendering pages for people.
+        looks: Waiting for distributions and descriptions that people look at to be examined.
     """
 
     reads: Threads
@@ -63,6 +68,8 @@ class ThreadPools:
     search: Threads
     downloads: Threads
     hooks: Threads
+    pages: Threads
+    looks: Threads
 
     @classmethod
     def create(cls, reactor: Any) -> Self:
@@ -78,6 +85,9 @@ class ThreadPools:
             search=Threads(reactor, "search", SEARCH_THREADS),
             downloads=Threads(reactor, "downloads", 1),
             hooks=Threads(reactor, "hooks", HOOK_THREADS),
+            pages=Threads(reactor, "pages", PAGE_THREADS),
+            # Of the examining processes, as many as there are cores, one is left for installers and uploads.
+            looks=Threads(reactor, "looks", max(1, core_count() - 1)),
         )
         patience = Patience(THREAD_SECONDS)
         for threads in pools:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.utils import getaddresses
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -132,7 +133,7 @@ def parse_release_metadata(data: bytes) -> ReleaseMetadata:
         license_text=license_text,
         license_files=fields.lines("license-file"),
         has_license_directory=fields.line("metadata-version") not in _BEFORE_LICENSE_DIRECTORIES,
-        people=tuple(dict.fromkeys(_people(fields))),
+        people=tuple(dict.fromkeys(islice(_people(fields), _MOST))),
         urls=tuple(dict.fromkeys(_urls(fields))),
         requires_python=fields.line("requires-python"),
         keywords=tuple(word for word in re.split(r"[,\s]+", fields.line("keywords")) if word),

@@ -9,6 +9,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from twisted.internet.defer import CancelledError, Deferred
 
 from simpleindex.archives import distribution_reader
 from simpleindex.archives.distribution_reader import DistributionReader
@@ -21,7 +22,7 @@ from simpleindex.core.source import Elsewhere
 from simpleindex.system.bodies import BytesBody, FileBody
 from tests.fixtures.deferreds import result
 from tests.fixtures.examiner import InProcessExaminer
-from tests.fixtures.threads import InlineThreads
+from tests.fixtures.threads import InlineThreads, PausedThreads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +113,6 @@ def test_an_answer_is_kept_and_the_right_to_it_is_not(file_source: OneFile) -> N
     [
         (NotExamined("no process"), Unavailable),
         (OSError(5, "I/O error"), Unavailable),
-        (BrokenArchive("it is damaged"), BrokenArchive),
     ],
 )
 def test_what_cannot_be_read_is_not_kept(
@@ -126,6 +126,66 @@ def test_what_cannot_be_read_is_not_kept(
             result(reader.members(source, NAME, FILE))
     assert examiner.count == 2
     assert all(body._closed for body in file_source.bodies)
+
+
+def test_that_a_file_is_broken_is_kept_for_ten_minutes(file_source: OneFile) -> None:
+    """Each try may take a processor 20 seconds, and anybody can ask again and again."""
+    examiner, now = Examiner(BrokenArchive("it is damaged")), [0.0]
+    reader = DistributionReader(examiner, InlineThreads(), lambda: now[0])
+    source: Any = file_source
+    for seconds, count in ((0.0, 1), (599.0, 1), (601.0, 2)):
+        now[0] = seconds
+        for _ in range(2):
+            with pytest.raises(BrokenArchive, match="it is damaged"):
+                result(reader.members(source, NAME, FILE))
+        assert examiner.count == count
+    assert file_source.opened == 6
+    assert all(body._closed for body in file_source.bodies)
+
+
+def test_a_file_is_examined_once_for_all_that_wait(file_source: OneFile) -> None:
+    """Each of them opens it, for the right to it; the one that is examined stays open until that is over, whoever leaves."""
+    examiner, threads = Examiner(), PausedThreads(held=True)
+    reader = DistributionReader(examiner, threads)
+    source: Any = file_source
+    readers = [Deferred.fromCoroutine(reader.members(source, NAME, FILE)) for _ in range(5)]
+    readers[0].addErrback(lambda failure: failure.trap(CancelledError))
+    readers[0].cancel()
+    assert [body._closed for body in file_source.bodies] == [False, True, True, True, True]
+    threads.deliver_all()
+    assert len({id(result(each)) for each in readers[1:]}) == 1
+    assert examiner.count == 1
+    assert all(body._closed for body in file_source.bodies)
+
+
+def test_what_nobody_waits_for_is_not_examined(file_source: OneFile) -> None:
+    """Of a thousand who asked and left, none holds up who asks next."""
+    examiner, threads = Examiner(), PausedThreads(held=True)
+    reader = DistributionReader(examiner, threads)
+    source: Any = file_source
+    for number in range(3):
+        asking = Deferred.fromCoroutine(reader.texts(source, NAME, FILE, [f"a/{number}.py"]))
+        asking.addErrback(lambda failure: failure.trap(CancelledError))
+        asking.cancel()
+    asked = Deferred.fromCoroutine(reader.members(source, NAME, FILE))
+    threads.deliver_all()
+    assert len(result(asked).members) == 2
+    assert examiner.count == 1
+    assert all(body._closed for body in file_source.bodies)
+    threads.held = False
+    assert result(reader.texts(source, NAME, FILE, ["a/x.py"])) == {"a/x.py": "x = 1\n"}
+
+
+def test_what_is_kept_is_weighed_with_its_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths that are in no archive, and texts of which nothing is compared, would fill the memory under small answers."""
+    monkeypatch.setattr(distribution_reader, "_KEPT", 20_000)
+    reader = DistributionReader(Examiner(), InlineThreads())
+    source: Any = OneFile(memory_body)
+    for number in range(100):
+        result(reader.texts(source, NAME, FILE, [f"{number}" * 1_000]))
+        result(reader.differences(source, NAME, FILE, {"a/z.py": f"{number}" * 10_000}))
+    kept = list(reader._answers)
+    assert sum(len(str(key)) for key in kept) < 25_000
 
 
 def test_a_large_file_and_one_elsewhere_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

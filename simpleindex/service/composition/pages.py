@@ -68,8 +68,8 @@ class _Composition:
     def _services(self) -> PageServices:
         return PageServices(
             renderer=self._renderer,
-            reader=DistributionReader(self._parts.runtime.examination, self._parts.runtime.threads.wheels),
-            threads=self._parts.runtime.threads.reads,
+            reader=DistributionReader(self._parts.runtime.examination, self._parts.runtime.threads.looks),
+            threads=self._parts.runtime.threads.pages,
             address=self._address,
             fronts_upstreams=lambda view: bool(self._parts.sources.unlisted.get(view)),
             search=self._parts.search.search,

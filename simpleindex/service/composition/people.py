@@ -58,4 +58,4 @@ def _renderer(parts: PeopleParts) -> PageRenderer:
 
     title, views = parts.runtime.settings.title, tuple(parts.sources.views)
     site = SiteDescription(title, views, can_log_in=parts.logins is not None)
-    return PageRenderer(available_encodings(), parts.runtime.threads.reads, _RENDERED_BYTES, site)
+    return PageRenderer(available_encodings(), parts.runtime.threads.pages, _RENDERED_BYTES, site)

@@ -112,7 +112,7 @@ class FrontPage:
                 "json": results_url(request),
             }
 
-        content = PageContent("front.html", values, "front", (facts, notice), entries=len(facts.newest))
+        content = PageContent("front.html", values, "front", (facts, notice))
         return await self._renderer.answer(request, content)
 
     async def _results(self, request: PageRequest) -> Response:
@@ -121,7 +121,7 @@ class FrontPage:
         def values() -> Mapping[str, Any]:
             return {"results": results, "json": results_url(request), "step": RESULTS}
 
-        return await self._renderer.answer(request, PageContent("search.html", values, entries=RESULTS))
+        return await self._renderer.answer(request, PageContent("search.html", values))
 
     async def _facts_for(self, request: PageRequest) -> FrontFacts:
         listed = await request.source.projects()

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 _VARY: Final = ("Vary", f"Accept, Sec-Fetch-Mode, {VARYING}")
 
-_LONG: Final = 1_000
-"""Entries for which a page is rendered in a thread: Markdown takes some milliseconds."""
-
 
 class GuidePage:
     """Answers ``/-/docs/``."""
@@ -44,7 +41,7 @@ class GuidePage:
         def values() -> Mapping[str, Any]:
             return _values(topic)
 
-        content = PageContent("guide.html", values, key=DOCS_PREFIX + topic, entries=_LONG)
+        content = PageContent("guide.html", values, key=DOCS_PREFIX + topic)
         return await self._services.renderer.answer(request, content)
 
 

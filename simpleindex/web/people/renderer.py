@@ -49,8 +49,8 @@ _VARY: Final = ("Vary", f"Accept, Accept-Encoding, Origin, Sec-Fetch-Mode, {VARY
 # Control characters, which HTML can hold not even as references, and lone surrogates, which UTF-8 cannot hold.
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
-_WORTH_A_THREAD: Final = 100
-"""Entries of a page; above it rendering takes more than a few milliseconds."""
+_SOURCES_SHARE: Final = 8
+"""A kept page is weighed with one byte for so many of its characters before they were compressed: what it was made from stays too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,10 @@ class PageContent:
 
     Attributes:
         template: The name of its template.
-        values: Returns the variables of the template; called in a thread where there are many entries.
+        values: Returns the variables of the template; called in a thread.
         key: The page, without its reader and view; None for pages that are rendered for each request.
         sources: The values that the variables are made from; a kept page is good as long as they are equal; projects and
             lists of projects as long as they are these very objects.
-        entries: The number of rows, roughly.
         is_kept_by_clients: Whether browsers may keep the page and ask whether it has changed.
     """
 
@@ -86,7 +85,6 @@ class PageContent:
     values: Callable[[], Mapping[str, Any]]
     key: Hashable = None
     sources: tuple[object, ...] = ()
-    entries: int = 0
     status: int = 200
     is_kept_by_clients: bool = True
 
@@ -99,11 +97,13 @@ class RenderedPage:
         sources: As in :class:`PageContent`.
         body: In its content encoding.
         etag: Made from the content.
+        weight: Bytes of memory, roughly.
     """
 
     sources: tuple[object, ...]
     body: bytes
     etag: str
+    weight: int
 
 
 @cache
@@ -128,7 +128,7 @@ class PageRenderer:
 
     Args:
         encodings: The content encodings that can be made, with their compressors, best first.
-        threads: Threads for large pages.
+        threads: Render the pages: strangers write what is in them, and some take a second.
         cache_size: The largest number of bytes of rendered pages that are kept.
         site: What every page shows of the index.
     """
@@ -142,7 +142,7 @@ class PageRenderer:
     ) -> None:
         self._encodings = encodings
         self._threads = threads
-        self._pages: LRUCache[Hashable, RenderedPage] = LRUCache(cache_size, lambda page: len(page.body))
+        self._pages: LRUCache[Hashable, RenderedPage] = LRUCache(cache_size, lambda page: page.weight)
         self.site = site or SiteDescription()
 
     async def answer(self, request: PageRequest, content: PageContent) -> Response:
@@ -186,20 +186,20 @@ class PageRenderer:
         if kept is not None and _are_same(kept.sources, sources):
             return kept
         page = await self._render(request, content, encoding)
-        if len(page.body) <= self._pages.maxsize:
+        if page.weight <= self._pages.maxsize:
             self._pages[key] = page
         return page
 
     async def _render(self, request: PageRequest, content: PageContent, encoding: Encoding) -> RenderedPage:
-        work = partial(self._make, request, content, encoding)
-        return work() if content.entries < _WORTH_A_THREAD else await self._threads.run(work)
+        return await self._threads.run(self._make, request, content, encoding)
 
     def _make(self, request: PageRequest, content: PageContent, encoding: Encoding) -> RenderedPage:
         body = self._html(content.template, {**request.addresses, **content.values()}).encode()
-        tag = hashlib.sha256(body).hexdigest()[:32]
+        tag, characters = hashlib.sha256(body).hexdigest()[:32], len(body)
         if encoding is not Encoding.IDENTITY:
             body, tag = self._encodings[encoding](body), f"{tag}-{encoding.value}"
-        return RenderedPage((*content.sources, self.site), body, f'"p{tag}"')
+        weight = len(body) + characters // _SOURCES_SHARE
+        return RenderedPage((*content.sources, self.site), body, f'"p{tag}"', weight)
 
     def _html(self, template: str, values: Mapping[str, Any]) -> str:
         root = values["root"]

@@ -41,7 +41,7 @@ class WhyPage:
         def values() -> Mapping[str, Any]:
             return _values(explanation)
 
-        content = PageContent("why.html", values, entries=len(explanation.files), is_kept_by_clients=False)
+        content = PageContent("why.html", values, is_kept_by_clients=False)
         return await self._services.renderer.answer(request, content)
 
 

@@ -102,7 +102,7 @@ def compose(tmp_path: Path, content: str | None) -> Composition:
     # As the service does at its start.
     initialize_records(str(start.state), anew=False)
     inline, reactor = InlineThreads(), MemoryReactorClock()
-    threads = ThreadPools(*[inline] * 10)
+    threads = ThreadPools(*[inline] * 12)
     examiner: Any = InProcessExaminer()
     idle, records = IdleProcesses(examiner, reactor, inline), RecordsDatabase(str(start.state))
     downloads = open_downloads(str(start.state))

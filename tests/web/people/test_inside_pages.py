@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from simpleindex.access.identity import ANYONE
 from simpleindex.archives.contents import Member
@@ -19,6 +22,7 @@ from simpleindex.core.model import Project
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.system.bodies import BytesBody
 from simpleindex.web.http.response import RequestInfo
+from simpleindex.web.pages.negotiation import Encoding
 from simpleindex.web.people.page_request import PageRequest
 from simpleindex.web.people.project.difference_page import DifferencePage
 from simpleindex.web.people.project.inside_page import InsidePage, is_entry_points
@@ -29,7 +33,7 @@ from simpleindex.web.routing.routes import OwnPageRoute
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.tables import for_each
-from tests.fixtures.threads import InlineThreads
+from tests.fixtures.threads import InlineThreads, PausedThreads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -253,3 +257,45 @@ def test_broken_archives_cannot_be_compared() -> None:
     shelf = Shelf(ONE, (TWO[0], b"x"))
     html = text_of(result(DifferencePage(services()).answer(asking("diff/acme/1.0/2.0", shelf))))
     assert "They cannot be compared: " in html
+
+
+def test_pages_that_strangers_fill_are_rendered_in_threads_and_kept() -> None:
+    """A text of 256 KiB that is nothing but ends of lines takes a second to be rendered, whichever character ends them."""
+    long = wheel("1.0", {f"acme/{number}.txt": end * 1_000 for number, end in enumerate("\r\n")})
+    shelf, made = Shelf(long), services()
+    threads = PausedThreads(held=True)
+    made = replace(made, renderer=PageRenderer({}, threads, 1 << 20), threads=threads)
+    for number in range(2):
+        for is_kept in (False, True):
+            asked = Deferred.fromCoroutine(
+                InsidePage(made).answer(asking(f"inside/acme/{long[0].filename}/acme/{number}.txt", shelf))
+            )
+            assert asked.called == is_kept
+            assert threads.deliver_all() == (0 if is_kept else 1)
+            assert text_of(result(asked)).count('<span id="L') == 1_000
+
+
+def test_a_comparison_is_made_in_threads_and_its_page_kept() -> None:
+    """Lists of 5,000 files and of 3,000 dependencies take 50 ms each."""
+    shelf = Shelf(*(wheel(version, {"acme/a.txt": version}) for version in ("1.0", "2.0")))
+    threads = PausedThreads(held=True)
+    made = replace(services(), renderer=PageRenderer({}, threads, 1 << 20), threads=threads)
+    counts = []
+    for _ in range(2):
+        asked = Deferred.fromCoroutine(DifferencePage(made).answer(asking("diff/acme/1.0/2.0", shelf)))
+        counts.append(threads.deliver_all())
+        assert "acme/a.txt" in text_of(result(asked))
+    # The lists, the dependencies, the page; and the page once for both.
+    assert counts == [3, 2]
+
+
+def test_what_a_kept_page_was_made_from_counts_too() -> None:
+    """256 KiB of one character are 300 bytes compressed; thousands of such pages would hold on to what they show."""
+    shelf, made = Shelf(wheel("1.0", {f"acme/{each}.txt": "x" * 200_000 for each in range(20)})), services()
+    renderer = PageRenderer({Encoding.GZIP: gzip.compress}, InlineThreads(), 100_000)
+    made = replace(made, renderer=renderer)
+    for number in range(20):
+        request = asking(f"inside/acme/acme-1.0-py3-none-any.whl/acme/{number}.txt", shelf)
+        info = replace(request.info, header={"accept-encoding": "gzip"}.get)
+        assert len(result(InsidePage(made).answer(replace(request, info=info))).body) < 2_000
+    assert 1 <= len(renderer._pages) <= 100_000 * 8 // 200_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,11 +12,17 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.model import Project, Status, Withheld
 from simpleindex.core.names import parse_project_name
+from simpleindex.web.people.project import project_page
+from simpleindex.web.people.project.project_page import ProjectPage
 from simpleindex.web.release_metadata import LONGEST_DESCRIPTION
 from tests.fixtures.distributions import sdist_bytes
 from tests.fixtures.people_site import PLAIN_BROWSER, Document, is_for_people, open_people_pages
 from tests.fixtures.site import Reply, SiteFixture
 from tests.fixtures.stub_source import StubSource
+
+if TYPE_CHECKING:
+    from simpleindex.web.admission import Admission
+    from simpleindex.web.people.pages import PeoplePages
 
 METADATA = b"""Metadata-Version: 2.4
 Name: Acme-Rockets
@@ -513,3 +519,24 @@ def test_a_description_that_cannot_be_rendered_is_shown_as_it_is_written(
 def test_a_query_of_too_many_parameters_is_none() -> None:
     index = site()
     assert page(index, "/acme-rockets/?" + "&".join(f"a{n}=1" for n in range(40))).text == page(index).text
+
+
+def test_descriptions_are_kept_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 500 hostile ones, with four million characters each, two gigabytes would be kept."""
+    monkeypatch.setattr(project_page, "_KEPT", 500_000)
+    source = StubSource()
+    head = b"Metadata-Version: 2.1\nDescription-Content-Type: text/plain\n\n"
+    for number in range(10):
+        source.add(f"acme-{number}.0-py3-none-any.whl", metadata=head + b"%d<" % number * 40_000)
+    opened: list[PeoplePages] = []
+
+    def open_pages(index: SiteFixture, admission: Admission) -> PeoplePages:
+        opened.append(open_people_pages(index, admission))
+        return opened[0]
+
+    index = SiteFixture(source, people=open_pages)
+    for number in range(10):
+        assert index.get(f"/acme/{number}.0/", *PLAIN_BROWSER).status == 200
+    page = opened[0].project
+    assert isinstance(page, ProjectPage)
+    assert 1 <= len(page._descriptions) <= 3

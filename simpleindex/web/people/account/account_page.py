@@ -112,7 +112,6 @@ class AccountPage:
         content = PageContent(
             "account.html",
             lambda: values,
-            entries=len(values["usable"]) + len(values["ended"]),
             status=change.status,
             is_kept_by_clients=False,
         )

@@ -24,7 +24,7 @@ from simpleindex.web.people.project.release_comparison import (
 from simpleindex.web.people.renderer import PageContent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from simpleindex.archives.contents import MemberList
     from simpleindex.core.files import File
@@ -98,9 +98,8 @@ class DifferencePage:
                 "problem": problem,
             }
 
-        entries = 0 if difference is None else sum(text.count("\n") for text in difference.texts.values())
         return await self._services.renderer.answer(
-            request, PageContent("difference.html", values, entries=entries)
+            request, PageContent("difference.html", values, *_key_and_sources(pair, difference))
         )
 
     async def _compare(
@@ -108,12 +107,9 @@ class DifferencePage:
     ) -> ReleaseDifference:
         reader, source = self._services.reader, request.source
         before, after = await reader.members(source, name, older), await reader.members(source, name, newer)
-        compared = compare_members((older, before.members), (newer, after.members))
-        # RECORD repeats every other change as a digest.
-        changed = (path for path in compared.changed if not path.endswith(".dist-info/RECORD"))
-        chosen = (*_metadata_paths(older, before), *changed)
-        paths_before = _paths(older, before, chosen)
-        paths_after = _paths(newer, after, chosen)
+        compared, paths_before, paths_after = await self._services.threads.run(
+            _compare_lists, (older, before), (newer, after)
+        )
         texts = await reader.texts(source, name, older, tuple(paths_before.values()))
         former = {
             paths_after[path]: text
@@ -145,7 +141,32 @@ class DifferencePage:
         texts = await self._services.reader.texts(request.source, name, newer, members) if members else {}
         before = next((text for path, text in former.items() if text is not None and is_metadata(path)), "")
         after = next((text for text in texts.values() if text is not None), "")
-        return compare_requirements(requirements_of(before), requirements_of(after))
+        return await self._services.threads.run(_compare_requirements, before, after)
+
+
+def _compare_lists(
+    older: tuple[File, MemberList], newer: tuple[File, MemberList]
+) -> tuple[MemberComparison, dict[str, str], dict[str, str]]:
+    """Compare members, and choose those of each whose text is compared, by plain path; takes 50 ms for the longest lists."""
+    compared = compare_members((older[0], older[1].members), (newer[0], newer[1].members))
+    # RECORD repeats every other change as a digest.
+    changed = (path for path in compared.changed if not path.endswith(".dist-info/RECORD"))
+    chosen = (*_metadata_paths(*older), *changed)
+    return compared, _paths(*older, chosen), _paths(*newer, chosen)
+
+
+def _compare_requirements(before: str, after: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return compare_requirements(requirements_of(before), requirements_of(after))
+
+
+def _key_and_sources(
+    pair: tuple[File, File] | None, difference: ReleaseDifference | None
+) -> tuple[Hashable, tuple[object, ...]]:
+    """Return by what a page is kept: two distributions with digests have one difference, which takes a second to be rendered."""
+    if pair is None or difference is None or any(file.sha256 is None for file in pair):
+        return None, ()
+    names, digests = ([file.filename for file in pair], [file.sha256 for file in pair])
+    return ("diff", *names), (*digests,)
 
 
 def _metadata_paths(file: File, listed: MemberList) -> Iterable[str]:

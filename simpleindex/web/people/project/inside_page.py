@@ -52,14 +52,14 @@ class InsidePage:
 
     async def _list(self, request: PageRequest, name: ProjectName, file: File) -> PageContent:
         listed = await self._services.reader.members(request.source, name, file)
-        members = sorted(listed.members, key=lambda member: member.path)
-        entry_points = next((each.path for each in members if is_entry_points(each)), None)
+        entry_points = next((each.path for each in listed.members if is_entry_points(each)), None)
         text = None
         if entry_points is not None:
             texts = await self._services.reader.texts(request.source, name, file, (entry_points,))
             text = texts.get(entry_points)
 
         def values() -> Mapping[str, Any]:
+            members = sorted(listed.members, key=lambda member: member.path)
             times = Counter(member.path for member in members)
             return {
                 **_values(name, file),
@@ -69,9 +69,7 @@ class InsidePage:
                 "entry_points": text,
             }
 
-        return PageContent(
-            "inside.html", values, ("inside", file.filename), (file.sha256, listed), entries=len(members)
-        )
+        return PageContent("inside.html", values, _key("inside", file), (file.sha256,))
 
     async def _member(self, request: PageRequest, name: ProjectName, file: File, path: str) -> PageContent:
         texts = await self._services.reader.texts(request.source, name, file, (path,))
@@ -91,8 +89,12 @@ class InsidePage:
                 "is_repeated": len(sizes) > 1,
             }
 
-        entries = 0 if text is None else text.count("\n")
-        return PageContent("member.html", values, entries=entries)
+        return PageContent("member.html", values, _key("member", file, path), (file.sha256,))
+
+
+def _key(page: str, file: File, *further: str) -> tuple[str, ...] | None:
+    """Return the key of a page that is made from a file alone; without a digest nobody knows that it is still the same."""
+    return None if file.sha256 is None else (page, file.filename, *further)
 
 
 def has_address(path: str) -> bool:

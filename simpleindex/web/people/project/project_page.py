@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 MOST_DEPENDENTS: Final = 100
 
-_KEPT: Final = 500
-"""Descriptions that are kept rendered; one has some 20 KiB."""
+_KEPT: Final = 16 * 1024 * 1024
+"""Characters of descriptions that are kept rendered, with the metadata around them; one has some 20 KiB, and a hostile one four million."""
 
 
 async def _no_uploads(_request: PageRequest, _name: ProjectName) -> Mapping[str, UploadNote]:
@@ -92,10 +92,12 @@ class Description:
 
     Attributes:
         rendered: The description; None if there is none.
+        size: Characters of both, roughly.
     """
 
     metadata: ReleaseMetadata
     rendered: RenderedDescription | None
+    size: int = 0
 
 
 class ProjectPage:
@@ -104,7 +106,7 @@ class ProjectPage:
     def __init__(self, services: PageServices) -> None:
         self._services = services
         self._metadata = MetadataReader(services.reader)
-        self._descriptions: LRUCache[str, Description] = LRUCache(_KEPT)
+        self._descriptions: LRUCache[str, Description] = LRUCache(_KEPT, lambda kept: kept.size)
 
     async def answer(self, request: PageRequest) -> Response:
         """Return the page.
@@ -143,11 +145,10 @@ class ProjectPage:
             downloads,
             address,
         )
-        entries = len(project.files) + len(project.withheld)
         content = (
-            PageContent("project.html", values, entries=entries, status=404, is_kept_by_clients=False)
+            PageContent("project.html", values, status=404, is_kept_by_clients=False)
             if missing
-            else PageContent("project.html", values, (project.name, version), sources, entries=entries)
+            else PageContent("project.html", values, (project.name, version), sources)
         )
         return await self._services.renderer.answer(request, content)
 
@@ -176,27 +177,27 @@ class ProjectPage:
             except (SimpleIndexError, BrokenArchive):
                 continue
             if data is not None:
-                return await self._describe(
-                    await self._services.threads.run(parse_release_metadata, data), key
-                )
+                metadata = await self._services.threads.run(parse_release_metadata, data)
+                described, is_final = await self._describe(metadata, len(data))
+                if key is not None and is_final:
+                    self._descriptions[key] = described
+                return described
         return _NOTHING
 
-    async def _describe(self, metadata: ReleaseMetadata, key: str | None) -> Description:
+    async def _describe(self, metadata: ReleaseMetadata, size: int) -> tuple[Description, bool]:
+        """Render a description; returns it, and whether it would be the same another time."""
+        if not metadata.description:
+            return Description(metadata, None, size), True
         html, has_images, is_final = f"<pre>{escape(metadata.description)}</pre>", False, True
         try:
-            if metadata.description:
-                html, has_images = await self._services.reader.description(
-                    metadata.description, metadata.description_type
-                )
+            html, has_images = await self._services.reader.description(
+                metadata.description, metadata.description_type
+            )
         except (BrokenArchive, UnexpectedError):
             pass  # Rendering it takes too long: it is shown as it is written.
         except Unavailable:
             is_final = False
-        rendered = RenderedDescription(html, has_images) if metadata.description else None
-        described = Description(metadata, rendered)
-        if key is not None and is_final:
-            self._descriptions[key] = described
-        return described
+        return Description(metadata, RenderedDescription(html, has_images), size + len(html)), is_final
 
 
 def _version_of(request: PageRequest, project: Project) -> str:
