@@ -9,6 +9,7 @@ import os
 import sqlite3
 import threading
 from contextlib import suppress
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.core.text import printable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _log: Final = logger(__name__)
 
-_FILENAME: Final = "search.sqlite3"
 
 # Raised with every change of the tables or of what is written into them: older ones are then made again.
 _FORMAT: Final = 4
@@ -64,13 +64,16 @@ class SearchDatabase:
 
     Args:
         cache: The cache directory; it is made if it is missing.
+        roots: The directories whose projects are indexed. Servers of others have indexes of their own in the same cache: each
+            would remove what the others have.
 
     Attributes:
         lost: Called, in any thread, when the index cannot be used any more; it may be opened again.
     """
 
-    def __init__(self, cache: str) -> None:
-        self._path = os.path.join(cache, _FILENAME)
+    def __init__(self, cache: str, roots: Sequence[str] = ()) -> None:
+        key = blake2b(b"\0".join(map(os.fsencode, roots)), digest_size=8).hexdigest()
+        self._path = os.path.join(cache, f"search-{key}.sqlite3")
         self._writing, self._reading = threading.Lock(), threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.fixtures.log import CapturedLog
 
+NAME = "search-e4a6a0577479b2b4.sqlite3"
 FILE = IndexedFile("acme-1.0-py3-none-any.whl", "digest", 5)
 ACME = Document(
     ProjectName("acme"),
@@ -105,12 +106,12 @@ def test_a_new_time_changes_nothing_else(tmp_path: Path) -> None:
 
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:
     opened(tmp_path).close()
-    assert (tmp_path / "search.sqlite3").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("damage", [b"no database", b"SQLite format 3\0" + bytes(4000)])
 def test_a_corrupt_one_is_replaced(tmp_path: Path, damage: bytes) -> None:
-    (tmp_path / "search.sqlite3").write_bytes(damage)
+    (tmp_path / NAME).write_bytes(damage)
     database = opened(tmp_path)
     database.write("local", DocumentChanges([Entry(FILE, ACME)]))
     assert found(database, "acme") == ["acme"]
@@ -123,7 +124,7 @@ def test_damage_under_way_ends_search_until_it_is_made_again(tmp_path: Path, log
     database.write("local", DocumentChanges([Entry(FILE, document) for document in texts]))
     database.close()
     database = opened(tmp_path)
-    path = tmp_path / "search.sqlite3"
+    path = tmp_path / NAME
     path.write_bytes(path.read_bytes()[:8192] + b"\xff" * (path.stat().st_size - 8192))
     assert found(database, "0123") == []
     assert not database.is_open
@@ -160,7 +161,7 @@ def test_what_another_holds_for_long_is_not_lost(
     monkeypatch.setattr(database_module, "_PATIENCE", 0)
     database = opened(tmp_path)
     database.write("local", DocumentChanges([Entry(FILE, ACME)]))
-    other = sqlite3.connect(tmp_path / "search.sqlite3", isolation_level=None)
+    other = sqlite3.connect(tmp_path / NAME, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert not database.write("local", DocumentChanges(removed=["acme"]))
     assert found(database, "acme") == ["acme"]
@@ -206,9 +207,20 @@ def test_a_file_that_is_removed_is_made_again(tmp_path: Path, is_replaced: bool)
         other.close()
 
 
+def test_servers_of_other_directories_have_indexes_of_their_own(tmp_path: Path) -> None:
+    """In the same cache, which is that of the user unless --cache names another."""
+    one, other = SearchDatabase(str(tmp_path), ["/srv/one"]), SearchDatabase(str(tmp_path), ["/srv/other"])
+    assert one.open()
+    assert other.open()
+    one.write("local", DocumentChanges([Entry(FILE, ACME)]))
+    assert found(other, "acme") == []
+    one.close()
+    other.close()
+
+
 def test_several_processes_open_one_index(tmp_path: Path) -> None:
     """None of them removes what another has made in the place of a corrupt one."""
-    (tmp_path / "search.sqlite3").write_bytes(b"no database" * 100)
+    (tmp_path / NAME).write_bytes(b"no database" * 100)
     first = opened(tmp_path)
     first.write("local", DocumentChanges([Entry(FILE, ACME)]))
     second = opened(tmp_path)
@@ -223,7 +235,7 @@ def test_another_format_is_made_anew(tmp_path: Path) -> None:
     database = opened(tmp_path)
     database.write("local", DocumentChanges([Entry(FILE, ACME)]))
     database.close()
-    with sqlite3.connect(tmp_path / "search.sqlite3") as connection:
+    with sqlite3.connect(tmp_path / NAME) as connection:
         connection.execute("PRAGMA user_version = 77")
     connection.close()
     again = opened(tmp_path)

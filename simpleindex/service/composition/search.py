@@ -34,7 +34,8 @@ class ComposedSearch:
     def __init__(self, runtime: Runtime, sources: ComposedSources) -> None:
         self._runtime = runtime
         self._directories = tuple(directory.name for directory in sources.directories)
-        self.database = SearchDatabase(str(runtime.settings.cache))
+        roots = [directory.directory.root for directory in sources.directories]
+        self.database = SearchDatabase(str(runtime.settings.cache), roots)
         origins = _origins(runtime, sources)
         self.indexer = Indexer(self.database, origins, runtime.reactor, runtime.threads.search)
         self.database.lost = lambda: runtime.reactor.callFromThread(self.indexer.survey)

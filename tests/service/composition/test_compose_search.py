@@ -80,7 +80,7 @@ def test_without_the_extra_there_is_no_search(world: ServiceFixture, monkeypatch
     add_wheel(world.root)
     service = world.start()
     assert service.index.search is None
-    assert not (world.place / "cache" / "search.sqlite3").exists()
+    assert not [*(world.place / "cache").glob("search-*")]
 
 
 BROWSER = ("Accept", "text/html,application/xhtml+xml")
