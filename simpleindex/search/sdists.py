@@ -44,9 +44,12 @@ class SdistMetadata:
             for offset in range(0, body.size, _CHUNK):
                 file.write(await body.read(offset, min(_CHUNK, body.size - offset)))
             file.flush()
-            return await self._threads.run(self._read, file, body.size, filename)
+            return await self._threads.run(self.read_file, file, body.size, filename)
 
-    def _read(self, file: IO[bytes], size: int, filename: str) -> bytes | None:
+    def read_file(self, file: IO[bytes], size: int, filename: str) -> bytes | None:
+        """Return the metadata of an sdist in an open file; None if it has none that can be read. Blocking."""
+        if size > LARGEST:
+            return None
         started = time.monotonic()
         stem = filename.removesuffix(distribution_suffix(filename) or "")
         paths = [f"{top}/PKG-INFO" for top in dict.fromkeys((stem, stem.replace("_", "-")))]

@@ -17,6 +17,7 @@ from simpleindex.search.origins import DirectoryOrigin
 from simpleindex.search.sdists import SdistMetadata
 from simpleindex.upstreams.cache.cache import UpstreamCache
 from simpleindex.upstreams.cache.cached_listings import CachedListing
+from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
 from simpleindex.upstreams.pages.enrich import FileFacts
 from tests.fixtures.deferreds import result
 from tests.fixtures.distributions import sdist_bytes, sdist_name
@@ -162,6 +163,41 @@ def test_metadata_that_only_the_file_showed_represent_it(cached: Cached) -> None
     assert representative.file.requires_python == ">=3.9"
     assert representative.indexed == IndexedFile(files[0].filename, sidecar.sha256, 7)
     assert result(cached.origin.metadata(ACME, representative.file)) == METADATA
+
+
+def cache_file(cached: Cached, file: File, data: bytes) -> None:
+    """Store a whole file, as after its download."""
+    incoming = cached.cache.files.begin(len(data))
+    incoming.write(data)
+    cached.cache.files.keep(incoming, UpstreamFileKey(INDEX, ACME, file.filename))
+    incoming.close()
+
+
+def test_a_cached_sdist_represents_a_project_that_has_nothing_else(cached: Cached) -> None:
+    data = sdist_bytes("acme", "1.0", "Summary: Rockets")
+    listed = hashlib.sha256(data).hexdigest()
+    file = File(sdist_name("acme"), "1.0", Kind.SDIST, len(data), listed, 1, url=INDEX, source="public")
+    listing = CachedListing(Project(ACME, (file,)), None, None, None, 0.0, {})
+    cached.cache.store_listing(INDEX, listing)
+    assert cached.representative().indexed == IndexedFile("", "", 1)
+    heard: list[str] = []
+    cached.cache.files.listener = lambda key: heard.append(key.filename)
+    cache_file(cached, file, data)
+    assert heard == [file.filename]
+    # As where nothing can read sdists.
+    assert cached.representative().indexed == IndexedFile("", "", 1)
+    cached.origin = CacheOrigin(
+        "public", INDEX, cached.cache, cached.threads, SdistMetadata(InProcessExaminer(), cached.threads)
+    )
+    representative = cached.representative()
+    assert representative.indexed == IndexedFile(file.filename, listed, 1)
+    assert b"Summary: Rockets" in result(cached.origin.metadata(ACME, representative.file))
+    assert cached.origin.seconds > 0
+    # The upstream lists another one under its name by now.
+    other = replace(file, sha256="0" * 64)
+    cached.cache.store_listing(INDEX, replace(listing, project=Project(ACME, (other,))))
+    assert cached.representative().indexed == IndexedFile("", "", 1)
+    assert result(cached.origin.metadata(ACME, other)) is None
 
 
 def test_projects_are_looked_up_in_one_thread(cached: Cached) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from simpleindex.core.names import ProjectName
+from simpleindex.core.names import WHEEL_SUFFIX, ProjectName
 from simpleindex.search.database import SearchDatabase
 from simpleindex.search.indexer import Indexer
 from simpleindex.search.origins import DirectoryOrigin
@@ -81,7 +81,7 @@ def _origins(runtime: Runtime, sources: ComposedSources) -> list[Origin]:
 
         cache, threads = sources.upstreams.cache, runtime.threads.search
         settings = [each.settings for each in sources.upstreams.connected if not each.settings.flat]
-        origins += [CacheOrigin(each.name, each.identity, cache, threads) for each in settings]
+        origins += [CacheOrigin(each.name, each.identity, cache, threads, sdists) for each in settings]
     return origins
 
 
@@ -100,7 +100,8 @@ def _follow(indexer: Indexer, runtime: Runtime, sources: ComposedSources) -> Non
 
     def note_file(key: FileKey) -> None:
         match key.owner:
-            case (identity, name, _):
+            # The metadata of a wheel are stored as a file of their own.
+            case (identity, name, filename) if not filename.endswith(WHEEL_SUFFIX):
                 note(identity, name)
 
     sources.upstreams.cache.listener = note

@@ -74,7 +74,7 @@ class CachedFiles:
     """The files of the cache; usable from any thread.
 
     Attributes:
-        listener: Called with the key of each small file that is stored, in the thread that stores it.
+        listener: Called with the key of each file that is stored, in the thread that stores it.
     """
 
     def __init__(self, space: CacheSpace) -> None:
@@ -277,6 +277,7 @@ class CachedFiles:
             self._remember(path, facts.sha256, Stamp.of(os.fstat(incoming.descriptor)))
             self._note(key, facts, None)
             self._space.add(path, incoming.size)
+            self.listener(key)
         except OSError as error:
             self._space.complain(error)
             incoming.discard()
@@ -293,7 +294,6 @@ class CachedFiles:
             finally:
                 incoming.close()
             cached = self.find(key)
-            self.listener(key)
             return cached is not None and cached.sha256 == facts.sha256
         return False
 
