@@ -8,10 +8,10 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from simpleindex.tls.pem import PemContents, ServerKey, UnusableCertificate
+from simpleindex.tls.pem import UNPARSABLE, PemContents, ServerKey, UnusableCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -192,7 +192,7 @@ def _refuse_weak(where: str, key: ServerKey) -> None:
 def _public_key(certificate: x509.Certificate) -> object:
     try:
         return certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNPARSABLE:
         return None
 
 
@@ -201,7 +201,7 @@ def _names(where: str, leaf: x509.Certificate) -> tuple[str, ...]:
         extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return ()
-    except ValueError as error:
+    except UNPARSABLE as error:
         raise UnusableCertificate(
             where, "holds a certificate that cannot be parsed: have it issued anew."
         ) from error

@@ -31,6 +31,15 @@ _KEYS: Final = frozenset(
 )
 """Those of OpenSSL; of other programs (OPENSSH PRIVATE KEY, PGP ...) none is for TLS."""
 
+UNPARSABLE: Final = (
+    ValueError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
+"""What the library raises about a certificate, or about its extensions and key when they are looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class PemContents:
@@ -71,7 +80,7 @@ def read_pem(where: str, data: bytes) -> PemContents:
 def _load_certificate(where: str, block: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(block)
-    except ValueError as error:
+    except UNPARSABLE as error:
         raise UnusableCertificate(
             where, "holds a certificate that cannot be parsed: copy it again."
         ) from error

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from simpleindex.tls.acme.issuing import certificate_path
-from simpleindex.tls.acme.nonces import NonceNetwork
+from simpleindex.tls.acme.network import BoundedNetwork
 from tests.end_to_end.acme_place import Place
 from tests.end_to_end.acme_servers import MISSING
 from tests.fixtures.depth import every
@@ -66,7 +66,7 @@ class Renewal:
     @staticmethod
     def killed_by_answer(place: Place, at: int) -> bool:
         """Whether a process ends with the answer to one of its requests."""
-        send, numbers = NonceNetwork._send_request, itertools.count(1)
+        send, numbers = BoundedNetwork._send_request, itertools.count(1)
 
         def count(*arguments: Any, **options: Any) -> Any:
             answer = send(*arguments, **options)
@@ -75,7 +75,7 @@ class Renewal:
             return answer
 
         def act() -> None:
-            NonceNetwork._send_request = count  # type: ignore[method-assign]
+            BoundedNetwork._send_request = count  # type: ignore[method-assign]
             place.look()
 
         return Faults().kill(act)

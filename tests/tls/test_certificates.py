@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simpleindex.tls.acme.issuing import names_of, parse_certificate
 from simpleindex.tls.certificates import (
     CertificateOrigin,
     ServerCertificate,
@@ -281,3 +283,32 @@ def test_choice_by_name(host: str, chosen: list[str]) -> None:
     """One of each key type, ECDSA first, the longest lived; exact before wildcard; the operator's before ours."""
     for order in ([EC, RSA, LATER, WILD, OURS], [OURS, WILD, LATER, RSA, EC]):
         assert [each.where for each in choose_certificates(order, host)] == chosen
+
+
+def der_with(issued: Issued, old: bytes, new: bytes) -> bytes:
+    """PEM text of a certificate in which one part was replaced, with its key; nobody looks at the signature."""
+    der = issued.certificate.public_bytes(Encoding.DER)
+    assert der.count(old) == 1
+    changed = b64encode(der.replace(old, new))
+    return b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n" % changed + issued.key_pem
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"),  # a version that there is not
+        (b"\x06\x03\x55\x1d\x13", b"\x06\x03\x55\x1d\x11"),  # two extensions of one kind
+        (
+            b"\x82\x12python.example.com",
+            b"\x83\x12python.example.com",
+        ),  # a kind of name that is not supported
+        (b"\x82\x12python.example.com", b"\x82\x12python.example.\xff\xff\xff"),
+    ],
+)
+def test_a_certificate_that_only_its_details_make_unreadable(old: bytes, new: bytes) -> None:
+    """The library has an exception of its own for each."""
+    host = issue("python.example.com")
+    assert "holds a certificate that cannot be parsed" in problem(der_with(host, old, new))
+    assert names_of(x509.load_pem_x509_certificate(host.chain_pem)) == {"python.example.com"}
+    changed = parse_certificate(der_with(host, old, new))
+    assert changed is None or names_of(changed) == frozenset()

@@ -60,7 +60,7 @@ class AcmeParts:
     def is_awaited(self) -> bool:
         """Whether there is no certificate for these names yet."""
         present = read_certificate(self.certs)
-        return present is None or names_of(present) != self.serving.names
+        return present is None or not names_of(present) >= self.serving.names
 
     def lines(self, settings: Settings) -> Iterator[str]:
         """Return the lines for the log at start: what is requested where, and what would surprise.

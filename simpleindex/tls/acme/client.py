@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from acme import errors, messages
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -30,8 +31,8 @@ from simpleindex.tls.acme.advice import Advice, parse_advice
 from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.alpn_challenge import register
 from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
-from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
-from simpleindex.tls.acme.nonces import NonceNetwork
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, one_line
+from simpleindex.tls.acme.network import BoundedNetwork
 from simpleindex.tls.acme.orders import ReplacingClient, certificate_id, has_resource, offered_profiles
 from simpleindex.tls.acme.sentences import ORDER_SECONDS, Sentences, printable_detail, problem_code
 from simpleindex.tls.acme.settings import choose_profile
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
 
 HTTP_01: Final = "http-01"
 
-_REQUEST_SECONDS: Final = 30
-"""For one request to the authority."""
+_LONGEST_TOKEN: Final = 200
+"""Characters of a challenge's token, which is a file's name here; they have 43 (RFC 8555 section 8.1 wants 22 at least)."""
 
 _SLOWEST: Final = timedelta(hours=1)
 """By how much this machine's clock may be slow: so far back Let's Encrypt dates certificates."""
@@ -68,18 +69,18 @@ class AcmeSession:
         self._settings = settings
         self._state = state
         self._key = JWKEC(key=_account_key(state))
-        self._network = NonceNetwork(
+        self._network = BoundedNetwork(
             self._key,
             alg=ES256,
             user_agent=f"simpleindex/{__version__}",
-            timeout=_REQUEST_SECONDS,
             # The library hands it to requests as it is: a path names the roots to trust.
-            verify_ssl=settings.trust or True,  # type: ignore[arg-type]
+            verify_ssl=settings.trust or True,
         )
         with self._sentences():
             directory = messages.Directory.from_json(self._network.get(settings.directory).json())
-        if not has_resource(directory, "newOrder"):
-            raise AcmeFailed(f"{settings.directory} is no ACME directory: check --acme-directory.")
+            if not has_resource(directory, "newOrder"):
+                raise AcmeFailed(f"{settings.directory} is no ACME directory: check --acme-directory.")
+            self._offered = offered_profiles(directory)
         self._client = ReplacingClient(directory, self._network)
 
     def ensure_account(self) -> None:
@@ -142,8 +143,8 @@ class AcmeSession:
         identifier = certificate_id(certificate)
         if identifier is None or not has_resource(self._client.directory, "renewalInfo"):
             return Advice(None)
-        url = f"{self._client.directory['renewalInfo'].rstrip('/')}/{identifier}"
         with self._sentences():
+            url = f"{self._client.directory['renewalInfo'].rstrip('/')}/{identifier}"
             content = self._network.get(url).json()
             # Not the library's own: it takes a window that ends before it begins, and leaves the explanation out.
             return parse_advice(content, self._network.retry_after, random.random())  # noqa: S311 (no secret)
@@ -162,10 +163,10 @@ class AcmeSession:
             )
 
     def _profile(self) -> str | None:
-        offered = offered_profiles(self._client.directory)
-        profile = choose_profile(self._settings, offered)
-        if profile is not None and profile not in offered:
-            known = f"it offers {', '.join(sorted(offered))}" if offered else "it has no profiles"
+        profile = choose_profile(self._settings, self._offered)
+        if profile is not None and profile not in self._offered:
+            offered = one_line(", ".join(sorted(self._offered)))
+            known = f"it offers {offered}" if offered else "it has no profiles"
             raise AcmeFailed(
                 f"{self._settings.directory} does not offer the profile {profile!r}; {known}: correct --acme-profile, or leave it out."
             )
@@ -176,7 +177,7 @@ class AcmeSession:
         try:
             values = json.loads(self._state.read_account("account.json") or b"{}")
             url, contact = values["url"], values["contact"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None, None
         is_usable = isinstance(url, str) and isinstance(contact, str | None)
         return (url, contact) if is_usable else (None, None)
@@ -228,24 +229,28 @@ class AcmeSession:
         if authorization.body.status == messages.STATUS_VALID:
             return
         value = authorization.body.identifier.value
+        identifier = next((each for each in self._settings.identifiers if each.value == value), None)
+        if identifier is None:
+            raise AcmeFailed(
+                f"{self._settings.directory} wants {one_line(value)} to be validated, which was not ordered."
+            )
         offered = {body.chall.typ: body for body in authorization.body.challenges}
         body = offered.get(kind)
         if body is None:
-            raise ChallengeFailed(
-                value, kind, f"the authority offers {', '.join(sorted(offered)) or 'no challenge'} only."
-            )
+            known = one_line(", ".join(sorted(offered))) or "no challenge"
+            raise ChallengeFailed(value, kind, f"the authority offers {known} only.")
         # Not the class's own validation, which differs between releases of the library: with 4.2 it was a certificate.
         answer, key_authorization = body.chall.response(self._key), body.chall.key_authorization(self._key)
         if kind == TLS_ALPN_01:
-            identifier = next((each for each in self._settings.identifiers if each.value == value), None)
-            if identifier is None:
-                raise AcmeFailed(
-                    f"{self._settings.directory} wants {value} to be validated, which was not ordered."
-                )
             certificates = make_challenge_certificates(identifier, key_authorization, now)
             self._state.open_challenge(kind, identifier.server_name, certificates)
         else:
-            self._state.open_challenge(kind, body.chall.encode("token"), key_authorization.encode())
+            token = body.chall.encode("token")
+            if len(token) > _LONGEST_TOKEN:
+                raise AcmeFailed(
+                    f"{self._settings.directory} sends a token of {len(token)} characters, which is too long."
+                )
+            self._state.open_challenge(kind, token, key_authorization.encode())
         self._client.answer_challenge(body, answer)
 
     def _sentences(self) -> Sentences:
@@ -253,19 +258,22 @@ class AcmeSession:
 
 
 def _account_key(state: AcmeStore) -> ec.EllipticCurvePrivateKey:
+    """Return the account's key; a new one only where there is none, because an account is lost with its key."""
     stored = state.read_account("key.pem")
-    if stored is not None:
-        try:
-            key = load_pem_private_key(stored, None)
-        except (ValueError, TypeError) as error:
-            raise AcmeFailed(
-                f"key.pem in {state.account_place} is broken: restore it from a backup, or remove {state.account_place}."
-            ) from error
-        if isinstance(key, ec.EllipticCurvePrivateKey):
-            return key
-    key = ec.generate_private_key(ec.SECP256R1())
-    state.write_account("key.pem", private_pem(key))
-    return key
+    if stored is None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        state.write_account("key.pem", private_pem(key))
+        return key
+    try:
+        present = load_pem_private_key(stored, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        present = None
+    if isinstance(present, ec.EllipticCurvePrivateKey) and present.curve.name == ec.SECP256R1.name:
+        return present
+    problem = "is broken" if present is None else "is of a kind that is not used here"
+    raise AcmeFailed(
+        f"key.pem in {state.account_place} {problem}: restore it from a backup, or remove {state.account_place}."
+    )
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

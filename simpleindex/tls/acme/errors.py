@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta  # noqa: TC003 (a field's type)
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import SimpleIndexError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_LONGEST: Final = 300
+"""Characters of an authority's text in a sentence."""
+
+
+def one_line(text: object, longest: int = _LONGEST) -> str:
+    """Return an authority's text as one line for logs and terminals, of so many characters; empty if it is no text."""
+    if not isinstance(text, str):
+        return ""
+    start = text[: 4 * longest]
+    shown = "".join(character if character.isprintable() else " " for character in start)
+    return " ".join(shown.split())[:longest]
 
 
 class AcmeFailed(SimpleIndexError):
@@ -33,6 +46,7 @@ class ChallengeFailed(AcmeFailed, init=False):
     """
 
     def __init__(self, name: str, kind: str, detail: str) -> None:
+        name, kind = one_line(name), one_line(kind)
         port = 80 if kind == "http-01" else 443  # RFC 8555 section 8.3, RFC 8737 section 3
         self.found = f"{name} by {kind}: {detail}"
         super().__init__(

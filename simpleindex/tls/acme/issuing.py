@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
@@ -15,6 +16,9 @@ from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, cannot_write
 from simpleindex.tls.acme.state_files import replace_file, write_aside
 from simpleindex.tls.certificate_files import ACME_DIRECTORY, ACME_FILE
+from simpleindex.tls.certificates import assemble_certificate
+from simpleindex.tls.contexts import certificate_context
+from simpleindex.tls.pem import UNPARSABLE, PemContents, UnusableCertificate, read_pem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +28,13 @@ if TYPE_CHECKING:
     from simpleindex.tls.acme.advice import Advice
     from simpleindex.tls.acme.settings import AcmeSettings
     from simpleindex.tls.acme.store import AcmeStore
+    from simpleindex.tls.certificates import ServerCertificate
+
+_SHORTEST: Final = timedelta(minutes=15)
+"""What must be left of a new certificate: with less, another one would be requested within minutes, again and again."""
+
+_LONGEST_CHAIN: Final = 11
+"""A certificate and its issuers; OpenSSL's clients take 100 of them (SSL_CTX_set_verify_depth(3)), but 100 kB at most."""
 
 _LEEWAY: Final = timedelta(minutes=2)
 """By how much the authority's clock may be ahead of ours; Let's Encrypt dates certificates back by an hour."""
@@ -48,7 +59,7 @@ def parse_certificate(data: bytes) -> x509.Certificate | None:
         certificate = x509.load_pem_x509_certificate(data[data.index(b"-----BEGIN CERTIFICATE-----") :])
         key = load_pem_private_key(data, None)
         return certificate if key.public_key() == certificate.public_key() else None
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (TypeError, *UNPARSABLE):
         return None
 
 
@@ -60,7 +71,7 @@ def take_shared_certificate(store: AcmeStore, certs: Path, names: frozenset[str]
     """
     data = store.read_certificate()
     certificate = None if data is None else parse_certificate(data)
-    if data is None or certificate is None or names_of(certificate) != names:
+    if data is None or certificate is None or not names_of(certificate) >= names:
         return None
     if certificate == read_certificate(certs):
         return None
@@ -74,7 +85,7 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
     """Return the names and addresses that a certificate is for."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNPARSABLE):
         return frozenset()
     hosts = (name.lower() for name in names.get_values_for_type(x509.DNSName))
     return frozenset((*hosts, *map(str, names.get_values_for_type(x509.IPAddress))))
@@ -121,7 +132,7 @@ class AcmeAuthority:
         path = certificate_path(self._certs)
         key = ec.generate_private_key(ec.SECP256R1())
         # Before the order: authorities limit how many certificates they issue that nobody can use then.
-        _write(path, private_pem(key), write_aside)
+        _write(path, private_pem(key), _write_aside)
         session = AcmeSession(self._settings, self._state)
         try:
             self._state.close_challenges()  # left by a process that was killed
@@ -130,10 +141,11 @@ class AcmeAuthority:
             pem = _issue(session, self._settings, key, self._clock(), replaced)
         finally:
             session.close()
-        certificate = check_issued(pem, key, self._clock())
-        whole = private_pem(key) + pem.encode()
+        whole = check_issued(pem, key, self.names, self._clock())
         self._state.write_certificate(whole)
         _write(path, whole, replace_file)
+        certificate = parse_certificate(whole)
+        assert certificate is not None, "it was checked"
         return certificate
 
     def advise(self, certificate: x509.Certificate) -> Advice:
@@ -171,27 +183,65 @@ def _issue(
             ) from second
 
 
-def check_issued(pem: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    """Return the certificate in an authority's answer, if it is for a key and valid now.
+def check_issued(pem: str, key: ec.EllipticCurvePrivateKey, names: frozenset[str], now: datetime) -> bytes:
+    """Return key and certificate as they are written, if clients accept what an authority answered; it replaces what is good still.
 
     Raises:
-        AcmeFailed: It is neither, or this machine's clock is wrong.
+        AcmeFailed: They do not, or this machine's clock is wrong.
     """
     try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        is_ours = certificate.public_key() == key.public_key()
-    except ValueError:
-        is_ours = False
-    if not is_ours:
+        found = read_pem("", pem.encode()).certificates
+        if not found or found[0].public_key() != key.public_key():
+            raise UnusableCertificate("", "holds no certificate for this server's key")
+        issued = assemble_certificate("", PemContents(found, key))
+        certificate_context([issued])  # OpenSSL has requirements of its own
+    except UnusableCertificate as error:
+        # What is to be done about a file is nothing that can be done about an answer.
+        reason = error.reason.partition(":")[0]
+        raise AcmeFailed(f"The authority's answer {reason}; it is tried again.") from error
+    except UNPARSABLE as error:
+        raise AcmeFailed("The authority's answer cannot be parsed; it is tried again.") from error
+    start, end = issued.leaf.not_valid_before_utc, issued.expires
+    if not start - _LEEWAY <= now <= end:
         raise AcmeFailed(
-            "The authority's answer holds no certificate for this server's key; it is tried again."
+            f"The new certificate is valid from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, and this machine's clock shows "
+            f"{now:%Y-%m-%d %H:%M}: set the clock right."
         )
-    if not certificate.not_valid_before_utc - _LEEWAY <= now <= certificate.not_valid_after_utc:
+    problem = _why_useless(issued, names, now)
+    if problem:
         raise AcmeFailed(
-            f"The new certificate is valid from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} to "
-            f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC, and this machine's clock shows {now:%Y-%m-%d %H:%M}: set the clock right."
+            f"The authority issued a certificate {problem}: it is not used, nor is another one requested at once."
         )
-    return certificate
+    return private_pem(key) + b"".join(each.public_bytes(Encoding.PEM) for each in issued.chain)
+
+
+def _why_useless(issued: ServerCertificate, names: frozenset[str], now: datetime) -> str:
+    """Return what is wrong with a certificate that is valid now; empty if nothing is."""
+    missing = names - names_of(issued.leaf)
+    if missing:
+        return f"that is not for {', '.join(sorted(missing))}"
+    if _is_authority(issued.leaf):
+        return "of an authority instead of a server's"
+    if len(issued.chain) > _LONGEST_CHAIN:
+        return f"with {len(issued.chain) - 1} issuers, more than clients take"
+    if issued.expires - now < _SHORTEST:
+        return f"that ends at {issued.expires:%Y-%m-%d %H:%M} UTC already"
+    return ""
+
+
+def _write_aside(path: Path, data: bytes) -> None:
+    """Write the file beside the one that it is to replace, which may be what no file can replace."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    write_aside(path, data)
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate may issue others; browsers refuse it as a server's."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _write(path: Path, data: bytes, write: Callable[[Path, bytes], object]) -> None:

@@ -30,9 +30,10 @@ class ReplacingClient(client.ClientV2):
 
     @classmethod
     def retry_after(cls, response: requests.Response, default: int) -> datetime:
-        """Return when the library is to ask again, in local time as it counts."""
+        """Return the local time of the next request; never now, because the library asks without a pause then."""
         wait = requested_wait(response.headers)
-        return datetime.now() + (timedelta(seconds=default) if wait is None else wait)  # noqa: DTZ005
+        seconds = timedelta(seconds=default) if wait is None else wait
+        return datetime.now() + max(seconds, timedelta(seconds=1))  # noqa: DTZ005 (the library compares it with such)
 
     def new_order_replacing(
         self, request: bytes, profile: str | None, replaces: bytes | None
@@ -55,16 +56,18 @@ class ReplacingClient(client.ClientV2):
         return self.new_order(request, profile)
 
     def _post(self, *args: Any, **kwargs: Any) -> requests.Response:
-        if self._replaces is not None and len(args) > 1 and type(args[1]) is messages.NewOrder:
-            order = args[1]
-            args = (
-                args[0],
-                _ReplacingOrder(
-                    identifiers=order.identifiers, profile=order.profile, replaces=self._replaces
-                ),
-                *args[2:],
+        order = args[1] if len(args) > 1 else None
+        if not isinstance(order, messages.NewOrder):
+            return super()._post(*args, **kwargs)
+        if self._replaces is not None:
+            order = _ReplacingOrder(
+                identifiers=order.identifiers, profile=order.profile, replaces=self._replaces
             )
-        return super()._post(*args, **kwargs)
+        response = super()._post(args[0], order, *args[2:], **kwargs)
+        # The library requests all of them, however many an answer lists; there is one for each identifier.
+        if len(response.json()["authorizations"]) > len(order.identifiers):
+            raise errors.ClientError("more authorizations than identifiers")
+        return response
 
 
 def certificate_id(pem: bytes) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.system.log import logger
 from simpleindex.tls.acme.advice import Advice
-from simpleindex.tls.acme.errors import AcmeFailed
+from simpleindex.tls.acme.errors import AcmeFailed, one_line
 from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
 from simpleindex.tls.acme.schedule import (
     LOOK_INTERVAL,
@@ -149,11 +149,11 @@ class CertificateRequests:
         return next_step(_lifetime(certificate), Plan(status.renew_at, status.ask_at, next_try), self.clock())
 
     def _certificate(self) -> x509.Certificate | None:
-        """Return the certificate that is there, if it is of this authority, for all names and no other."""
+        """Return the certificate that is there, if it is of this authority, and for all names; some authorities add ``www.``."""
         certificate = read_certificate(self._certs)
         if (
             certificate is None
-            or names_of(certificate) != self._authority.names
+            or not names_of(certificate) >= self._authority.names
             or not self._state.counts(certificate)
         ):
             return None
@@ -187,12 +187,15 @@ class CertificateRequests:
         return request_text(self._authority.directory, self._authority.names)
 
     def _obtain(self) -> Outcome:
+        # Nothing is requested whose failure could not be remembered: it would be requested again too soon.
+        self._state.write_status(self._state.read_status())
         try:
             certificate = self._authority.obtain()
         except AcmeFailed as failed:
             return self._failed(failed)
-        lifetime = _lifetime(certificate)
-        renew_at = renewal_time(lifetime, None, self._draw())
+        lifetime, now = _lifetime(certificate), self.clock()
+        # An authority that dates back by most of the lifetime would be asked again at once.
+        renew_at = max(renewal_time(lifetime, None, self._draw()), now + (lifetime.end - now) / 3)
         # Not at once: an authority that always advises to renew would be followed without end.
         ask_at = self.clock() + question_wait(None)
         status = CertificateStatus(_serial(certificate), self._authority.directory, renew_at, ask_at)
@@ -207,11 +210,16 @@ class CertificateRequests:
         count = 1 if former is None else max(0, former.count) + 1
         wait = wait_after_failure(count, self._draw(), requested=failed.retry_after, left=left)
         tries = FailedTries(
-            self._request, count, str(failed), now, now + wait, failed.retry_after is not None
+            self._request,
+            count,
+            one_line(str(failed), 1000),
+            now,
+            now + wait,
+            failed.retry_after is not None,
         )
         status = self._state.read_status().certificate if present is None else self._status_of(present)
         self._state.write_status(RenewalStatus(status, tries))
-        sentence = f"{failed} The next try is at {tries.next_try:%Y-%m-%d %H:%M} UTC."
+        sentence = f"{tries.sentence} The next try is at {tries.next_try:%Y-%m-%d %H:%M} UTC."
         return Outcome(tries.next_try, error=sentence, is_urgent=left is None or left <= timedelta(0))
 
     def _hindered(self, error: OSError) -> Outcome:

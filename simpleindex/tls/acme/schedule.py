@@ -10,6 +10,9 @@ from typing import Final
 _SHARE_OF_LIFETIME: Final = 2 / 3
 """Without advice from the authority: 90 days after 60, 6 days after 4 (letsencrypt.org/docs/integration-guide)."""
 
+_LATEST_SHARE: Final = 9 / 10
+"""Of the lifetime: when to renew at the latest, whatever the authority advises; 9 days, or 14 hours of 6 days, are left for failures."""
+
 _JITTER: Final = 0.05
 """Share of the lifetime by which renewals are spread, so that many servers do not ask at once."""
 
@@ -95,11 +98,11 @@ def renewal_time(lifetime: Lifetime, advised: datetime | None, jitter: float) ->
         jitter: A number from 0 to 1, drawn once for this certificate.
 
     Returns:
-        UTC; never after the certificate's end.
+        UTC; always before the certificate's end.
     """
-    if advised is not None:
-        return min(advised, lifetime.end)
     length = lifetime.end - lifetime.start
+    if advised is not None:
+        return min(advised, lifetime.start + length * _LATEST_SHARE)
     return lifetime.start + length * (_SHARE_OF_LIFETIME - _JITTER * jitter)
 
 

@@ -10,7 +10,7 @@ import requests
 from acme import errors, messages
 from josepy import errors as josepy_errors
 
-from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 ORDER_SECONDS: Final = 120
 """For the validation and the signing of one order; Let's Encrypt takes a few."""
-
-_LONGEST_DETAIL: Final = 300
-"""Characters of an authority's explanation in a sentence."""
 
 
 class Sentences:
@@ -71,6 +68,10 @@ class Sentences:
                 raise AcmeFailed(
                     f"{host} cannot be reached by the proxy of HTTPS_PROXY ({_cause(error)}): check that."
                 ) from error
+            case requests.exceptions.InvalidSchema() | requests.exceptions.InvalidURL():
+                raise AcmeFailed(
+                    f"{host} names a URL that is not https ({_cause(error)}): check --acme-directory."
+                ) from error
             case requests.RequestException():
                 raise AcmeFailed(
                     f"{host} cannot be reached ({_cause(error)}): check the network and --acme-directory."
@@ -80,13 +81,20 @@ class Sentences:
             ):
                 # An authority with much to do, or one that is maintained, may answer without a problem document.
                 raise AcmeFailed(f"{host} cannot answer now (status {code}).", self._retry_after()) from error
+            case OSError(errno=None):
+                # The only one of the library without a number.
+                raise AcmeFailed(
+                    f"The file of --acme-trust cannot be used: {one_line(str(error))}."
+                ) from error
             case (
                 errors.Error()
                 | josepy_errors.Error()
                 | ValueError()
-                | KeyError()
+                | LookupError()
                 | AttributeError()
                 | TypeError()
+                | OverflowError()
+                | RecursionError()
             ):
                 raise AcmeFailed(
                     f"{host} does not answer as an ACME server does: check --acme-directory."
@@ -135,12 +143,9 @@ def problem_code(problem: messages.Error) -> str:
     return str(problem.typ).rpartition(":")[2]
 
 
-def printable_detail(detail: str | None) -> str:
+def printable_detail(detail: object) -> str:
     """Return an authority's explanation as one bounded line that ends with a full stop."""
-    text = " ".join(
-        "".join(character if character.isprintable() else " " for character in detail or "").split()
-    )
-    text = text[:_LONGEST_DETAIL] or "no reason given"
+    text = one_line(detail) or "no reason given"
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

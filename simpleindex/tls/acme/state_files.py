@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from simpleindex.tls.acme.errors import cannot_write
+from simpleindex.tls.acme.errors import AcmeFailed, cannot_write
 from simpleindex.tls.acme.status import parse_status, status_json
 from simpleindex.tls.acme.store import AcmeStore
 
@@ -81,8 +81,20 @@ class AcmeState(AcmeStore):
             os.close(descriptor)
 
     def read_account(self, name: str) -> bytes | None:
-        """Return a file of the account; None if it is not there."""
-        return _read(self._account / name)
+        """Return a file of the account; None if it is not there.
+
+        Raises:
+            AcmeFailed: It is there and cannot be read: an account is lost if its key is replaced.
+        """
+        path = self._account / name
+        try:
+            return _read_bytes(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise AcmeFailed(
+                f"{path} cannot be read ({error.strerror}): let the service read it, or remove {self._account}."
+            ) from error
 
     def write_account(self, name: str, data: bytes) -> None:
         """Write a file of the account, whole or not at all."""
@@ -157,12 +169,14 @@ def write_aside(path: Path, data: bytes) -> Path:
 
 def _read(path: Path) -> bytes | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return _read_bytes(path) or None
     except OSError:
         return None
+
+
+def _read_bytes(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        return os.read(descriptor, _LARGEST) or None
-    except OSError:
-        return None
+        return os.read(descriptor, _LARGEST)
     finally:
         os.close(descriptor)

@@ -73,7 +73,7 @@ def parse_status(data: bytes) -> RenewalStatus:
     """Return the status that a file holds; what cannot be read of it is not there."""
     try:
         values = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return RenewalStatus()
     if not isinstance(values, dict):
         return RenewalStatus()

@@ -2,71 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from email.utils import format_datetime
-from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 from acme import challenges
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.client import AcmeSession
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
-from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, names_of, read_certificate
-from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount
-from simpleindex.tls.acme.state_files import AcmeState
-from tests.fixtures.acme_protocol import NAME, TOKEN, URL, Answer, TableAuthority, authorization, problem
+from simpleindex.tls.acme.issuing import certificate_path, names_of, read_certificate
+from simpleindex.tls.acme.settings import ExternalAccount
+from tests.fixtures.acme_client import Place, now
+from tests.fixtures.acme_protocol import NAME, TOKEN, URL, Answer, authorization, problem
 from tests.fixtures.certificates import issue
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from josepy.jwk import JWK
-
-now = partial(datetime.now, UTC)
-
-
-@dataclass
-class Place:
-    """A server's files of ACME, its settings, and the authority."""
-
-    path: Path
-    authority: TableAuthority
-    settings: AcmeSettings
-
-    @property
-    def state(self) -> AcmeState:
-        """The account and the open challenges."""
-        state = AcmeState(self.path, self.settings.directory)
-        state.prepare()
-        return state
-
-    @property
-    def client(self) -> AcmeAuthority:
-        """What requests certificates."""
-        return AcmeAuthority(self.settings, self.state, self.path / "certs", now)
-
-    def fails(self, sentence: str, *, error: type[AcmeFailed] = AcmeFailed) -> AcmeFailed:
-        """Request a certificate, which fails with this sentence."""
-        with pytest.raises(error, match=sentence) as raised:
-            self.client.obtain()
-        return raised.value
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    authority = TableAuthority()
-    monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: authority)
-    monkeypatch.setattr("acme.client.time", SimpleNamespace(sleep=lambda _: None))
-    settings = AcmeSettings("me@example.org", f"{URL}/directory", (Identifier(NAME),))
-    authority.table["/authorization"] = [authorization("valid")]
-    return Place(tmp_path, authority, settings)
 
 
 def test_a_certificate_follows_another_with_the_same_account(place: Place) -> None:
@@ -170,7 +129,7 @@ def test_an_account_that_is_registered_already_is_found_again(place: Place) -> N
     session.close()
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"url": 1, "contact": null}'])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"[" * 60_000, b"{}", b'{"url": 1, "contact": null}'])
 def test_a_broken_note_of_the_account_is_written_anew(content: bytes, place: Place) -> None:
     place.state.write_account("account.json", content)
     session = AcmeSession(place.settings, place.state)
@@ -179,16 +138,45 @@ def test_a_broken_note_of_the_account_is_written_anew(content: bytes, place: Pla
     assert f'"{URL}/account"'.encode() in (place.state.read_account("account.json") or b"")
 
 
-def test_keys_of_the_account(place: Place) -> None:
-    place.state.write_account("key.pem", b"broken")
-    place.fails("key.pem in .* is broken: restore it from a backup")
-    other = ed25519.Ed25519PrivateKey.generate()
-    place.state.write_account(
-        "key.pem", other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    )
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        (None, "is broken"),
+        (ed25519.Ed25519PrivateKey.generate(), "is of a kind that is not used here"),
+        (ec.generate_private_key(ec.SECP384R1()), "is of a kind that is not used here"),
+    ],
+)
+def test_a_key_of_the_account_is_never_replaced(
+    place: Place, key: PrivateKeyTypes | None, sentence: str
+) -> None:
+    """The account would be lost with it, which may be bound to one at the authority."""
+    for stored in (
+        (b"broken", b"")
+        if key is None
+        else (key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),)
+    ):
+        place.state.write_account("key.pem", stored)
+        place.fails(f"key.pem in .* {sentence}: restore it from a backup")
+        assert (place.path / place.state.account_place / "key.pem").read_bytes() == stored
+    assert place.authority.requests == []
+
+
+@pytest.mark.parametrize("put", ["directory", "link"])
+def test_a_key_of_the_account_that_cannot_be_read_is_not_replaced(place: Place, put: str) -> None:
+    path = place.path / place.state.account_place / "key.pem"
+    if put == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to("elsewhere")
+    place.fails(f"{path} cannot be read .*: let the service read it")
+    assert path.is_symlink() == (put == "link")
+
+
+def test_a_key_of_the_account_is_made_once(place: Place) -> None:
     place.client.obtain()
     kept = place.state.read_account("key.pem")
     AcmeSession(place.settings, place.state).close()
+    assert kept is not None
     assert place.state.read_account("key.pem") == kept
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,13 @@ from simpleindex.tls.acme import issuing
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
 from simpleindex.tls.acme.issuing import check_issued, names_of, read_certificate
 from simpleindex.tls.acme.settings import AcmeSettings
-from tests.fixtures.certificates import NOW, issue
+from tests.fixtures.certificates import NOW, Issued, issue, new_key
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
+
+    from simpleindex.tls.pem import ServerKey
 
 
 class Session:
@@ -55,17 +59,76 @@ def test_by_tls_first_and_by_plain_http_where_that_is_served() -> None:
         requested(Session(), may_use_http=True)
 
 
+NAMES = frozenset({"a.example.org"})
+
+
+def checked(issued: Issued, *, now: datetime = NOW, key: ServerKey | None = None) -> bytes:
+    """Check what an authority answered for a key, by default the certificate's."""
+    key = key or issued.key
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return check_issued(issued.chain_pem.decode(), key, NAMES, now)
+
+
+def test_what_clients_accept_is_written_with_its_key() -> None:
+    for names in (("a.example.org",), ("www.a.example.org", "A.example.org")):
+        issued = issue(*names)
+        assert checked(issued) == issued.combined
+    root = issue(ca=True)
+    chained = issue("a.example.org", by=issue(by=root, ca=True))
+    assert checked(chained) == chained.combined
+
+
+@pytest.mark.parametrize(
+    ("issued", "sentence"),
+    [
+        (issue("b.example.org"), "that is not for a.example.org"),
+        (issue("*.example.org"), "that is not for a.example.org"),
+        (issue(), "names no host"),
+        (issue("a.example.org", ca=True), "of an authority instead of a server's"),
+        (issue("a.example.org", end=timedelta(minutes=10)), "that ends at .* already"),
+        (issue("a.example.org", end=timedelta(hours=-1)), "set the clock right"),
+        (issue("a.example.org", start=timedelta(hours=1)), "set the clock right"),
+        (
+            replace(issue("a.example.org"), issuers=tuple(issue(ca=True).certificate for _ in range(12))),
+            "with 12 issuers, more than clients take",
+        ),
+    ],
+)
+def test_what_no_client_accepts_is_not_taken(issued: Issued, sentence: str) -> None:
+    """It would replace a certificate that is good still, and be requested again at once."""
+    with pytest.raises(AcmeFailed, match=sentence):
+        checked(issued)
+
+
 def test_only_a_certificate_for_the_key_and_for_now_is_taken() -> None:
-    issued, other = issue("a.example.org"), issue("a.example.org")
-    pem = issued.chain_pem.decode()
-    assert isinstance(issued.key, ec.EllipticCurvePrivateKey)
-    assert isinstance(other.key, ec.EllipticCurvePrivateKey)
-    assert check_issued(pem, issued.key, NOW) == issued.certificate
-    for text, key in ((pem, other.key), ("nonsense", issued.key)):
-        with pytest.raises(AcmeFailed, match="no certificate for this server's key"):
-            check_issued(text, key, NOW)
+    issued = issue("a.example.org")
+    with pytest.raises(AcmeFailed, match="no certificate for this server's key"):
+        checked(issued, key=new_key())
     with pytest.raises(AcmeFailed, match="set the clock right"):
-        check_issued(pem, issued.key, NOW + timedelta(days=400))
+        checked(issued, now=NOW + timedelta(days=400))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("nonsense", "holds no certificate"),
+        ("", "holds no certificate"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be parsed"),
+        ("-----BEGIN CERTIFICATE-----\n", "cut short"),
+    ],
+)
+def test_only_certificates_are_taken(text: str, sentence: str) -> None:
+    """Also where the server's is followed by something else; what lies between them is not written."""
+    issued = issue("a.example.org")
+    assert isinstance(issued.key, ec.EllipticCurvePrivateKey)
+    with pytest.raises(AcmeFailed, match=sentence):
+        check_issued(text, issued.key, NAMES, NOW)
+    pem = f"\x1b[31m{issued.chain_pem.decode()}{text}"
+    if text.startswith("-"):
+        with pytest.raises(AcmeFailed, match=sentence):
+            check_issued(pem, issued.key, NAMES, NOW)
+    else:
+        assert check_issued(pem, issued.key, NAMES, NOW) == issued.combined
 
 
 def test_a_certificate_that_is_missing_or_broken_is_none(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +18,7 @@ from simpleindex.tls.acme.issuing import read_certificate
 from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
 from simpleindex.tls.acme.state_files import AcmeState
 from tests.fixtures.acme import DAY, NAME, FakeAuthority
-from tests.fixtures.certificates import NOW
+from tests.fixtures.certificates import NOW, issue
 from tests.fixtures.faults import Faults
 from tests.fixtures.log import logged_failures
 from tests.fixtures.threads import InlineThreads, PausedThreads
@@ -186,6 +186,35 @@ def test_an_authority_that_always_advises_to_renew_is_not_followed_without_end(w
     assert world.authority.tries == 5
 
 
+@pytest.mark.parametrize("start", [-890 * DAY, DAY / 24])
+def test_a_certificate_that_is_dated_otherwise_is_not_renewed_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, start: timedelta
+) -> None:
+    """Most of its lifetime is over when it comes, or none has begun."""
+    monkeypatch.setattr("tests.fixtures.acme.issue", partial(issue, start=start))
+    for _ in range(24):
+        world.settle()
+        world.now += timedelta(hours=1)
+    assert world.authority.tries == 1
+
+
+def test_a_certificate_for_further_names_is_used(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of authorities that add ``www.``: with any other name it was requested again every five seconds."""
+    monkeypatch.setattr("tests.fixtures.acme.issue", partial(issue, f"www.{NAME}"))
+    for _ in range(3):
+        world.settle()
+    assert world.authority.tries == 1
+
+
+def test_nothing_is_requested_whose_failure_could_not_be_remembered(files_world: World) -> None:
+    """It would be requested every ten minutes, which is more than public authorities allow."""
+    files_world.state.prepare()
+    (files_world.certs.parent / "acme" / "status.json").mkdir()
+    outcome = files_world.requests.look()
+    assert "status.json cannot be written (Is a directory)" in outcome.error
+    assert files_world.authority.tries == 0
+
+
 def test_a_failure_is_remembered_over_a_restart_until_its_time_has_come(world: World) -> None:
     world.fail()
     outcome = world.requests.look()
@@ -242,10 +271,14 @@ def test_other_names_are_requested_at_once_and_their_failures_are_not_those_of_t
     world.settle()
     assert world.authority.tries == 1
     assert world.failures == 0
-    # And back to what the present one is not for; a database has the former one.
+    # And back to what the present one is for too; a database has the former one.
     world.authority = first
     world.settle()
-    assert world.authority.tries == (2 if isinstance(world.state, AcmeState) else 1)
+    assert world.authority.tries == 1
+    # And to what it is not for.
+    world.authority = FakeAuthority(world, NAME, "third.example.org")
+    world.settle()
+    assert world.authority.tries == 1
 
 
 def test_the_former_names_certificate_is_still_good_after_a_failure_of_others(world: World) -> None:

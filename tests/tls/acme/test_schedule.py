@@ -36,11 +36,12 @@ def test_without_advice_two_thirds_of_the_lifetime_pass_or_a_little_less(
     assert abs(renewal_time(lifetime, None, 1.0) - (NOW + earliest * DAY)) < timedelta(seconds=1)
 
 
-def test_the_authoritys_advice_is_followed_even_into_the_past_but_not_beyond_the_end() -> None:
+def test_the_authoritys_advice_is_followed_even_into_the_past_but_not_up_to_the_end() -> None:
+    """At the end itself there is no time for a second try."""
     lifetime = Lifetime(NOW, NOW + 90 * DAY)
     assert renewal_time(lifetime, NOW - DAY, 0.5) == NOW - DAY
     assert renewal_time(lifetime, NOW + 80 * DAY, 0.5) == NOW + 80 * DAY
-    assert renewal_time(lifetime, NOW + 100 * DAY, 0.5) == NOW + 90 * DAY
+    assert renewal_time(lifetime, NOW + 100 * DAY, 0.5) == NOW + 81 * DAY
 
 
 LIFETIME = Lifetime(NOW - DAY, NOW + 89 * DAY)
