@@ -77,6 +77,7 @@ _PLACE: Final = re.compile(r"(?:user-content|fn|fnref)-[\w.-]{1,200}")
 """The ids that readme_renderer makes, of headings, targets and footnotes: no page has such ones of its own."""
 
 _EMPTY_ANCHOR: Final = re.compile(r"<a(?: (?:href|rel|title)=\"[^\"]*\")*></a>")
+_HEADING: Final = re.compile("(</?h)([1-5])(?=[ >])")
 _ASIDE: Final = re.compile(r"<(/?)aside\b")
 _IMAGE_CLASS: Final = "image"
 
@@ -102,7 +103,7 @@ class RenderedDescription:
     """A description as HTML.
 
     Attributes:
-        html: Sanitized: no scripts, styles, forms, images, or ids of pages.
+        html: Sanitized: no scripts, styles, forms, images, or ids of pages. Its headings are below that of the page.
         has_images: Whether there were images, which are replaced by their texts.
     """
 
@@ -168,7 +169,7 @@ def _sanitize(html: str) -> str:
         places.add(value)
         return value
 
-    return nh3.clean(
+    clean = nh3.clean(
         html,
         tags=set(_TAGS),
         attributes=_ATTRIBUTES,
@@ -176,6 +177,7 @@ def _sanitize(html: str) -> str:
         link_rel="nofollow noopener noreferrer",
         url_schemes={"http", "https", "mailto"},
     )
+    return _HEADING.sub(lambda found: f"{found[1]}{int(found[2]) + 1}", clean)
 
 
 def _filter_attribute(name: str, value: str) -> str | None:

@@ -122,3 +122,14 @@ def test_what_cannot_be_rendered_is_shown_as_it_is_written(text: str, content_ty
     made = html(text, content_type)
     assert made.startswith("<pre>")
     assert "a &lt;b&gt;\n  indented\n" in made
+
+
+def test_headings_are_below_that_of_the_page() -> None:
+    made = html("# Title\n\n## Part\n\n###### Deep\n")
+    assert re.findall("<(h[1-6])", made) == ["h2", "h3", "h6"]
+    assert re.findall("</(h[1-6])", made) == ["h2", "h3", "h6"]
+
+
+@pytest.mark.parametrize("text", ["&lt;h1&gt;", "`<h1>`", "<header>x</header>", "<hr>"])
+def test_nothing_else_is_taken_for_a_heading(text: str) -> None:
+    assert "<h2" not in html(text)

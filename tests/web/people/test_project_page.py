@@ -87,6 +87,10 @@ def test_what_a_page_shows() -> None:
     assert found["mailto:wile@acme.example"] == "wile@acme.example"
     assert found["../fuel/"] == 'fuel>=2; python_version < "4"'
     assert "../anvil/" not in found, "a dependency that is not here has no link"
+    assert found["../?q=%22Topic%20%3A%3A%20Games%22"] == "Games", "who has this classifier too"
+    assert found["../acme-rockets/feed.xml"] == "Feed of releases"
+    ids = {each.attributes["id"] for each in document.elements if "id" in each.attributes}
+    assert not {url[1:] for url in found if url.startswith("#")} - ids
     assert "../acme-rockets/1.0/" in found
     assert f"../acme-rockets/{WHEEL}" in found
     commands = [each.text for each in document.all("code")]
