@@ -245,6 +245,37 @@ def test_what_changed_between_two_versions(versions: str) -> None:
     assert "<script>alert" not in html
 
 
+def test_the_metadata_that_changed_have_a_section() -> None:
+    one = wheel("1.0", {"acme-1.0.dist-info/METADATA": "Name: acme\nRequires-Python: >=3.8\n\n"})
+    two = wheel("2.0", {"acme-2.0.dist-info/METADATA": "Name: acme\nRequires-Python: >=3.9\n\n"})
+    html = text_of(result(DifferencePage(services()).answer(asking("diff/acme/1.0/2.0", Shelf(one, two)))))
+    assert "<h2>Metadata</h2>" in html
+    assert "- Requires-Python: &gt;=3.8" in html
+    assert "+ Requires-Python: &gt;=3.9" in html
+    assert "<h2>Dependencies</h2>" not in html
+    assert "not for the same Pythons" not in html
+
+
+def test_wheels_for_other_platforms_are_compared_with_a_warning() -> None:
+    file, data = wheel("2.0", {"acme/a.py": "x = 2\n"})
+    other = (replace(file, filename="acme-2.0-cp312-cp312-win32.whl"), data)
+    html = text_of(result(DifferencePage(services()).answer(asking("diff/acme/1.0/2.0", Shelf(ONE, other)))))
+    assert "not for the same Pythons and platforms" in html
+    assert "files removed" in html
+
+
+def test_a_version_is_not_compared_with_itself() -> None:
+    html = text_of(result(DifferencePage(services()).answer(asking("diff/acme/1.0/1", Shelf(ONE)))))
+    assert "It is the same version." in html
+    assert "files added" not in html
+
+
+def test_a_form_feed_ends_no_line_of_a_difference() -> None:
+    shelf = Shelf(wheel("1.0", {"acme/a.py": "a\x0cb\n"}), wheel("2.0", {"acme/a.py": "a\x0cc\n"}))
+    html = text_of(result(DifferencePage(services()).answer(asking("diff/acme/1.0/2.0", shelf))))
+    assert "3 lines" in html
+
+
 def test_versions_without_a_common_kind_cannot_be_compared() -> None:
     sdist = File("acme-2.0.tar.gz", "2.0", Kind.SDIST, 1, "0" * 64, None)
     html = text_of(

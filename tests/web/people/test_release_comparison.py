@@ -8,11 +8,13 @@ from simpleindex.archives.contents import Member
 from simpleindex.core.files import File
 from simpleindex.core.names import Kind
 from simpleindex.web.people.project.release_comparison import (
+    are_for_the_same,
+    compare_fields,
     compare_members,
     compare_requirements,
+    fields_of,
     is_metadata,
     pair_of,
-    requirements_of,
     versionless_path,
 )
 
@@ -79,7 +81,7 @@ def test_members_are_added_removed_and_changed() -> None:
 
 def test_requirements_are_those_of_the_head() -> None:
     metadata = "Name: a\nRequires-Dist: b>=1\nrequires-dist: c; extra == 'x'\n\nRequires-Dist: not-this\n"
-    assert requirements_of(metadata) == ("b>=1", "c; extra == 'x'")
+    assert fields_of(metadata)["requires-dist"] == ("b>=1", "c; extra == 'x'")
     assert compare_requirements(("b>=1", "c"), ("b>=2", "c")) == (("b>=2",), ("b>=1",))
     assert compare_requirements(("Jinja2 >=3.1", "(odd", "z"), ("jinja2>=3.1", "y", "(odd")) == (
         ("y",),
@@ -98,3 +100,35 @@ def test_requirements_are_those_of_the_head() -> None:
 )
 def test_metadata_is_found(path: str, expected: bool) -> None:
     assert is_metadata(path) is expected
+
+
+def test_fields_that_changed_without_those_that_have_a_place_of_their_own() -> None:
+    before = fields_of(
+        "Metadata-Version: 2.1\nName: A\nVersion: 1\nRequires-Python: >=3.8\nLicense: long\n  text\n"
+        "Classifier: x\nClassifier: y\nRequires-Dist: a\n\nText\nFake: field\n"
+    )
+    after = fields_of(
+        "Metadata-Version: 2.4\nName: a\nVersion: 2\nRequires-Python: >=3.9\nLicense-Expression: MIT\n"
+        "Classifier: z\nClassifier: x\nPROJECT-URL: Docs, https://docs.example/\nDynamic: license-file\n\nOther text\n"
+    )
+    assert compare_fields(before, after) == (
+        (
+            "Classifier: z",
+            "License-Expression: MIT",
+            "Project-URL: Docs, https://docs.example/",
+            "Requires-Python: >=3.9",
+        ),
+        ("Classifier: y", "License: long text", "Requires-Python: >=3.8"),
+    )
+    assert compare_fields(before, before) == ((), ())
+    assert compare_fields({}, {"license": ("x" * 9_000,)})[0] == (f"License: {'x' * 500}",)
+
+
+def test_fields_without_an_end_are_none() -> None:
+    assert fields_of("A: b\n" * 900_000) == {}
+
+
+def test_distributions_for_the_same_pythons_and_platforms() -> None:
+    assert are_for_the_same(file("a-1.0-py3-none-any.whl"), file("a-2.0-py3-none-any.whl"))
+    assert are_for_the_same(file("a-1.0.tar.gz"), file("a-2.0.tar.gz"))
+    assert not are_for_the_same(file("a-1.0-cp311-cp311-win32.whl"), file("a-2.0-cp312-cp312-win32.whl"))

@@ -14,11 +14,13 @@ from simpleindex.core.names import parse_project_name
 from simpleindex.core.selection import find_version
 from simpleindex.web.people.project.release_comparison import (
     MemberComparison,
+    are_for_the_same,
+    compare_fields,
     compare_members,
     compare_requirements,
+    fields_of,
     is_metadata,
     pair_of,
-    requirements_of,
     versionless_path,
 )
 from simpleindex.web.people.renderer import PageContent
@@ -43,8 +45,8 @@ class ReleaseDifference:
 
     Attributes:
         members: The files that were added, removed and changed.
-        added_requirements: Dependencies that only the newer one has.
-        removed_requirements: Dependencies that only the older one has.
+        changes: What was added to the metadata and what was removed from them, by the heading.
+        is_same_kind: Whether both are for the same Pythons and platforms.
         texts: Unified differences by path, of files that are text and not too large.
         is_complete: Whether all files of both were compared.
     """
@@ -52,8 +54,8 @@ class ReleaseDifference:
     older: File
     newer: File
     members: MemberComparison
-    added_requirements: tuple[str, ...]
-    removed_requirements: tuple[str, ...]
+    changes: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
+    is_same_kind: bool
     texts: Mapping[str, str]
     is_complete: bool
 
@@ -81,7 +83,9 @@ class DifferencePage:
         older, newer = sorted(versions, key=Version)
         pair = pair_of(project.files, older, newer)
         difference, problem = None, None
-        if pair is None:
+        if older == newer:
+            problem = "It is the same version."
+        elif pair is None:
             problem = "There is no wheel and no sdist in both versions that could be compared."
         else:
             try:
@@ -118,30 +122,30 @@ class DifferencePage:
         }
         differences = await reader.differences(source, name, newer, former) if former else {}
         plain = {member: path for path, member in paths_after.items()}
-        added, removed = await self._requirements(request, name, newer, texts, paths_after)
+        changes = await self._changes(request, name, newer, texts, paths_after)
         return ReleaseDifference(
             older,
             newer,
             compared,
-            added,
-            removed,
+            changes,
+            are_for_the_same(older, newer),
             {plain[member]: text for member, text in differences.items() if text},
             before.is_complete and after.is_complete,
         )
 
-    async def _requirements(
+    async def _changes(
         self,
         request: PageRequest,
         name: ProjectName,
         newer: File,
         former: Mapping[str, str | None],
         paths: Mapping[str, str],
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    ) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
         members = tuple(member for path, member in paths.items() if is_metadata(path))
         texts = await self._services.reader.texts(request.source, name, newer, members) if members else {}
         before = next((text for path, text in former.items() if text is not None and is_metadata(path)), "")
         after = next((text for text in texts.values() if text is not None), "")
-        return await self._services.threads.run(_compare_requirements, before, after)
+        return await self._services.threads.run(_compare_metadata, before, after)
 
 
 def _compare_lists(
@@ -155,8 +159,14 @@ def _compare_lists(
     return compared, _paths(*older, chosen), _paths(*newer, chosen)
 
 
-def _compare_requirements(before: str, after: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return compare_requirements(requirements_of(before), requirements_of(after))
+def _compare_metadata(before: str, after: str) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    former, present = fields_of(before), fields_of(after)
+    return {
+        "Dependencies": compare_requirements(
+            former.get("requires-dist", ()), present.get("requires-dist", ())
+        ),
+        "Metadata": compare_fields(former, present),
+    }
 
 
 def _key_and_sources(

@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
+from simpleindex.core.errors import InvalidMetadata
+from simpleindex.core.metadata import header_fields
 from simpleindex.core.names import Kind
 from simpleindex.core.parsing.version_texts import parse_requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from simpleindex.archives.contents import Member
     from simpleindex.core.files import File
 
 _METADATA: Final = re.compile(r"[^/]+\.dist-info/METADATA|[^/]+/PKG-INFO")
 _ANY_PLATFORM: Final = "none-any"
+_SHOWN_ELSEWHERE: Final = frozenset(
+    {"version", "metadata-version", "name", "description", "requires-dist", "dynamic"}
+)
+_LONGEST_VALUE: Final = 500
+"""Characters of a line of metadata that are shown; the text of a licence has 1,000 and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,11 @@ def pair_of(files: Sequence[File], older: str, newer: str) -> tuple[File, File] 
     return of_older[best], of_newer[best]
 
 
+def are_for_the_same(older: File, newer: File) -> bool:
+    """Tell whether two distributions are for the same Pythons and platforms."""
+    return _tags(older) == _tags(newer)
+
+
 def compare_members(
     older: tuple[File, Iterable[Member]], newer: tuple[File, Iterable[Member]]
 ) -> MemberComparison:
@@ -90,14 +102,40 @@ def is_metadata(path: str) -> bool:
     return _METADATA.fullmatch(path) is not None
 
 
-def requirements_of(metadata: str) -> tuple[str, ...]:
-    """Return the Requires-Dist fields of core metadata, in their order."""
-    head = metadata.partition("\n\n")[0]
-    return tuple(
-        line.partition(":")[2].strip()
-        for line in head.splitlines()
-        if line.lower().startswith("requires-dist:")
+def fields_of(metadata: str) -> dict[str, tuple[str, ...]]:
+    """Return the header fields of core metadata by their names in lower case, each value on one line; none if they are endless."""
+    fields: dict[str, list[str]] = {}
+    try:
+        for name, value in header_fields(metadata.encode("utf-8", "replace")):
+            text = " ".join(value.decode("utf-8", "replace").split())
+            fields.setdefault(name.decode("ascii", "replace").lower(), []).append(text)
+    except InvalidMetadata:
+        return {}
+    return {name: tuple(values) for name, values in fields.items()}
+
+
+def compare_fields(
+    before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the lines of metadata that were added, and those that were removed, without those that have a place of their own."""
+    former, present = (
+        {
+            (name, value): f"{_title(name)}: {value[:_LONGEST_VALUE]}"
+            for name, values in sorted(fields.items())
+            if name not in _SHOWN_ELSEWHERE
+            for value in values
+        }
+        for fields in (before, after)
     )
+    added, removed = present.keys() - former.keys(), former.keys() - present.keys()
+    return (
+        tuple(text for key, text in present.items() if key in added),
+        tuple(text for key, text in former.items() if key in removed),
+    )
+
+
+def _title(name: str) -> str:
+    return "-".join("URL" if part == "url" else part.capitalize() for part in name.split("-"))
 
 
 def compare_requirements(
