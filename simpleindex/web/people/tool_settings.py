@@ -303,7 +303,7 @@ def _shell(*lines: str) -> Snippet:
 
 
 def install_commands(
-    index: IndexAddress, project: str, version: str, files: Sequence[File]
+    index: IndexAddress, project: str, version: str, files: Sequence[File], *, has_requirements: bool
 ) -> tuple[ToolSettings, ...]:
     """Return the commands that install a release, by tool.
 
@@ -312,17 +312,32 @@ def install_commands(
         project: The project.
         version: The version.
         files: The release's files, for requirements with hashes.
+        has_requirements: Whether it requires other projects, of which pip then wants hashes too.
     """
     pinned = f"{project}=={version}"
     cert = "--cert ca.pem " if index.ca_url is not None else ""
     trust = "SSL_CERT_FILE=ca.pem " if index.ca_url is not None else ""
     hashes = [f"    --hash=sha256:{file.sha256}" for file in files if file.sha256 is not None]
     lines = " \\\n".join((pinned, *hashes))
-    requirements = f"--index-url {index.with_login}\n{lines}"
+    requirements = [Snippet("requirements.txt", f"--index-url {index.with_login}\n{lines}")]
+    if has_requirements:
+        requirements = [
+            Snippet(
+                "requirements.txt, if it lists all that this release requires as well", requirements[0].text
+            ),
+            Snippet(
+                "or made with all that it requires, in a shell",
+                f"echo {pinned} | {trust}uv pip compile --generate-hashes --index-url {index.with_login} "
+                "--output-file requirements.txt -",
+            ),
+        ]
     return (
         ToolSettings("pip", (_shell(f"pip install {cert}--index-url {index.with_login} {pinned}"),)),
         ToolSettings("uv", (_shell(f"{trust}uv pip install --index-url {index.with_login} {pinned}"),)),
         ToolSettings("poetry", (*_poetry(index).read, _shell(f"poetry add --source {_NAME} {pinned}"))),
         ToolSettings("pdm", (*_pdm(index).read, _shell(f"pdm add {pinned}"))),
-        ToolSettings("requirements", (Snippet("requirements.txt", requirements),)),
+        ToolSettings(
+            "requirements",
+            (*requirements, _shell(f"pip install {cert}--index-url {index.with_login} -r requirements.txt")),
+        ),
     )

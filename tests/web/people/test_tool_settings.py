@@ -9,10 +9,13 @@ from itertools import product
 
 import pytest
 
+from simpleindex.core.files import File
+from simpleindex.core.names import Kind
 from simpleindex.web.people.tool_settings import (
     IndexAddress,
     Snippet,
     ToolSettings,
+    install_commands,
     settings_of_tools,
     trust_command,
 )
@@ -96,3 +99,25 @@ def test_the_private_ca_is_fetched_and_compared() -> None:
     assert "https://host.example:8443/-/ca.pem" in trust.text
     assert "fingerprint" in trust.text
     assert trust_command(IndexAddress(URL)) is None
+
+
+@each_index
+def test_commands_that_install_a_release(index: IndexAddress) -> None:
+    file = File("acme-1.0.tar.gz", "1.0", Kind.SDIST, 1, "ab" * 32, None)
+    for has_requirements in (False, True):
+        tools = install_commands(index, "acme", "1.0", [file], has_requirements=has_requirements)
+        assert [each.tool for each in tools] == ["pip", "uv", "poetry", "pdm", "requirements"]
+        for each in tools:
+            text = "\n".join(snippet.text for snippet in each.read)
+            assert "acme==1.0" in text
+            assert index.with_login.partition("://")[2] in text or index.simple in text
+            assert ("ca.pem" in text) == (index.ca_url is not None), each.tool
+            for snippet in each.read:
+                if "shell" in snippet.place:
+                    assert all(shlex.split(line) for line in snippet.text.splitlines())
+        texts = [snippet.text for snippet in tools[-1].read]
+        assert texts[0].splitlines()[-1] == f"    --hash=sha256:{'ab' * 32}"
+        assert texts[-1].startswith("pip install ")
+        assert texts[-1].endswith(" -r requirements.txt")
+        # pip wants hashes of everything as soon as it has one.
+        assert any("--generate-hashes" in text for text in texts) == has_requirements

@@ -267,7 +267,15 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
         # Of a wheel nothing is open any more; its METADATA only repeat what was in the sdist (PEP 643).
         "may_require_more": metadata.has_dynamic_requirements
         and any(file.kind is Kind.SDIST for file in described),
-        "commands": install_commands(address, project.name, version, files) if files else (),
+        "commands": install_commands(
+            address,
+            project.name,
+            version,
+            files,
+            has_requirements=any(not each.extra for each in metadata.requirements),
+        )
+        if files
+        else (),
         "trust": trust_command(address),
         "is_normal": project.status is Status.ACTIVE,
     }
