@@ -73,6 +73,7 @@ class _Composition:
             address=self._address,
             fronts_upstreams=lambda view: bool(self._parts.sources.unlisted.get(view)),
             search=self._parts.search.search,
+            seconds=self._parts.runtime.reactor.seconds,
             uploads=self._uploads,
             cached_files=self._cached_files,
             downloads=self._downloads().of,

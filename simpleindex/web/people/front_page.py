@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from cachetools import TTLCache
-
 from simpleindex.archives.description import render_notice
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.web.people.kept_facts import KeptFacts
 from simpleindex.web.people.renderer import PageContent
 from simpleindex.web.people.results import RESULTS, ResultsFinder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from simpleindex.access.identity import Identity
     from simpleindex.core.model import ProjectList
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 NEWEST: Final = 20
 """Projects on the front page."""
-
-_SECONDS: Final = 5.0
-"""Seconds for which the facts of the front page are shown again, while the list of projects stays the same."""
 
 _MOST_READERS: Final = 64
 
@@ -93,8 +89,7 @@ class FrontPage:
         self._notice = notice
         self._upstreams = upstreams
         self._finder = ResultsFinder(search, upstreams.names)
-        self._facts: TTLCache[Hashable, tuple[ProjectList, FrontFacts]]
-        self._facts = TTLCache(_MOST_READERS, _SECONDS, seconds)
+        self._facts: KeptFacts[FrontFacts] = KeptFacts(_MOST_READERS, seconds)
         self._rendered_notice = "", ""
 
     async def answer(self, request: PageRequest) -> Response:
@@ -124,19 +119,15 @@ class FrontPage:
         return await self._renderer.answer(request, PageContent("search.html", values))
 
     async def _facts_for(self, request: PageRequest) -> FrontFacts:
-        listed = await request.source.projects()
-        key = (request.view, request.reader)
-        kept = self._facts.get(key)
-        if kept is not None and kept[0] is listed:
-            return kept[1]
-        upstreams = self._upstreams.names.get(request.view, ())
-        newest = await self._search.newest(request.source, NEWEST)
-        cached = await self._search.cached_names(upstreams) if upstreams else frozenset()
-        # What is listed is this index's own by now.
-        others = self._upstreams.readable(request.reader, [*cached.difference(listed.names)])
-        facts = FrontFacts(len(listed.names), newest, upstreams, len(others), self._search.is_available)
-        self._facts[key] = listed, facts
-        return facts
+        async def find(listed: ProjectList) -> FrontFacts:
+            upstreams = self._upstreams.names.get(request.view, ())
+            newest = await self._search.newest(request.source, NEWEST)
+            cached = await self._search.cached_names(upstreams) if upstreams else frozenset()
+            # What is listed is this index's own by now.
+            others = self._upstreams.readable(request.reader, [*cached.difference(listed.names)])
+            return FrontFacts(len(listed.names), newest, upstreams, len(others), self._search.is_available)
+
+        return await self._facts.get(request, "front", find)
 
     async def _notice_html(self) -> str:
         text = self._notice()

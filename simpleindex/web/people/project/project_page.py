@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from dataclasses import dataclass
 from html import escape
@@ -18,6 +19,7 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import Kind, ProjectName, distribution_suffix
 from simpleindex.core.selection import find_version, latest_release
 from simpleindex.web.metadata_reader import MetadataReader, in_order_of_metadata
+from simpleindex.web.people.kept_facts import KeptFacts
 from simpleindex.web.people.project.download_plot import download_plot
 from simpleindex.web.people.project.releases import releases_of
 from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
@@ -50,6 +52,9 @@ MOST_DEPENDENTS: Final = 100
 _KEPT: Final = 16 * 1024 * 1024
 """Characters of descriptions that are kept rendered, with the metadata around them; one has some 20 KiB, and a hostile one four million."""
 
+_MOST_LISTS: Final = 500
+"""Lists of dependents that are kept."""
+
 
 async def _no_uploads(_request: PageRequest, _name: ProjectName) -> Mapping[str, UploadNote]:
     return {}
@@ -70,6 +75,7 @@ class PageServices:
         address: Returns the address of a view, for commands.
         fronts_upstreams: Tells whether a view has projects that are not on its list.
         search: Finds dependents; None where there is no search.
+        seconds: A clock that is never set back.
         uploads: Returns who uploaded the files of a project, as far as the reader may know.
         cached_files: Returns which files of upstreams are in the cache, and which not.
         downloads: Returns how often a project was downloaded; None where the reader may not know.
@@ -81,6 +87,7 @@ class PageServices:
     address: Callable[[PageRequest], IndexAddress]
     fronts_upstreams: Callable[[str], bool] = lambda _: False
     search: Search | None = None
+    seconds: Callable[[], float] = time.monotonic
     uploads: Callable[[PageRequest, ProjectName], Awaitable[Mapping[str, UploadNote]]] = _no_uploads
     cached_files: Callable[[ProjectName, Sequence[File]], Mapping[str, bool]] = lambda *_: {}
     downloads: Callable[[Identity, ProjectName], Awaitable[DailyCounts | None]] = _no_downloads
@@ -107,6 +114,7 @@ class ProjectPage:
         self._services = services
         self._metadata = MetadataReader(services.reader)
         self._descriptions: LRUCache[str, Description] = LRUCache(_KEPT, lambda kept: kept.size)
+        self._found_dependents: KeptFacts[tuple[Dependent, ...]] = KeptFacts(_MOST_LISTS, services.seconds)
 
     async def answer(self, request: PageRequest) -> Response:
         """Return the page.
@@ -164,7 +172,11 @@ class ProjectPage:
         search = self._services.search
         if search is None or not search.is_available:
             return ()
-        return await search.dependents(request.source, project.name, MOST_DEPENDENTS)
+        return await self._found_dependents.get(
+            request,
+            project.name,
+            lambda _: search.dependents(request.source, project.name, MOST_DEPENDENTS),
+        )
 
     async def _description(self, source: Source, project: Project, files: Sequence[File]) -> Description:
         """Return the metadata of a release, from the first of its files that can tell; nothing if none can."""
