@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,6 +42,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=s
 
 ISSUED = r"The certificate authority issued a certificate for "
 NAME = "packages.example.org"
+SLEEPING_OTHERWISE = """
+import runpy, select, sys, time
+time.sleep = lambda seconds: select.select([], [], [], seconds)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs twistd with another ``sleep``: Python's fails under a libfaketime that leaves the steady clock as it is."""
+
 FAKETIME = [str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")]
 
 
@@ -313,12 +322,40 @@ def test_what_was_left_behind(new_client: Callable[..., Server], pebble: Pebble)
 
 
 @pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
-def test_a_machine_whose_clock_is_wrong(new_client: Callable[..., Server], tmp_path: Path) -> None:
-    """Then no certificate of the authority's looks valid, and the sentence says why."""
+@pytest.mark.parametrize(
+    ("wrong_by", "sentence"), [("+4000d", "The certificate of localhost"), ("-3h", "At localhost")]
+)
+def test_a_machine_whose_clock_is_wrong_until_it_is_set_right(
+    new_client: Callable[..., Server], pebble: Pebble, tmp_path: Path, wrong_by: str, sentence: str
+) -> None:
+    """Far ahead no certificate of the authority's looks valid, slow by hours its own would not be: nothing is ordered, and the log says why.
+
+    The clock is set right while it runs, and no wait that was noted by the wrong one holds the next try up.
+    """
     server = new_client("--acme-name", NAME)
-    environment = {"LD_PRELOAD": FAKETIME[0], "FAKETIME": "+4000d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    server.installed = instead(server.installed, tmp_path / "twistd", environment)
-    server.launch().await_line(r"No new certificate: .*this machine's clock shows \d{4}-")
+    clock = tmp_path / "clock"
+    clock.write_text(wrong_by)
+    environment = {
+        "LD_PRELOAD": FAKETIME[0],
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    server.installed = instead(server.installed, tmp_path / "twistd", environment, "-c", SLEEPING_OTHERWISE)
+    server.launch().await_line(
+        rf"No new certificate: {sentence}:?\d* .*this machine's clock shows \d{{4}}-.*: set the clock right\."
+    )
+    clock.write_text("+0")
+
+    def is_issued() -> bool:
+        # Until the process has noticed: the library looks at its file once a second.
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        return re.search(ISSUED, server.log) is not None
+
+    wait_until(is_issued, "a certificate by the right clock")
+    server.await_line(r"certificate\.pem is in use now")
+    assert names_of(shown(server, pebble)) == {NAME}
 
 
 def instead(installed: Installed, wrapper: Path, environment: dict[str, str], *options: str) -> Installed:
