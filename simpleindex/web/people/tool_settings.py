@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -315,6 +316,8 @@ def install_commands(
         has_requirements: Whether it requires other projects, of which pip then wants hashes too.
     """
     pinned = f"{project}=={version}"
+    # A shell takes the "!" of an epoch for a command of its history.
+    quoted = shlex.quote(pinned)
     cert = "--cert ca.pem " if index.ca_url is not None else ""
     trust = "SSL_CERT_FILE=ca.pem " if index.ca_url is not None else ""
     hashes = [f"    --hash=sha256:{file.sha256}" for file in files if file.sha256 is not None]
@@ -327,15 +330,15 @@ def install_commands(
             ),
             Snippet(
                 "or made with all that it requires, in a shell",
-                f"echo {pinned} | {trust}uv pip compile --generate-hashes --index-url {index.with_login} "
+                f"echo {quoted} | {trust}uv pip compile --generate-hashes --index-url {index.with_login} "
                 "--output-file requirements.txt -",
             ),
         ]
     return (
-        ToolSettings("pip", (_shell(f"pip install {cert}--index-url {index.with_login} {pinned}"),)),
-        ToolSettings("uv", (_shell(f"{trust}uv pip install --index-url {index.with_login} {pinned}"),)),
-        ToolSettings("poetry", (*_poetry(index).read, _shell(f"poetry add --source {_NAME} {pinned}"))),
-        ToolSettings("pdm", (*_pdm(index).read, _shell(f"pdm add {pinned}"))),
+        ToolSettings("pip", (_shell(f"pip install {cert}--index-url {index.with_login} {quoted}"),)),
+        ToolSettings("uv", (_shell(f"{trust}uv pip install --index-url {index.with_login} {quoted}"),)),
+        ToolSettings("poetry", (*_poetry(index).read, _shell(f"poetry add --source {_NAME} {quoted}"))),
+        ToolSettings("pdm", (*_pdm(index).read, _shell(f"pdm add {quoted}"))),
         ToolSettings(
             "requirements",
             (*requirements, _shell(f"pip install {cert}--index-url {index.with_login} -r requirements.txt")),

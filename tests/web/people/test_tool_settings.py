@@ -121,3 +121,22 @@ def test_commands_that_install_a_release(index: IndexAddress) -> None:
         assert texts[-1].endswith(" -r requirements.txt")
         # pip wants hashes of everything as soon as it has one.
         assert any("--generate-hashes" in text for text in texts) == has_requirements
+
+
+@pytest.mark.parametrize("version", ["2.0", "1!2.0", "2.0+local.1"])
+def test_a_shell_reads_the_version_that_is_shown(version: str) -> None:
+    """The "!" of an epoch stands in quotes: else an interactive shell puts an old command in its place."""
+    tools = install_commands(EVERYTHING, "acme", version, (), has_requirements=True)
+    lines = [
+        line
+        for each in tools
+        for snippet in each.read
+        for line in snippet.text.splitlines()
+        if "acme=" in line
+    ]
+    assert len(lines) == 6
+    for line in lines:
+        assert f"acme=={version}" in shlex.split(line)
+        assert ("'" in line) == ("!" in version and line != f"acme=={version}"), (
+            "in requirements it stands as it is"
+        )
