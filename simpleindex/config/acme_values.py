@@ -70,9 +70,13 @@ def parse_identifier(text: str) -> Identifier:
     """
     stripped = text.strip().removeprefix("[").removesuffix("]")
     try:
-        return Identifier(str(ip_address(stripped)))
+        address = ip_address(stripped)
     except ValueError:
         value = stripped.lower().rstrip(".")
+    else:
+        if "%" in stripped or address.is_unspecified or address.is_multicast:
+            raise InvalidSetting("is no address by which clients reach a server: write it like 203.0.113.7")
+        return Identifier(str(address))
     if not value.isascii():
         raise InvalidSetting("is not ASCII; write an international name in its xn-- form")
     if value.startswith("*."):
@@ -99,6 +103,7 @@ def parse_acme_directory(text: str) -> str:
     try:
         parts = urlsplit(url)
         is_usable = parts.scheme == "https" and bool(parts.hostname) and parts.username is None
+        is_usable = is_usable and parts.port != 0 and url.isprintable() and " " not in url
     except ValueError:
         is_usable = False
     if not is_usable:

@@ -53,6 +53,10 @@ def test_names_and_addresses_have_one_spelling_and_the_name_that_a_validator_sen
         (("a" * 63 + ".") * 4 + "example", "no host name"),
         ("a" * 64 + ".example", "no host name"),
         ("bücher.example", "xn--"),
+        ("fe80::1%eth0", "no address by which"),
+        ("0.0.0.0", "no address by which"),
+        ("[::]", "no address by which"),
+        ("224.0.0.1", "no address by which"),
     ],
 )
 def test_what_cannot_be_certified_is_refused_with_the_reason(text: str, part: str) -> None:
@@ -95,6 +99,10 @@ def test_a_directory_is_a_url_or_a_word(text: str, url: str) -> None:
         "https://",
         "https://u:p@ca.example.org/",
         "https://[::1",
+        "https://ca.example.org:99999/d",
+        "https://ca.example.org:0/d",
+        "https://ca.example.org/ d",
+        "https://ca.example.org/\x1b[31m",
     ],
 )
 def test_other_directories_are_refused(text: str) -> None:

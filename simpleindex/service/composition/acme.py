@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from simpleindex.tls.acme.store import AcmeStore
     from simpleindex.tls.private_ca import Owner
 
+_LARGEST_FILE = 1 << 20
+"""Bytes; all roots of Mozilla are about 220 KiB."""
+
 _TLS_PORT, _HTTP_PORT = 443, 80
 """Where authorities connect to (RFC 8737 section 3, RFC 8555 section 8.3)."""
 
@@ -184,6 +187,9 @@ def _identifiers(settings: Settings) -> tuple[Identifier, ...]:
 
 
 def _refuse_no_roots(path: Path) -> None:
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A pipe would hold the start, and is empty for the second request.
+        raise RefusedStart(f"--acme-trust: {path} is no file with roots")
     _read(path, "acme-trust")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
@@ -207,7 +213,8 @@ def _read_account_key(path: Path) -> str:
 
 def _read(path: Path, option: str) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(_LARGEST_FILE)
     except OSError as error:
         raise RefusedStart(f"--{option}: {path} cannot be read: {error.strerror}") from None
 

@@ -7,6 +7,7 @@ import ssl
 import sys
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +30,6 @@ from tests.fixtures.service import ServiceFixture, service_fixture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from simpleindex.tls.acme.settings import AcmeSettings
 
@@ -130,6 +130,20 @@ def test_a_bound_account_and_roots_of_its_own(world: ServiceFixture, tmp_path: P
     key.unlink()
     with pytest.raises(RefusedStart, match=r"--acme-eab-key: .* cannot be read"):
         compose_acme.acme_settings(world.resolve())
+
+
+def test_roots_that_are_no_file_refuse_the_start(world: ServiceFixture, tmp_path: Path) -> None:
+    """A pipe would hold it, and have nothing for the second request."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path, Path("/dev/zero")):
+        with pytest.raises(RefusedStart, match=r"--acme-trust: .* is no file with roots"):
+            wanted(world, acme_name=(NAME,), acme_trust=str(path))
+
+
+def test_a_huge_key_is_not_read_whole(world: ServiceFixture) -> None:
+    with pytest.raises(RefusedStart, match="no base64url text"):
+        wanted(world, acme_name=(NAME,), acme_eab_id="kid-1", acme_eab_key="/dev/zero")
 
 
 def test_roots_that_are_none_refuse_the_start(world: ServiceFixture, tmp_path: Path) -> None:
