@@ -128,6 +128,10 @@ class SearchDatabase:
             )
         )
 
+    def origins(self) -> set[str]:
+        """Return the origins of the indexed projects."""
+        return {origin for (origin,) in self.read("SELECT DISTINCT origin FROM documents")}
+
     def indexed_names(self, origin: str) -> set[str]:
         """Return the indexed projects of an origin."""
         return {name for (name,) in self.read("SELECT project FROM documents WHERE origin = ?", (origin,))}

@@ -13,12 +13,13 @@ from twisted.internet.task import deferLater
 from simpleindex.core.errors import InvalidMetadata, SimpleIndexError
 from simpleindex.core.names import ProjectName
 from simpleindex.search.document_rows import DocumentChanges, Entry
+from simpleindex.search.origins import GoneOrigin
 from simpleindex.search.release_events import Yank
 from simpleindex.system.clocks import wall_clock
 from simpleindex.system.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
@@ -77,7 +78,7 @@ class Indexer:
         seconds: Callable[[], float] = time.thread_time,
     ) -> None:
         self._database = database
-        self._origins: Mapping[str, Origin] = {origin.name: origin for origin in origins}
+        self._origins: dict[str, Origin] = {origin.name: origin for origin in origins}
         self._clock = clock
         self._now = wall_clock(clock)
         self._threads = threads
@@ -85,7 +86,7 @@ class Indexer:
         self._changed: dict[str, dict[ProjectName, None]] = {name: {} for name in self._origins}
         self._surveyed: dict[str, Iterator[ProjectName]] = {}
         self._surveys = self._is_survey_due = True
-        self._has_failed = False
+        self._has_failed = self._has_found_news = False
         self._wake: Deferred[None] | None = None
         self._running: Deferred[None] | None = None
         self._call: IDelayedCall | None = None
@@ -94,6 +95,11 @@ class Indexer:
     def is_idle(self) -> bool:
         """Whether everything is indexed that is known to be there."""
         return not (self._is_survey_due or self._surveyed or any(self._changed.values()))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether projects are being indexed that a comparison found: after the first start, or when much changed meanwhile."""
+        return bool(self._surveyed) and self._has_found_news
 
     def start(self, *, surveys: bool = True) -> None:
         """Open the index, compare it with every project, and follow changes from now on.
@@ -180,6 +186,9 @@ class Indexer:
         return self._has_failed or not all(origin.is_followed for origin in self._origins.values())
 
     async def _survey(self) -> float:
+        self._has_found_news = False
+        for name in await self._threads.run(self._database.origins) - self._origins.keys():
+            self._origins[name], self._changed[name] = GoneOrigin(name), {}
         for origin in self._origins.values():
             try:
                 names = await origin.names()
@@ -202,6 +211,7 @@ class Indexer:
         """Have those of some projects indexed next that may be others by now; return the time that threads worked."""
         differing, spent = await self._threads.run(self._differing, origin, names)
         self._changed[origin.name].update(dict.fromkeys(differing))
+        self._has_found_news |= bool(differing) and origin.is_followed
         return float(spent)
 
     def _differing(self, origin: Origin, names: Sequence[ProjectName]) -> tuple[list[ProjectName], float]:

@@ -162,6 +162,36 @@ class DirectoryOrigin:
             body.close()
 
 
+class GoneOrigin:
+    """An upstream or directory that is behind this index no more, while its projects are removed from the search index."""
+
+    is_followed = True
+    seconds = 0.0
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def names(self) -> Sequence[ProjectName]:
+        """Return no project."""
+        return ()
+
+    def listing_digest(self, name: ProjectName) -> int | None:
+        """Return None."""
+        del name
+        return None
+
+    async def representatives(
+        self, names: Sequence[ProjectName]
+    ) -> Mapping[ProjectName, Representative | None]:
+        """Return None for each project."""
+        return dict.fromkeys(names)
+
+    async def metadata(self, name: ProjectName, file: File) -> bytes | None:
+        """Return None."""
+        del name, file
+        return None
+
+
 def newest_time(files: Iterable[File]) -> int:
     """Return when the newest of files was uploaded, nanoseconds since 1970; 0 if that is not known."""
     return max((file.uploaded_ns or 0 for file in files), default=0)

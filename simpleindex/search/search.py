@@ -63,11 +63,18 @@ class Search:
         directories: Names of the local directories, whose newest projects are listed.
         clock: The reactor.
         threads: For queries to the index.
+        is_behind: Returns whether projects are still missing in the index.
     """
 
     def __init__(
-        self, database: SearchDatabase, directories: tuple[str, ...], clock: Any, threads: Threads
+        self,
+        database: SearchDatabase,
+        directories: tuple[str, ...],
+        clock: Any,
+        threads: Threads,
+        is_behind: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.is_behind = is_behind
         self._database = database
         self._directories = directories
         self._clock = clock

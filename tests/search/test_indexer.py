@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,17 @@ from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName
 from simpleindex.search.candidates import yanks_of
 from simpleindex.search.database import SearchDatabase
-from simpleindex.search.indexer import BATCH, DELAY, REOPENING_INTERVAL, SHARE, SURVEY_INTERVAL, Indexer
+from simpleindex.search.document import Document
+from simpleindex.search.document_rows import DocumentChanges, Entry, IndexedFile
+from simpleindex.search.indexer import (
+    BATCH,
+    DELAY,
+    LISTINGS,
+    REOPENING_INTERVAL,
+    SHARE,
+    SURVEY_INTERVAL,
+    Indexer,
+)
 from simpleindex.search.origins import DirectoryOrigin
 from tests.fixtures.log import logged_failures
 from tests.fixtures.threads import InlineThreads
@@ -19,8 +30,6 @@ from tests.search.world import SearchWorld
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from simpleindex.search.document_rows import DocumentChanges
 
 
 @pytest.fixture
@@ -217,6 +226,39 @@ def test_what_cannot_be_written_now_is_written_later(
         assert not world.indexer.is_idle
     world.finish()
     assert [yank.version for yank in yanks_of(world.database, ProjectName("acme"))] == ["2.0"]
+
+
+def test_what_an_upstream_had_that_is_behind_no_more_is_removed(world: SearchWorld) -> None:
+    entries = [Entry(IndexedFile("", "", 0), Document(ProjectName(f"old-{n}"), "x")) for n in range(50)]
+    world.database.write("before", DocumentChanges(entries))
+    world.indexer.survey()
+    world.finish()
+    assert world.database.origins() == {"local"}
+    assert world.names("acme") == ["acme"]
+
+
+def test_a_reader_learns_that_the_index_is_being_made(tmp_path: Path) -> None:
+    world, spent = SearchWorld(tmp_path), count()
+    for number in range(LISTINGS + 1):
+        world.add(f"acme-{number}")
+        world.source.listings[ProjectName(f"acme-{number}")] = 1
+    origin = DirectoryOrigin("local", world.source)
+    # Every look at the processor's time shows a second more, so that what is done next waits.
+    world.indexer = Indexer(
+        world.database, [origin], world.clock, InlineThreads(), lambda: float(next(spent))
+    )
+    assert not world.search.is_behind()
+    world.indexer.start()
+    world.clock.advance(200)
+    assert world.search.is_behind()
+    world.clock.pump([10] * 1_000)
+    assert world.indexer.is_idle
+    assert not world.search.is_behind()
+    world.indexer.survey()
+    while not world.indexer.is_idle:
+        world.clock.advance(1)
+        assert not world.search.is_behind(), "everything is as it was"
+    world.indexer.stop()
 
 
 def test_one_of_several_processes_works_for_all(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class SearchWorld:
         threads = InlineThreads()
         origin = DirectoryOrigin("local", self.source)
         self.indexer = Indexer(self.database, [origin], self.clock, threads, lambda: 0.0)
-        self.search = Search(self.database, ("local",), self.clock, threads)
+        self.search = Search(self.database, ("local",), self.clock, threads, lambda: self.indexer.is_behind)
 
     def add(
         self, name: str, version: str = "1.0", *lines: str, body: str = "", yanked: str | None = None

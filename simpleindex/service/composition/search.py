@@ -46,7 +46,14 @@ class ComposedSearch:
         from simpleindex.search.search import Search  # noqa: PLC0415
 
         runtime = self._runtime
-        return Search(self.database, self._directories, runtime.reactor, runtime.threads.search)
+        indexer = self.indexer
+        return Search(
+            self.database,
+            self._directories,
+            runtime.reactor,
+            runtime.threads.search,
+            lambda: indexer.is_behind,
+        )
 
     def start(self, *, is_first: bool = True) -> None:
         """Index what is there; call it once more when more is there.

@@ -83,6 +83,8 @@ class ResultsFinder:
             if self._search.is_available
             else "There is no search index now; the log says why."
         )
+        if self._search.is_behind():
+            sentence += " The search index is being made: more will be found in some minutes."
         return FoundProjects(
             *(text, found.hits, start, has_next, found.has_more and not has_next),
             sentence,

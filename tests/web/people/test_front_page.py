@@ -133,6 +133,9 @@ def test_while_the_index_is_made(tmp_path: Path) -> None:
     pages.world.add("acme")
     assert "There is no search index now" in pages.html()
     pages.world.database.open()
+    assert "being made" not in pages.html("/?q=acme")
+    pages.world.search.is_behind = lambda: True
+    assert "The search index is being made" in pages.html("/?q=acme")
     pages.time += 10
     assert "once they are in the search index" in pages.html()
     # What is listed has a page, whether it can be found or not.
