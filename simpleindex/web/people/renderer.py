@@ -43,7 +43,12 @@ _HEADERS: Final = (
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("Referrer-Policy", "same-origin"),
     ("X-Content-Type-Options", "nosniff"),
+    # No other site's page embeds it, and learns by that whether its reader may see a project.
+    ("Cross-Origin-Resource-Policy", "same-origin"),
 )
+_OPENER: Final = (("Cross-Origin-Opener-Policy", "same-origin"),)
+"""The site that opened a page in another window learns nothing of it. Over plain HTTP browsers ignore it with an error in the console."""
+
 _VARY: Final = ("Vary", f"Accept, Accept-Encoding, Origin, Sec-Fetch-Mode, {VARYING}")
 
 # Control characters, which HTML can hold not even as references, and lone surrogates, which UTF-8 cannot hold.
@@ -156,7 +161,10 @@ class PageRenderer:
             return Response(304, (*tag, caching, _VARY), is_private=True)
         coding = () if encoding is Encoding.IDENTITY else (("Content-Encoding", encoding.value),)
         return Response(
-            content.status, (*_HEADERS, *tag, caching, _VARY, *coding), page.body, is_private=True
+            content.status,
+            (*_headers(request.info), *tag, caching, _VARY, *coding),
+            page.body,
+            is_private=True,
         )
 
     def problem(self, response: Response, problem: Problem, info: RequestInfo) -> Response:
@@ -167,7 +175,7 @@ class PageRenderer:
         body = self._html("problem.html", values).encode()
         replaced = {name for name, _ in _HEADERS} | {"Vary"}
         kept = tuple(item for item in response.headers if item[0] not in replaced)
-        return Response(response.status, (*_HEADERS, _VARY, *kept), body, is_private=True)
+        return Response(response.status, (*_headers(info), _VARY, *kept), body, is_private=True)
 
     def rename(self, title: str) -> None:
         """Change the name of the index."""
@@ -205,6 +213,11 @@ class PageRenderer:
         root = values["root"]
         common = {"site": self.site, "static": partial(static_url, root)}
         return _UNWRITABLE.sub("\ufffd", _templates().get_template(template).render({**common, **values}))
+
+
+def _headers(info: RequestInfo) -> tuple[tuple[str, str], ...]:
+    # Browsers send this field where they obey the policy.
+    return _HEADERS if info.header("sec-fetch-dest") is None else (*_HEADERS, *_OPENER)
 
 
 def _are_same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:

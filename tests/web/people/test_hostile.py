@@ -15,7 +15,7 @@ from simpleindex.core.names import Kind, parse_project_name
 from simpleindex.web.release_metadata import parse_release_metadata
 from tests.fixtures.depth import number_of, part
 from tests.fixtures.hostile_texts import EVIL, HTML, MARKDOWN, RST, assert_harmless
-from tests.fixtures.people_site import PLAIN_BROWSER, Document, is_for_people, open_people_pages
+from tests.fixtures.people_site import BROWSERS, PLAIN_BROWSER, Document, is_for_people, open_people_pages
 from tests.fixtures.site import SiteFixture
 from tests.fixtures.stub_source import StubSource
 
@@ -221,3 +221,25 @@ def test_what_the_library_cannot_render_is_shown_as_it_is_written(text: str) -> 
     document = described(text, "text/x-rst")
     assert_harmless(document)
     assert "".join(text.split()) in "".join(document.text.split())
+
+
+@pytest.mark.parametrize("browser", ["Firefox over TLS", "Firefox over HTTP"])
+@pytest.mark.parametrize(
+    "target",
+    ["/acme/", "/acme/1.0/", "/-/setup/", "/-/docs/", "/-/status", "/-/why/acme", "/nothing/", "/-/nothing"],
+)
+def test_what_browsers_are_told_of_every_page(target: str, browser: str) -> None:
+    """Errors too. Over plain HTTP browsers would complain of a policy about who opened the page."""
+    source = StubSource()
+    source.add("acme-1.0-py3-none-any.whl")
+    headers = SiteFixture(source, people=open_people_pages).get(target, *BROWSERS[browser]).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers.get("cross-origin-opener-policy") == (
+        "same-origin" if browser == "Firefox over TLS" else None
+    )
