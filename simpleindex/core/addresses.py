@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +49,17 @@ def is_loopback(host: str) -> bool:
         return ip_address(unmapped(host)).is_loopback
     except ValueError:
         return False
+
+
+def plain_host(url: str) -> str | None:
+    """Return the host and port of an index that pip passes over unless told to trust it: without TLS, on another machine.
+
+    Args:
+        url: The index's URL.
+    """
+    split = urlsplit(url)
+    host = split.hostname or ""
+    return split.netloc if split.scheme == "http" and host != "localhost" and not is_loopback(host) else None
 
 
 def is_public(host: str) -> bool:

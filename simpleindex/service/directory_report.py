@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from simpleindex import __version__
+from simpleindex.core.addresses import plain_host
 from simpleindex.core.names import ProjectName
 from simpleindex.core.patterns import matcher
 from simpleindex.core.text import human_size, plural
@@ -66,7 +67,9 @@ def install_lines(base_url: str, ca_path: str | None, fingerprint: str | None) -
         fingerprint: Of that certificate, SHA-256.
     """
     if ca_path is None:
-        yield f"Install with: pip install --index-url {base_url}simple/ PACKAGE"
+        host = plain_host(base_url)
+        trust = "" if host is None else f"--trusted-host {host} "
+        yield f"Install with: pip install {trust}--index-url {base_url}simple/ PACKAGE"
         return
     yield f"Install with: pip install --cert {ca_path} --index-url {base_url}simple/ PACKAGE"
     yield f"The certificate comes from a private CA made for this machine, SHA-256 fingerprint {fingerprint}."

@@ -10,7 +10,7 @@ from simpleindex.access.identity import ANYONE, Action, Identity
 from simpleindex.access.rights import Access, default_access
 from simpleindex.core.errors import NotAllowed
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.web.routing.routes import FileRoute, ProjectRoute, PypiJsonRoute, RootRoute
+from simpleindex.web.routing.routes import FileRoute, ProjectRoute, PypiJsonRoute, ReleaseRoute, RootRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -152,7 +152,7 @@ class Admission:
         match target:
             case RootRoute():
                 return not access.private and not reader.authenticated
-            case ProjectRoute(name) | FileRoute(name) | PypiJsonRoute(name):
+            case ProjectRoute(name) | ReleaseRoute(name) | FileRoute(name) | PypiJsonRoute(name):
                 return access.is_public(name)
         return not access.private
 

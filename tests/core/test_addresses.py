@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.addresses import client_address, counted_as, is_loopback, is_public, is_within, unmapped
+from simpleindex.core.addresses import (
+    client_address,
+    counted_as,
+    is_loopback,
+    is_public,
+    is_within,
+    plain_host,
+    unmapped,
+)
 from tests.fixtures.tables import for_each
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
@@ -156,3 +164,21 @@ def test_always_an_address(forwarded_for: str) -> None:
 def test_public_addresses(host: str, expected: bool) -> None:
     """Only what is reached over the public Internet is public, whatever form hides another address."""
     assert is_public(host) is expected
+
+
+@for_each(
+    ("url", "host"),
+    [
+        ("http://box:8080/", "box:8080"),
+        ("http://192.0.2.1/py/", "192.0.2.1"),
+        ("http://[2001:db8::1]:80/", "[2001:db8::1]:80"),
+        ("http://localhost:8080/", None),
+        ("http://127.0.0.2/", None),
+        ("http://[::1]:8080/", None),
+        ("https://box/", None),
+        ("", None),
+    ],
+)
+def test_hosts_that_pip_passes_over(url: str, host: str | None) -> None:
+    """As pip's list of secure origins has it."""
+    assert plain_host(url) == host

@@ -93,6 +93,13 @@ def test_how_to_install_with_a_known_certificate() -> None:
     ]
 
 
+def test_pip_passes_over_another_machine_without_tls() -> None:
+    """It finds nothing there unless it is told to trust it."""
+    assert list(install_lines("http://box:8080/", None, None)) == [
+        "Install with: pip install --trusted-host box:8080 --index-url http://box:8080/simple/ PACKAGE"
+    ]
+
+
 def test_how_to_install_with_our_own_certificate() -> None:
     """The line for this machine names the file; the others say where to get it and how to check it."""
     here, whose, elsewhere = install_lines("https://box:8443/", "/state/ca/cert.pem", "AB:CD")

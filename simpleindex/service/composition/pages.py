@@ -13,15 +13,15 @@ from simpleindex.web.downloads.history import DownloadHistory
 from simpleindex.web.downloads.rights import DownloadRights, ReadableDownloads
 from simpleindex.web.people.front_page import FrontPage, UpstreamsBehind
 from simpleindex.web.people.guide_page import GuidePage
+from simpleindex.web.people.index_address import IndexAddress
 from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
 from simpleindex.web.people.project.difference_page import DifferencePage
 from simpleindex.web.people.project.inside_page import InsidePage
 from simpleindex.web.people.project.project_page import PageServices, ProjectPage
 from simpleindex.web.people.setup_page import SetupPage
 from simpleindex.web.people.status_page import StatusPage
-from simpleindex.web.people.tool_settings import IndexAddress
 from simpleindex.web.people.why_page import WhyPage
-from simpleindex.web.routing.routes import FEED
+from simpleindex.web.routing.routes import FEED, OwnPageRoute
 from simpleindex.web.why import WhyPages
 
 if TYPE_CHECKING:
@@ -112,13 +112,20 @@ class _Composition:
         )
 
     def _address(self, request: PageRequest) -> IndexAddress:
-        base = self._parts.listings.base_url or ""
+        base, admission = self._parts.listings.base_url or "", self._parts.admission
+        # Who has logged in sets up tools for private projects too.
+        may_read_more = (
+            isinstance(request.route, OwnPageRoute)
+            and request.reader.authenticated
+            and not admission.access.everything_public
+        )
         is_main = request.view == MAIN_VIEW
         return IndexAddress(
             base if is_main else f"{base}{request.view}/",
             upload_url=f"{base}legacy/" if self._parts.logins is not None and is_main else None,
             ca_url=f"{base}-/ca.pem" if self._parts.listings.description.has_private_ca else None,
-            needs_login=not self._parts.admission.is_shared(request.route, ANYONE),
+            needs_login=not admission.is_shared(request.route, ANYONE) or may_read_more,
+            has_public_packages=bool(self._parts.sources.unlisted.get(request.view)),
         )
 
     def _cached_files(self, name: ProjectName, files: Sequence[File]) -> dict[str, bool]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.web.people.index_address import CA_FILE, trust_command
 from simpleindex.web.people.renderer import PageContent
-from simpleindex.web.people.tool_settings import settings_of_tools, trust_command
+from simpleindex.web.people.tool_settings import settings_of_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,7 @@ class SetupPage:
                 "address": address,
                 "tools": settings_of_tools(address),
                 "trust": trust_command(address),
+                "ca_file": CA_FILE,
             }
 
         return await self._services.renderer.answer(

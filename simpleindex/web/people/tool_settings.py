@@ -6,84 +6,19 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from simpleindex.web.people.index_address import CA_FILE, Snippet, ToolSettings, shell
+from simpleindex.web.people.pipeline_settings import conda, docker, github_actions, gitlab_ci
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from simpleindex.core.files import File
+    from simpleindex.web.people.index_address import IndexAddress
 
 _NAME: Final = "mine"
 """The index's name in the settings of tools that need one."""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexAddress:
-    """Where an index is, and what clients need to use it.
-
-    Attributes:
-        url: With a final slash: ``https://host/``, or of a view ``https://host/stable/``.
-        upload_url: Where uploads go; None if nothing can be uploaded.
-        ca_url: Where the private CA's certificate is; None if clients need none.
-        needs_login: Whether reading needs a login.
-    """
-
-    url: str
-    upload_url: str | None = None
-    ca_url: str | None = None
-    needs_login: bool = False
-
-    @property
-    def simple(self) -> str:
-        """The URL that installers take."""
-        return f"{self.url}simple/"
-
-    @property
-    def with_login(self) -> str:
-        """The same with a place for a login, if reading needs one."""
-        scheme, _, rest = self.simple.partition("://")
-        return f"{scheme}://__token__:TOKEN@{rest}" if self.needs_login else self.simple
-
-
-@dataclass(frozen=True, slots=True)
-class Snippet:
-    """Text to copy."""
-
-    place: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSettings:
-    """The settings of one tool.
-
-    Attributes:
-        tool: Its name, as a heading.
-        read: How it installs from the index.
-        publish: How it uploads; empty if it does not, or nothing can be uploaded.
-        test: A command that shows that it works.
-    """
-
-    tool: str
-    read: tuple[Snippet, ...] = ()
-    publish: tuple[Snippet, ...] = ()
-    test: str = ""
-
-    @property
-    def anchor(self) -> str:
-        """Its name in the page's URL."""
-        return self.tool.lower().replace(" ", "-")
-
-
-def trust_command(index: IndexAddress) -> Snippet | None:
-    """Return how a client gets the private CA's certificate; None if it needs none."""
-    if index.ca_url is None:
-        return None
-    return _shell(
-        f"curl --insecure {index.ca_url} --output ca.pem",
-        "openssl x509 -in ca.pem -noout -fingerprint -sha256   # compare it with the server's log",
-    )
 
 
 def settings_of_tools(index: IndexAddress) -> tuple[ToolSettings, ...]:
@@ -91,88 +26,80 @@ def settings_of_tools(index: IndexAddress) -> tuple[ToolSettings, ...]:
     return tuple(make(index) for make in _TOOLS if index.upload_url is not None or make not in _ONLY_UPLOADS)
 
 
+def _pip_options(index: IndexAddress) -> str:
+    cert = f"--cert {CA_FILE} " if index.ca_url is not None else ""
+    trust = f"--trusted-host {index.plain_host} " if index.plain_host else ""
+    return f"{cert}{trust}--index-url {index.with_login}"
+
+
 def _pip(index: IndexAddress) -> ToolSettings:
     lines = ["[global]", f"index-url = {index.with_login}"]
-    cert = ""
     if index.ca_url is not None:
-        lines.append("cert = /path/to/ca.pem")
-        cert = "--cert ca.pem "
+        lines.append(f"cert = {CA_FILE}")
+    if index.plain_host:
+        lines.append(f"trusted-host = {index.plain_host}")
     return ToolSettings(
         "pip",
         (
-            _shell(f"pip install {cert}--index-url {index.with_login} NAME"),
+            shell(f"pip install {_pip_options(index)} NAME"),
             Snippet("~/.config/pip/pip.conf", "\n".join(lines)),
         ),
-        test=f"pip index versions {cert}--index-url {index.with_login} NAME",
+        test="pip install --dry-run --ignore-installed NAME",
     )
 
 
 def _uv(index: IndexAddress) -> ToolSettings:
-    trust = "SSL_CERT_FILE=ca.pem " if index.ca_url is not None else ""
     read = [
         Snippet(
             "pyproject.toml",
             f'[[tool.uv.index]]\nname = "{_NAME}"\nurl = "{index.simple}"\ndefault = true',
         )
     ]
-    environment = ["export SSL_CERT_FILE=/path/to/ca.pem"] if index.ca_url is not None else []
-    if index.needs_login:
-        environment += [
-            f"export UV_INDEX_{_NAME.upper()}_USERNAME=__token__",
-            f"export UV_INDEX_{_NAME.upper()}_PASSWORD=TOKEN",
-        ]
-    if environment:
-        read.append(_shell(*environment))
-    publish = (
-        (_shell(f"uv publish --publish-url {index.upload_url} --check-url {index.simple} --token TOKEN"),)
-        if index.upload_url
-        else ()
-    )
+    login = [(f"UV_INDEX_{_NAME.upper()}_{end}", each) for end, each in _LOGIN if index.needs_login]
+    if exports := _exports((*index.trusting("SSL_CERT_FILE"), *login)):
+        read.append(exports)
+    publish = f"uv publish --publish-url {index.upload_url} --token TOKEN"
     return ToolSettings(
         "uv",
         tuple(read),
-        publish,
-        test=f"echo NAME | {trust}uv pip compile --default-index {index.with_login} -",
+        (shell(f"{_before(index, 'SSL_CERT_FILE')}{publish}"),) if index.upload_url else (),
+        test="echo NAME | uv pip compile -",
     )
 
 
 def _poetry(index: IndexAddress) -> ToolSettings:
     commands = [f"poetry source add --priority primary {_NAME} {index.simple}"]
     if index.ca_url is not None:
-        commands.append(f"poetry config certificates.{_NAME}.cert /path/to/ca.pem")
+        commands.append(f"poetry config certificates.{_NAME}.cert {CA_FILE}")
     if index.needs_login:
         commands.append(f"poetry config http-basic.{_NAME} __token__ TOKEN")
-    publish = (
-        (
-            _shell(
-                f"poetry config repositories.{_NAME} {index.upload_url}",
-                f"poetry publish --build -r {_NAME} -u __token__ -p TOKEN",
-            ),
-        )
-        if index.upload_url
-        else ()
+    publish = [f"poetry config repositories.{_NAME} {index.upload_url}"]
+    if index.ca_url is not None:
+        publish.append(f"poetry config certificates.{_NAME}.cert {CA_FILE}")
+    publish.append(f"poetry publish --build -r {_NAME} -u __token__ -p TOKEN")
+    return ToolSettings(
+        "poetry",
+        (shell(*commands),),
+        (shell(*publish),) if index.upload_url else (),
+        test="poetry add --dry-run NAME",
     )
-    return ToolSettings("poetry", (_shell(*commands),), publish, test="poetry add --dry-run NAME")
 
 
 def _pdm(index: IndexAddress) -> ToolSettings:
     # Of this name, the source takes the place of the public index.
-    source = Snippet("pyproject.toml", f'[[tool.pdm.source]]\nname = "pypi"\nurl = "{index.simple}"')
-    commands = ["pdm config pypi.ca_certs /path/to/ca.pem"] if index.ca_url is not None else []
+    lines = ["[[tool.pdm.source]]", 'name = "pypi"', f'url = "{index.simple}"']
+    if index.plain_host:
+        lines.append("verify_ssl = false")
+    commands = [f"pdm config pypi.ca_certs {CA_FILE}"] if index.ca_url is not None else []
     if index.needs_login:
         commands += ["pdm config pypi.username __token__", "pdm config pypi.password TOKEN"]
-    ca_certs = " --ca-certs ca.pem" if index.ca_url is not None else ""
-    publish = (
-        (
-            _shell(
-                f"pdm publish --repository {index.upload_url} --username __token__ --password TOKEN{ca_certs}"
-            ),
-        )
-        if index.upload_url
-        else ()
-    )
+    ca_certs = f" --ca-certs {CA_FILE}" if index.ca_url is not None else ""
+    publish = f"pdm publish --repository {index.upload_url} --username __token__ --password TOKEN{ca_certs}"
     return ToolSettings(
-        "pdm", (source, *([_shell(*commands)] if commands else [])), publish, test="pdm add --dry-run NAME"
+        "pdm",
+        (Snippet("pyproject.toml", "\n".join(lines)), *([shell(*commands)] if commands else [])),
+        (shell(publish),) if index.upload_url else (),
+        test="pdm add --dry-run NAME",
     )
 
 
@@ -181,32 +108,32 @@ def _pipenv(index: IndexAddress) -> ToolSettings:
     if index.needs_login:
         scheme, _, rest = url.partition("://")
         url = f"{scheme}://${{INDEX_USER}}:${{INDEX_TOKEN}}@{rest}"
-    read = [Snippet("Pipfile", f'[[source]]\nname = "{_NAME}"\nurl = "{url}"\nverify_ssl = true')]
-    exports = [
-        f"export {name}=/path/to/ca.pem" for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE") if index.ca_url
-    ]
-    if index.needs_login:
-        exports += ["export INDEX_USER=__token__", "export INDEX_TOKEN=TOKEN"]
-    if exports:
-        read.append(_shell(*exports))
+    verify = "false" if index.plain_host else "true"
+    read = [Snippet("Pipfile", f'[[source]]\nname = "{_NAME}"\nurl = "{url}"\nverify_ssl = {verify}')]
+    login = [("INDEX_USER", "__token__"), ("INDEX_TOKEN", "TOKEN")] if index.needs_login else []
+    if exports := _exports((*index.trusting("PIP_CERT", "REQUESTS_CA_BUNDLE"), *login)):
+        read.append(exports)
     return ToolSettings("pipenv", tuple(read), test="pipenv install NAME")
 
 
 def _hatch(index: IndexAddress) -> ToolSettings:
-    exports = [f"export {name}={index.with_login}" for name in ("UV_DEFAULT_INDEX", "PIP_INDEX_URL")]
-    if index.ca_url is not None:
-        exports += [f"export {name}=/path/to/ca.pem" for name in ("SSL_CERT_FILE", "PIP_CERT")]
-    ca = "HATCH_INDEX_CA_CERT=ca.pem " if index.ca_url is not None else ""
-    publish = (
-        (_shell(f"{ca}hatch publish -r {index.upload_url} -u __token__ -a TOKEN"),)
-        if index.upload_url
-        else ()
+    variables = [(name, index.with_login) for name in ("UV_DEFAULT_INDEX", "PIP_INDEX_URL")]
+    variables += index.trusting("SSL_CERT_FILE", "PIP_CERT")
+    if index.plain_host:
+        variables.append(("PIP_TRUSTED_HOST", index.plain_host))
+    exports = _exports(variables)
+    assert exports is not None
+    publish = f"hatch publish -r {index.upload_url} -u __token__ -a TOKEN"
+    return ToolSettings(
+        "hatch",
+        (exports,),
+        (shell(f"{_before(index, 'HATCH_INDEX_CA_CERT')}{publish}"),) if index.upload_url else (),
+        test="hatch env create",
     )
-    return ToolSettings("hatch", (_shell(*exports),), publish, test="hatch dep show table")
 
 
 def _twine(index: IndexAddress) -> ToolSettings:
-    cert = " --cert ca.pem" if index.ca_url is not None else ""
+    cert = f" --cert {CA_FILE}" if index.ca_url is not None else ""
     file = "\n".join(
         (
             *("[distutils]", f"index-servers = {_NAME}", "", f"[{_NAME}]"),
@@ -215,92 +142,52 @@ def _twine(index: IndexAddress) -> ToolSettings:
     )
     return ToolSettings(
         "twine",
-        publish=(Snippet("~/.pypirc", file), _shell(f"twine upload -r {_NAME}{cert} dist/*")),
-        test="twine check dist/*",
+        publish=(Snippet("~/.pypirc", file), shell(f"twine upload -r {_NAME}{cert} dist/*")),
+        test=_who_am_i(index),
     )
-
-
-def _conda(index: IndexAddress) -> ToolSettings:
-    text = (
-        f"dependencies:\n  - python\n  - pip\n  - pip:\n      - --index-url {index.with_login}\n      - NAME"
-    )
-    ca = "PIP_CERT=/path/to/ca.pem " if index.ca_url is not None else ""
-    return ToolSettings(
-        "conda",
-        (Snippet("environment.yml", text), _shell(f"{ca}conda env create -f environment.yml")),
-        test="conda env create --dry-run -f environment.yml",
-    )
-
-
-def _docker(index: IndexAddress) -> ToolSettings:
-    lines = ["FROM python:3.12-slim"]
-    environment = f"ENV PIP_INDEX_URL={index.simple}"
-    if index.ca_url is not None:
-        lines.append("COPY ca.pem /etc/ssl/private-ca.pem")
-        environment += " PIP_CERT=/etc/ssl/private-ca.pem"
-    secret = "--mount=type=secret,id=netrc,target=/root/.netrc " if index.needs_login else ""
-    lines += [environment, f"RUN {secret}pip install --no-cache-dir NAME"]
-    build = "docker build --secret id=netrc,src=$HOME/.netrc ." if index.needs_login else "docker build ."
-    return ToolSettings("Docker", (Snippet("Dockerfile", "\n".join(lines)), _shell(build)))
-
-
-def _github_actions(index: IndexAddress) -> ToolSettings:
-    secret = "${{ secrets.INDEX_TOKEN }}"  # noqa: S105 (the name of one)
-    ca = "${{ github.workspace }}/ca.pem" if index.ca_url is not None else None
-    url = index.with_login.replace("TOKEN", secret)
-    # uv passes over pip's variables.
-    lines = ["env:", f"  PIP_INDEX_URL: {url}", f"  UV_DEFAULT_INDEX: {url}"]
-    lines += [f"  {name}: {ca}" for name in ("PIP_CERT", "SSL_CERT_FILE") if ca is not None]
-    lines += ["steps:", "  - uses: actions/checkout@v4"]
-    publish: tuple[Snippet, ...] = ()
-    if index.upload_url is not None:
-        upload = f'  - run: uv publish --publish-url {index.upload_url} --token "{secret}"'
-        steps = ("  - uses: astral-sh/setup-uv@v6", "  - run: uv build", upload)
-        publish = (Snippet("a job in .github/workflows/", "\n".join((*lines, *steps))),)
-    read = "\n".join((*lines, "  - run: pip install NAME"))
-    return ToolSettings("GitHub Actions", (Snippet("a job in .github/workflows/", read),), publish)
-
-
-def _gitlab_ci(index: IndexAddress) -> ToolSettings:
-    variables = ["variables:", f'  PIP_INDEX_URL: "{index.with_login.replace("TOKEN", "$INDEX_TOKEN")}"']
-    if index.ca_url is not None:
-        variables.append('  PIP_CERT: "$INDEX_CA"')
-    read = [*variables, "test:", "  image: python:3.12", "  script:", "    - pip install NAME"]
-    publish: tuple[Snippet, ...] = ()
-    if index.upload_url is not None:
-        cert = ' --cert "$INDEX_CA"' if index.ca_url is not None else ""
-        upload = f'    - twine upload --repository-url {index.upload_url}{cert} -u __token__ -p "$INDEX_TOKEN" dist/*'
-        job = [
-            "publish:",
-            "  image: python:3.12",
-            "  script:",
-            "    - pip install build twine",
-            "    - python -m build",
-            upload,
-        ]
-        publish = (Snippet(".gitlab-ci.yml", "\n".join((*variables, *job))),)
-    return ToolSettings("GitLab CI", (Snippet(".gitlab-ci.yml", "\n".join(read)),), publish)
 
 
 def _curl(index: IndexAddress) -> ToolSettings:
-    cacert = "--cacert ca.pem " if index.ca_url is not None else ""
+    cacert = _curl_ca(index)
     login = "--user __token__:TOKEN " if index.needs_login else ""
-    publish: tuple[Snippet, ...] = ()
-    if index.upload_url is not None:
-        header = '--header "Authorization: Bearer TOKEN"'
-        publish = (_shell(f"curl --fail-with-body {cacert}{header} --upload-file FILE {index.url}"),)
-    return ToolSettings("curl", (_shell(f"curl {cacert}{login}{index.simple}"),), publish)
+    header = '--header "Authorization: Bearer TOKEN"'
+    upload = f"curl --fail-with-body {cacert}{header} --upload-file FILE {index.url}"
+    return ToolSettings(
+        "curl",
+        (shell(f"curl {cacert}{login}{index.simple}"),),
+        (shell(upload),) if index.upload_url else (),
+        test=_who_am_i(index) if index.upload_url or index.needs_login else "",
+    )
 
+
+def _who_am_i(index: IndexAddress) -> str:
+    """Return a command that shows whose the token is, and what it may do."""
+    # Below the root, of which a view's address is a part.
+    root = (index.upload_url or index.url).removesuffix("legacy/")
+    return f"curl --fail-with-body {_curl_ca(index)}--user __token__:TOKEN {root}-/api/whoami"
+
+
+def _curl_ca(index: IndexAddress) -> str:
+    return f"--cacert {CA_FILE} " if index.ca_url is not None else ""
+
+
+_LOGIN: Final = (("USERNAME", "__token__"), ("PASSWORD", "TOKEN"))
 
 _TOOLS: Final[tuple[Callable[[IndexAddress], ToolSettings], ...]] = (
     *(_pip, _uv, _poetry, _pdm, _pipenv, _hatch, _twine),
-    *(_conda, _docker, _github_actions, _gitlab_ci, _curl),
+    *(conda, docker, github_actions, gitlab_ci, _curl),
 )
 _ONLY_UPLOADS: Final = frozenset({_twine})
 
 
-def _shell(*lines: str) -> Snippet:
-    return Snippet("shell", "\n".join(lines))
+def _exports(variables: Iterable[tuple[str, str]]) -> Snippet | None:
+    lines = [f"export {name}={value}" for name, value in variables]
+    return shell(*lines) if lines else None
+
+
+def _before(index: IndexAddress, name: str) -> str:
+    """Return the private CA's certificate as a variable before a command."""
+    return "".join(f"{each}={value} " for each, value in index.trusting(name))
 
 
 def install_commands(
@@ -318,11 +205,13 @@ def install_commands(
     pinned = f"{project}=={version}"
     # A shell takes the "!" of an epoch for a command of its history.
     quoted = shlex.quote(pinned)
-    cert = "--cert ca.pem " if index.ca_url is not None else ""
-    trust = "SSL_CERT_FILE=ca.pem " if index.ca_url is not None else ""
     hashes = [f"    --hash=sha256:{file.sha256}" for file in files if file.sha256 is not None]
+    options = [f"--index-url {index.with_login}"]
+    if index.plain_host:
+        options.append(f"--trusted-host {index.plain_host}")
     lines = " \\\n".join((pinned, *hashes))
-    requirements = [Snippet("requirements.txt", f"--index-url {index.with_login}\n{lines}")]
+    requirements = [Snippet("requirements.txt", "\n".join((*options, lines)))]
+    trust = _before(index, "SSL_CERT_FILE")
     if has_requirements:
         requirements = [
             Snippet(
@@ -335,12 +224,12 @@ def install_commands(
             ),
         ]
     return (
-        ToolSettings("pip", (_shell(f"pip install {cert}--index-url {index.with_login} {quoted}"),)),
-        ToolSettings("uv", (_shell(f"{trust}uv pip install --index-url {index.with_login} {quoted}"),)),
-        ToolSettings("poetry", (*_poetry(index).read, _shell(f"poetry add --source {_NAME} {quoted}"))),
-        ToolSettings("pdm", (*_pdm(index).read, _shell(f"pdm add {quoted}"))),
+        ToolSettings("pip", (shell(f"pip install {_pip_options(index)} {quoted}"),)),
+        ToolSettings("uv", (shell(f"{trust}uv pip install --index-url {index.with_login} {quoted}"),)),
+        ToolSettings("poetry", (*_poetry(index).read, shell(f"poetry add --source {_NAME} {quoted}"))),
+        ToolSettings("pdm", (*_pdm(index).read, shell(f"pdm add {quoted}"))),
         ToolSettings(
             "requirements",
-            (*requirements, _shell(f"pip install {cert}--index-url {index.with_login} -r requirements.txt")),
+            (*requirements, shell(f"pip install {_pip_options(index)} -r requirements.txt")),
         ),
     )

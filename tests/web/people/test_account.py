@@ -280,3 +280,14 @@ def test_without_users_there_is_none_of_it(tmp_path: Path, monkeypatch: pytest.M
             assert world.ask(target, ("Accept", "application/xhtml+xml")).status == 404
         assert b"Log in" not in world.ask("/", ("Accept", "application/xhtml+xml")).body
         assert world.ask("/-/account/", method="POST").status == 405
+
+
+def test_settings_have_a_place_for_the_token_of_who_needs_one(account: AccountFixture) -> None:
+    """Whoever has logged in sets up tools for private projects too."""
+    stranger, alice = (
+        text_of(account.get(*headers, target="/-/setup/")) for headers in ((), (basic("alice"),))
+    )
+    assert "__token__:TOKEN@" not in stranger
+    assert "For private projects log in" in stranger
+    assert "__token__:TOKEN@" in alice
+    assert "sidx-" not in alice

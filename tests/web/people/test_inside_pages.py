@@ -23,12 +23,12 @@ from simpleindex.core.names import Kind, ProjectName
 from simpleindex.system.bodies import BytesBody
 from simpleindex.web.http.response import RequestInfo
 from simpleindex.web.pages.negotiation import Encoding
+from simpleindex.web.people.index_address import IndexAddress
 from simpleindex.web.people.page_request import PageRequest
 from simpleindex.web.people.project.difference_page import DifferencePage
 from simpleindex.web.people.project.inside_page import InsidePage, is_entry_points
 from simpleindex.web.people.project.project_page import PageServices
 from simpleindex.web.people.renderer import PageRenderer
-from simpleindex.web.people.tool_settings import IndexAddress
 from simpleindex.web.routing.routes import OwnPageRoute
 from tests.fixtures.deferreds import error, result
 from tests.fixtures.examiner import InProcessExaminer

@@ -91,6 +91,17 @@ def test_dependencies_are_linked_where_the_reader_finds_them(file: str, label: s
     assert linked - {"tool", "simple"} == {each for each in ("vault", "acme-app") if allowed[label, each]}
 
 
+@pytest.mark.parametrize(("file", "label"), READERS)
+def test_commands_have_a_login_where_strangers_need_one(file: str, label: str) -> None:
+    """Of a project and of each of its versions alike."""
+    lanes, allowed = lanes_of(file), readers(file)
+    for project in THERE:
+        if allowed[label, project]:
+            for target in (f"/{project}/", f"/{project}/1.0/"):
+                page = lanes.ask("GET", target, label, *BROWSER)
+                assert ("__token__:TOKEN@" in page.text) == (not allowed["anonymous", project]), target
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_nobody_gets_a_page_that_was_kept_for_another(file: str) -> None:
     """In either order; what is shown of the reader is the reader's own too."""

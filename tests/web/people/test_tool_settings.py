@@ -5,20 +5,15 @@ from __future__ import annotations
 import configparser
 import shlex
 import tomllib
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from simpleindex.core.files import File
 from simpleindex.core.names import Kind
-from simpleindex.web.people.tool_settings import (
-    IndexAddress,
-    Snippet,
-    ToolSettings,
-    install_commands,
-    settings_of_tools,
-    trust_command,
-)
+from simpleindex.web.people.index_address import IndexAddress, Snippet, ToolSettings, trust_command
+from simpleindex.web.people.tool_settings import install_commands, settings_of_tools
 
 URL = "https://host.example:8443/stable/"
 INDEXES = [
@@ -68,7 +63,9 @@ def test_each_tool_has_this_index_and_nothing_that_it_does_not_need(index: Index
             assert not each.publish
             assert "legacy" not in text
         if index.upload_url is None and not index.needs_login:
-            assert "TOKEN" not in text
+            assert "TOKEN" not in text + each.test
+        # Where clients need no CA they need no advice about one either.
+        assert index.ca_url is not None or "ca.pem" not in each.test + each.hint
 
 
 @each_index
@@ -140,3 +137,50 @@ def test_a_shell_reads_the_version_that_is_shown(version: str) -> None:
         assert ("'" in line) == ("!" in version and line != f"acme=={version}"), (
             "in requirements it stands as it is"
         )
+
+
+def pip_like(index: IndexAddress) -> list[str]:
+    """What has pip behind it: pip, pdm, pipenv, and environments of others."""
+    names = ("pip", "pdm", "pipenv", "hatch", "conda", "Docker", "GitHub Actions", "GitLab CI")
+    return ["\n".join(each.text for each in tool(name, index).read) for name in names]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host.example:8080/", "http://192.0.2.1/", "http://[2001:db8::1]:80/"]
+)
+def test_pip_is_told_to_trust_another_machine_without_tls(url: str) -> None:
+    """It would pass over the index, and find nothing."""
+    host = url.removeprefix("http://").removesuffix("/")
+    for text in pip_like(IndexAddress(url)):
+        assert host in text.replace(url, "") or "verify_ssl = false" in text, text
+    commands = install_commands(IndexAddress(url), "acme", "1.0", (), has_requirements=False)
+    for name in ("pip", "requirements"):
+        assert f"--trusted-host {host}" in next(each.read[0].text for each in commands if each.tool == name)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://host.example:8443/", "http://localhost:8080/", "http://127.0.0.2/", "http://[::1]:8080/"]
+)
+def test_what_pip_trusts_anyway_needs_no_word(url: str) -> None:
+    for text in pip_like(IndexAddress(url)):
+        assert "trusted" not in text.lower()
+        assert "verify_ssl = false" not in text
+
+
+@each_index
+@pytest.mark.parametrize("has_public_packages", [False, True])
+def test_pipelines_are_whole_files(index: IndexAddress, has_public_packages: bool) -> None:
+    """Workflows as GitHub needs them, and jobs that fit into one file of GitLab; builds find what they need."""
+    yaml = pytest.importorskip("yaml")
+    index = replace(index, has_public_packages=has_public_packages)
+    for snippet in snippets(tool("GitHub Actions", index)):
+        workflow = yaml.load(snippet.text, yaml.BaseLoader)
+        (job,) = workflow["jobs"].values()
+        assert (bool(workflow["on"]), job["runs-on"], bool(job["steps"])) == (True, "ubuntu-latest", True)
+        if "publish" in workflow["jobs"]:
+            assert ("env" in job) == has_public_packages
+    gitlab = tool("GitLab CI", index)
+    jobs = yaml.safe_load("\n".join(each.text for each in snippets(gitlab)))
+    assert len(jobs) == len(snippets(gitlab))
+    if "publish" in jobs:
+        assert ("PIP_INDEX_URL" in jobs["publish"]["variables"]) == has_public_packages

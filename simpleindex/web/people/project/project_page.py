@@ -19,12 +19,13 @@ from simpleindex.core.model import Status
 from simpleindex.core.names import Kind, ProjectName, distribution_suffix
 from simpleindex.core.selection import find_version, latest_release
 from simpleindex.web.metadata_reader import MetadataReader, in_order_of_metadata
+from simpleindex.web.people.index_address import trust_command
 from simpleindex.web.people.kept_facts import KeptFacts
 from simpleindex.web.people.project.download_plot import download_plot
 from simpleindex.web.people.project.releases import releases_of
 from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
 from simpleindex.web.people.renderer import PageContent
-from simpleindex.web.people.tool_settings import install_commands, trust_command
+from simpleindex.web.people.tool_settings import install_commands
 from simpleindex.web.release_metadata import NO_METADATA, parse_release_metadata
 from simpleindex.web.routing.routes import ReleaseRoute
 
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
     from simpleindex.search.visibility import Dependent
     from simpleindex.system.threads import Threads
     from simpleindex.web.http.response import Response
+    from simpleindex.web.people.index_address import IndexAddress
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.project.download_plot import DailyCounts
     from simpleindex.web.people.renderer import PageRenderer
-    from simpleindex.web.people.tool_settings import IndexAddress
     from simpleindex.web.release_metadata import ReleaseMetadata
 
 MOST_DEPENDENTS: Final = 100
