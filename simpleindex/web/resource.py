@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.web.resource import Resource
 
-from simpleindex.access.errors import InsecureCredentials, TooManyFailures, Unauthenticated
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.web.guides import DOCS_PREFIX, document_response
 from simpleindex.web.http.hosts import is_own_host
+from simpleindex.web.http.presenting import presented
 from simpleindex.web.http.request_info import READ_METHODS, request_info
 from simpleindex.web.http.respond import error_response, respond
 from simpleindex.web.http.response import RequestInfo, Response, sentence
@@ -62,10 +63,6 @@ if TYPE_CHECKING:
 
 
 API_PREFIX = "api/"
-
-
-_REFUSED_AT_THE_DOOR = (Unauthenticated, TooManyFailures, InsecureCredentials)
-"""Refusals of credentials, which come before anything is read."""
 
 
 class WriteResponder(Protocol):
@@ -151,7 +148,11 @@ class IndexResource(Resource):
         info = request_info(request, self.trusted)
         if info.is_local and not is_own_host(info.header("host"), self.listings.base_url):
             info = replace(info, is_local=False)
-        return respond(request, self.answer(info), also=self.also())
+        return respond(request, self.answer(info), also=self.also(), refusal=partial(self._refusal, info))
+
+    def presented(self, refused: Response, request: Request) -> Response:
+        """Return the refusal of a request's head in the form that its reader gets."""
+        return presented(self._refusal(request_info(request, self.trusted), refused), request)
 
     def also(self) -> tuple[tuple[str, str], ...]:
         """Return the headers that every response carries."""
@@ -164,27 +165,16 @@ class IndexResource(Resource):
             SimpleIndexError: See the table in :mod:`simpleindex.web.http.respond`.
         """
         if request.method in READ_METHODS:
-            if self._people is None:
-                return await self._read(request)
-            return await self._read_with_people(self._people, request)
+            return await self._read(request)
         if request.method == "OPTIONS":
             return self._options(request)
         if self._changing is None:
             return nothing_changes(request)
-        response = await self._changing.answer(request)
-        if self._people is None or response.problem is None:
-            return response
-        return self._people.problem(response, request)
+        return await self._changing.answer(request)
 
-    async def _read_with_people(self, people: PeoplePages, request: RequestInfo) -> Response:
-        """Read, and return refusals to people as pages."""
-        try:
-            response = await self._read(request)
-        except _REFUSED_AT_THE_DOOR as error:
-            refused = error_response(error)
-            assert refused is not None
-            response = refused
-        return response if response.problem is None else people.problem(response, request)
+    def _refusal(self, request: RequestInfo, refused: Response) -> Response:
+        """Return a refusal as its reader gets it: a page for people, or what it is for tools."""
+        return refused if self._people is None else self._people.problem(refused, request)
 
     async def _read(self, request: RequestInfo) -> Response:
         try:

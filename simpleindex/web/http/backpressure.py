@@ -84,6 +84,7 @@ class ChannelSite(Protocol):
     max_body: int
     reactor: Any
     bodies: Any
+    refusal: Callable[[Response, Any], Response]
 
     def end_request(self, request: http.Request) -> None:
         """Tell those who record requests that one is over."""

@@ -36,7 +36,7 @@ from simpleindex.web.http.response import Content, Response, reason_phrase, sent
 from simpleindex.web.pages.negotiation import NotAcceptable
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from twisted.web.http import Request
@@ -137,11 +137,16 @@ def is_to_be_reported(error: BaseException | None) -> bool:
     return own_trouble(error) is not None or error_response(error) is None
 
 
+def _as_it_is(response: Response) -> Response:
+    return response
+
+
 def respond(
     request: Request,
     answer: Coroutine[Any, Any, Response],
     *,
     also: tuple[tuple[str, str], ...],
+    refusal: Callable[[Response], Response] = _as_it_is,
 ) -> int:
     """Send what a coroutine answers.
 
@@ -152,8 +157,9 @@ def respond(
         request: The request.
         answer: Makes the response.
         also: Headers that every response carries, unless it is for this reader only.
+        refusal: Returns a refusal as its reader gets it.
     """
-    sending = _Sending(request, also)
+    sending = _Sending(request, also, refusal)
     work = Deferred.fromCoroutine(sending.run(answer))
     request.notifyFinish().addErrback(lambda _: sending.client_left(work))
     work.addErrback(sending.fail)
@@ -184,9 +190,15 @@ def to_its_end(work: Coroutine[Any, Any, Response]) -> Deferred[Response]:
 class _Sending:
     """One response on its way."""
 
-    def __init__(self, request: Request, also: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        also: tuple[tuple[str, str], ...],
+        refusal: Callable[[Response], Response],
+    ) -> None:
         self._request = request
         self._also = also
+        self._refusal = refusal
         self._has_left = False
 
     async def run(self, answer: Coroutine[Any, Any, Response]) -> None:
@@ -223,7 +235,7 @@ class _Sending:
             if isinstance(content, Content):
                 content.body.close()
         elif not isinstance(content, Content):
-            self._write(response)
+            self._write(response if response.problem is None else self._refusal(response))
         else:
             await self._stream(response, content)
 

@@ -90,7 +90,7 @@ class IndexRequest(server.Request):
 
     def refuse(self, response: Response) -> None:
         """Give an answer whose body is bytes instead of being processed."""
-        response = presented(response, self)
+        response = self.channel.site.refusal(response, self)
         assert isinstance(response.body, bytes)
         self.setResponseCode(response.status, reason_phrase(response))
         self.setHeader(b"Date", http.datetimeToString())
@@ -137,6 +137,7 @@ class IndexSite(server.Site):
         request_counts: Counts each request that is over, and costs less than ``request_over``; None if nothing does.
         download_over: Called once with each request that is over and gave a whole distribution.
         bodies: Takes the bodies of uploads, if anything does.
+        refusal: Returns the refusal of a request's head in the form that its client reads.
         fast_lane: Answers simple requests before they are parsed, if there is one.
         sending: How bytes are handed to the transport.
     """
@@ -175,6 +176,7 @@ class IndexSite(server.Site):
         self.sending: Sending = PlainSending()
         self.max_body = max_body
         self.bodies: BodyReceiver | None = None
+        self.refusal: Callable[[Response, Any], Response] = presented
         self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)
 
     def acceptableProtocols(self) -> list[bytes]:

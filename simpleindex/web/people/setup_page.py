@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.core.errors import NotHere
 from simpleindex.web.people.index_address import CA_FILE, trust_command
 from simpleindex.web.people.renderer import PageContent
 from simpleindex.web.people.tool_settings import settings_of_tools
@@ -26,8 +27,10 @@ class SetupPage:
         """Return the page.
 
         Raises:
-            SimpleIndexError: The reader may not enter.
+            NotHere: There is no such page.
         """
+        if getattr(request.route, "name", "") not in ("setup", "setup/"):
+            raise NotHere("page")
         address = self._services.address(request)
 
         def values() -> Mapping[str, Any]:

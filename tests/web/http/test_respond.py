@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,33 @@ class RespondTests(SynchronousTestCase):
                 self.assertEqual(reply.headers["x-one"], "ä?")
                 self.assertIn("date", reply.headers)
         self.assertEqual(self.resource.failures, [])
+
+    def test_refusals_get_the_form_of_their_reader(self) -> None:
+        """Whether they are returned or raised, also for a trouble of the server itself; nothing else does."""
+
+        class ForPeople(Answering):
+            def render(self, request: Request) -> int:
+                return respond(
+                    request,
+                    self.answer(),
+                    also=(),
+                    refusal=lambda refused: Response(refused.status, (), b"a page"),
+                )
+
+        resource = ForPeople()
+        client = Client(resource)
+        for outcome, status in (
+            (sentence(404, "Not here."), 404),
+            (errors.NotAllowed("It is not yours."), 403),
+            (errors.Unavailable("The directory is gone.", 2), 503),
+            (OSError(errno.ENOSPC, "full"), 507),
+        ):
+            resource.outcome = outcome
+            reply = client.get("/")
+            self.assertEqual((reply.status, reply.body), (status, b"a page"))
+        resource.failures.clear()
+        resource.outcome = Response(200, (), b"done")
+        self.assertEqual(client.get("/").body, b"done")
 
     def test_no_content(self) -> None:
         """A 204 and a 304 have neither body nor length nor type (RFC 9110 section 8.6), and the connection goes on."""

@@ -86,6 +86,11 @@ def head(method: str, target: str, *lines: str) -> bytes:
     return "\r\n".join((f"{method} {target} HTTP/1.1", "Host: localhost:8080", *lines, "", "")).encode()
 
 
+def is_for_people(answer: Answer) -> bool:
+    """Tell whether it is a page of the family, and not the plain one of tools."""
+    return b"script-src 'self'" in answer.headers[b"content-security-policy"]
+
+
 def text_of(answer: Answer) -> str:
     return Document(answer.body.decode()).text
 
@@ -186,7 +191,7 @@ def test_other_sites_pages_change_nothing(
     (token,) = account.site.parts.tokens.all()
     fields = {name: token.id if value == "TOKEN" else value for name, value in fields.items()}
     answer = account.post(fields, *headers, FORM, basic("alice"))
-    assert answer.status == 403
+    assert (answer.status, is_for_people(answer)) == (403, True)
     assert "Another site" in text_of(answer)
     assert account.site.parts.tokens.all() == [token]
 
@@ -200,7 +205,7 @@ def test_a_token_makes_and_revokes_none(account: AccountFixture) -> None:
     assert b"<fieldset" not in page.body
     for fields in (GOOD, {"revoke": token.id}):
         answer = account.post(fields, *OWN_PAGE, FORM, f"Authorization: Bearer {account.site.token}")
-        assert answer.status == 403
+        assert (answer.status, is_for_people(answer)) == (403, True)
         assert "log in with your user name and password" in text_of(answer)
     assert [token.revoked for token in account.site.parts.tokens.all()] == [None]
     assert {(line["event"], line["who"], line["token"]) for line in account.audited()} == {
@@ -210,6 +215,7 @@ def test_a_token_makes_and_revokes_none(account: AccountFixture) -> None:
 
 def test_a_stranger_makes_none(account: AccountFixture) -> None:
     answer = account.post(GOOD, *OWN_PAGE, FORM)
+    assert is_for_people(answer)
     assert (answer.status, answer.headers[b"www-authenticate"]) == (401, b'Basic realm="simpleindex"')
     assert account.made() == []
 
@@ -247,7 +253,7 @@ def test_bodies_that_are_not_the_form(
     account: AccountFixture, body: bytes, content_type: str, status: int
 ) -> None:
     answer = account.post(body, *OWN_PAGE, content_type, basic("alice"))
-    assert answer.status == status
+    assert (answer.status, is_for_people(answer)) == (status, True)
     assert account.made() == []
 
 
@@ -291,3 +297,23 @@ def test_settings_have_a_place_for_the_token_of_who_needs_one(account: AccountFi
     assert "For private projects log in" in stranger
     assert "__token__:TOKEN@" in alice
     assert "sidx-" not in alice
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/-/static/none.css", 404),
+        ("/-/setup/more", 404),
+        ("/-/setup/?view=none", 404),
+        ("/-/nothing", 404),
+        ("/none/", 404),
+        ("/.well-known/acme-challenge/none", 404),
+        ("/legacy/", 405),
+    ],
+)
+def test_every_refusal_is_a_page_of_the_family(account: AccountFixture, target: str, status: int) -> None:
+    """For tools it is what it was."""
+    answer = account.get(target=target)
+    assert (answer.status, is_for_people(answer)) == (status, True)
+    (plain,) = account.site.send(head("GET", target, "Accept: text/html"))
+    assert (plain.status, is_for_people(plain)) == (status, False)

@@ -13,11 +13,11 @@ from simpleindex.core.names import ProjectName
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.admission import Admission
 from simpleindex.web.http.response import RequestInfo
+from simpleindex.web.people.index_address import IndexAddress
 from simpleindex.web.people.kept_facts import KEPT_SECONDS
 from simpleindex.web.people.page_request import PageRequest
 from simpleindex.web.people.project.project_page import PageServices, ProjectPage
 from simpleindex.web.people.renderer import PageRenderer
-from simpleindex.web.people.tool_settings import IndexAddress
 from simpleindex.web.routing.routes import ProjectRoute
 from tests.fixtures.deferreds import result
 from tests.fixtures.examiner import InProcessExaminer
