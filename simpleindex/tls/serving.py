@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -109,7 +110,8 @@ class Certificates:
     ) -> tuple[str, ...]:
         """Read all certificates at the start, and refuse what cannot be served.
 
-        One of the ACME authority that cannot be served, as after a long time off, is passed over: a new one is requested.
+        One of the ACME authority that cannot be served, as after a long time off, is passed over: a new one is requested. So is
+        the private CA's beside it, as after a first start by a clock that was ahead.
 
         Args:
             url_host: The host of ``--url``, if given.
@@ -129,11 +131,12 @@ class Certificates:
             try:
                 certificates.append(self._read(place))
             except UnusableCertificate as error:
-                if self._acme is None or not place.is_from_acme:
+                if not self._may_pass_over(place):
                     raise RefusedStart(str(error)) from error
-                passed_over.append(f"{error} It is not served; a new one is requested when it is due.")
+                further = "; a new one is requested when it is due" if place.is_from_acme else ""
+                passed_over.append(f"{error} It is not served{further}.")
         if not certificates:
-            raise RefusedStart(f"{self._certs} holds no certificate: put one there.")
+            raise RefusedStart(" ".join(passed_over) or f"{self._certs} holds no certificate: put one there.")
         if url_host is not None and not self._covered(certificates, url_host):
             raise RefusedStart(
                 f"No certificate in {self._certs} is for {url_host}, the host of --url: add one, or correct --url."
@@ -247,6 +250,14 @@ class Certificates:
     def _take_context(self, connection: SSL.Connection) -> None:
         # Called for every greeting, also for one without a name.
         connection.set_context(self._loaded.context_for(connection.get_servername()))
+
+    def _may_pass_over(self, place: CertificatePlace) -> bool:
+        """Tell whether the start goes on without a certificate that cannot be served: with ``--acme``, and not the operator's."""
+        if self._acme is None:
+            return False
+        with suppress(UnusableCertificate):
+            return place.is_from_acme or read_place(place, self._ca).private
+        return False
 
     def _look(self) -> tuple[tuple[CertificatePlace, ...], bool]:
         present = tuple(

@@ -442,6 +442,26 @@ def test_acmes_certificate_is_served_once_the_clock_is_right(tmp_path: Path) -> 
     assert server.shake("a.example.com").leaf == acme.certificate
 
 
+def test_acmes_certificate_is_enough_where_the_private_cas_is_not_valid(tmp_path: Path) -> None:
+    """It was made at the first start by a clock that was hours ahead, as a hardware clock in local time is."""
+    certs, state = tmp_path / "certs", tmp_path / "state"
+    identity = MachineIdentity(("box.example.com",), ())
+    ensure(certs, state, identity, NOW + timedelta(hours=10))
+    ca = ensure(certs, state, identity, NOW, has_acme=True)
+    assert ca is not None
+    serving = AcmeServing(frozenset({"a.example.com"}), select_http, lambda _: None)
+    server = Server(certs, ca.certificate, serving)
+    assert "is this machine's clock right? It is not served." in server.refusal("a.example.com")
+    acme = issue("a.example.com", by=ROOT)
+    acme.put(certs / ACME_DIRECTORY / ACME_FILE)
+    (warning,) = server.certificates.load("a.example.com")
+    assert warning.startswith(str(certs / "simpleindex.pem"))
+    assert server.shake("a.example.com").leaf == acme.certificate
+    # The operator's own is not passed over.
+    issue("b.example.com", start=timedelta(hours=1)).put(certs / "b.pem")
+    assert "b.pem is not valid before" in server.refusal("a.example.com")
+
+
 def test_warned_from_fourteen_days(server: Server) -> None:
     """Both at the start and later the ones that are about to end are named."""
     server.now += timedelta(days=50)
