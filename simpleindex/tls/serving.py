@@ -194,7 +194,8 @@ class Certificates:
         self,
         tlsProtocol: TLSMemoryBIOProtocol,  # noqa: ARG002 - Twisted's interface passes it
     ) -> SSL.Connection:
-        if self._now() - self._entrance_made >= TICKET_KEY_LIFETIME:
+        # Also where the clock was set back meanwhile: by how much, nobody knows.
+        if abs(self._now() - self._entrance_made) >= TICKET_KEY_LIFETIME:
             self._make_entrance()
         return SSL.Connection(self._entrance, None)
 

@@ -380,6 +380,17 @@ def test_ticket_keys_change_daily(server: Server, version: ssl.TLSVersion) -> No
     assert not server.shake("a.example.com", client, first.client.session).client.session_reused
 
 
+@BOTH_VERSIONS
+def test_ticket_keys_change_when_the_clock_is_set_back(server: Server, version: ssl.TLSVersion) -> None:
+    """By years, where it was wrong at the start; the key would be kept until then."""
+    client = client_for(version)
+    first = server.shake("a.example.com", client)
+    server.now -= timedelta(days=4000)
+    assert not server.shake("a.example.com", client, first.client.session).client.session_reused
+    again = server.shake("a.example.com", client)
+    assert server.shake("a.example.com", client, again.client.session).client.session_reused
+
+
 # --- the start
 
 
