@@ -32,10 +32,13 @@ _SHORT_LICENSE: Final = 100
 
 _LONGEST: Final = 2_000
 _MOST: Final = 500
-_EXTRA: Final = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
 _BEFORE_LICENSE_DIRECTORIES: Final = frozenset({"", "1.0", "1.1", "1.2", "2.0", "2.1", "2.2", "2.3"})
-_JOINED: Final = re.compile(r"\A\s*and\b|\band\s*\Z")
-"""What is left of a marker's conjunction when the extra is taken out."""
+_EXTRA: Final = re.compile(
+    r"""\bextra\s*==\s*(?:"([^"]+)"|'([^']+)')|(?:"([^"]+)"|'([^']+)')\s*==\s*extra\b"""
+)
+_CLAUSE_BEFORE: Final = re.compile(r"\band\Z")
+_CLAUSE_AFTER: Final = re.compile(r"\Aand\b")
+_OTHERWISE: Final = re.compile(r"\bor\b|\bextra\b|[()]")
 
 _INDENT: Final = re.compile(r"(?:\r\n|\r|\n)(?:[ ]{7}\||[ \t]*)")
 
@@ -236,11 +239,43 @@ def _requirement(text: str) -> Requirement:
     except (InvalidRequirement, InvalidProjectName):
         return Requirement(text, None)
     head, _, marker = text.partition(";")
+    extra, rest = _without_extra(marker)
+    if not extra:
+        return Requirement(text, project)
+    return Requirement(f"{head.strip()}; {rest}" if rest else head.strip(), project, extra)
+
+
+def _without_extra(marker: str) -> tuple[str, str]:
+    """Return the extra that alone needs a requirement, and the rest of the marker; nothing where the marker says something else.
+
+    That is one of which the extra is a part of a conjunction; what has an "or" is left as it is written.
+    """
     extra = _EXTRA.search(marker)
     if extra is None:
-        return Requirement(text, project)
-    rest = _JOINED.sub("", f"{marker[: extra.start()]}{marker[extra.end() :]}").strip()
-    return Requirement(f"{head.strip()}; {rest}" if rest else head.strip(), project, extra[1])
+        return "", ""
+    before, after = marker[: extra.start()].strip(), marker[extra.end() :].strip()
+    while before.endswith("(") and after.startswith(")"):
+        before, after = before[:-1].strip(), after[1:].strip()
+    parts = [
+        _CLAUSE_BEFORE.sub("", before).strip(),
+        _CLAUSE_AFTER.sub("", after).strip(),
+    ]
+    if parts[0] == before != "" or parts[1] == after != "" or any(map(_says_otherwise, parts)):
+        return "", ""
+    return next(name for name in extra.groups() if name), " and ".join(filter(None, parts))
+
+
+def _says_otherwise(part: str) -> bool:
+    """Tell whether a part of a marker has an alternative or another extra, or only one of two parentheses."""
+    depth = 0
+    for match in _OTHERWISE.finditer(part):
+        if match[0] in "()":
+            depth += 1 if match[0] == "(" else -1
+            if depth < 0:
+                return True
+        elif not depth or match[0] == "extra":
+            return True
+    return depth != 0
 
 
 def read_description(fields: MetadataFields, body: bytes) -> str:

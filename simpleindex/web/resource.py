@@ -221,6 +221,8 @@ class IndexResource(Resource):
             case FileRoute(filename=filename) if filename == FEED and self._people is not None:
                 return await self._people.answer(target, reader, request)
             case FileRoute(name, filename, view):
+                if self._people is not None and (version := self._people.with_slash(target, request)):
+                    return version
                 if target.is_trial:
                     return await self._trial(target, reader, request)
                 source = self._admission.reading(reader, view)

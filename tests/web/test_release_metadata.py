@@ -46,6 +46,40 @@ def test_addresses_of_the_web_alone_become_links() -> None:
     assert not is_web_address("https://[x")
 
 
+@pytest.mark.parametrize(
+    ("marker", "rest", "extra"),
+    [
+        ("extra == 'x'", "", "x"),
+        ("'x' == extra", "", "x"),
+        ("(extra == 'x')", "", "x"),
+        ("python_version<'3' and (extra == \"x\")", "python_version<'3'", "x"),
+        (
+            "os_name == 'nt' and extra=='x' and python_version>='3'",
+            "os_name == 'nt' and python_version>='3'",
+            "x",
+        ),
+        (
+            "(os_name == 'nt' or python_version < '3') and extra == 'x'",
+            "(os_name == 'nt' or python_version < '3')",
+            "x",
+        ),
+        # What needs more than one sentence is shown as it is written.
+        ("extra == 'x' or extra == 'y'", None, ""),
+        ("os_name == 'nt' or extra == 'x'", None, ""),
+        ("os_name == 'nt' or python_version < '3' and extra == 'x'", None, ""),
+        ("(os_name == 'nt' and extra == 'x') or python_version < '3'", None, ""),
+        ("extra == 'x' and extra == 'y'", None, ""),
+        ("extra == 'x' and (os_name == 'nt' or extra == 'y')", None, ""),
+        ("extra != 'x'", None, ""),
+    ],
+)
+def test_the_extra_that_needs_a_requirement(marker: str, rest: str | None, extra: str) -> None:
+    text = f"a>=1; {marker}"
+    (requirement,) = parsed(f"Requires-Dist: {text}").requirements
+    shown = text if rest is None else f"a>=1; {rest}" if rest else "a>=1"
+    assert (requirement.text, requirement.extra) == (shown, extra)
+
+
 def test_requirements_by_their_extra() -> None:
     metadata = parsed(
         *("Requires-Dist: a>=1; python_version < '3.9'", "Requires-Dist: b; extra == 'x'"),

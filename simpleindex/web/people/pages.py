@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
+
+from packaging.version import InvalidVersion
 
 from simpleindex.core.errors import NotHere
+from simpleindex.core.parsing.version_texts import parse_version
 from simpleindex.core.views import MAIN_VIEW
+from simpleindex.web.http.response import Response
 from simpleindex.web.pages.negotiation import names_representation
 from simpleindex.web.people.account.login_page import is_login
 from simpleindex.web.people.navigation import is_navigation
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 
     from simpleindex.access.identity import Identity
     from simpleindex.web.admission import Admission
-    from simpleindex.web.http.response import OwnPageChanges, RequestInfo, Response
+    from simpleindex.web.http.response import OwnPageChanges, RequestInfo
     from simpleindex.web.people.page_request import PageRoute
     from simpleindex.web.people.renderer import PageRenderer
     from simpleindex.web.routing.routes import ReleaseRoute
@@ -84,6 +89,18 @@ class PeoplePages:
         return is_navigation(info.method, info.header) and not (
             b"format=" in info.target and names_representation(query_of(info).get("format", [""])[-1])
         )
+
+    def with_slash(self, route: FileRoute, info: RequestInfo) -> Response | None:
+        """Return a redirect for a person who typed a version's address without its slash, which is that of a file; else None."""
+        if route.filename[0] not in "0123456789v" or not is_navigation(info.method, info.header):
+            return None
+        try:
+            parse_version(route.filename)
+        except InvalidVersion:
+            return None
+        # To tools there is nothing at this address, so no cache may keep it.
+        headers = (("Location", f"./{quote(route.filename)}/"), ("Cache-Control", "no-store"))
+        return Response(302, headers)
 
     async def answer(self, route: PageRoute, reader: Identity, info: RequestInfo) -> Response:
         """Return the page at an address.

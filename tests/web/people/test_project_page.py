@@ -124,6 +124,33 @@ def test_a_version_in_any_spelling_is_found(spelling: str) -> None:
     assert "acme-rockets 1.0" in page(site(), f"/acme-rockets/{spelling}/").all("h1")[0].text
 
 
+def test_a_version_without_its_slash_is_redirected_for_people_alone() -> None:
+    index = site(views={"stable": stocked()})
+    for target, location in (
+        ("/acme-rockets/2.0", "./2.0/"),
+        ("/stable/acme-rockets/v1", "./v1/"),
+        ("/acme-rockets/1%212.0%2Blocal.1", "./1%212.0%2Blocal.1/"),
+    ):
+        reply = index.get(target, *PLAIN_BROWSER)
+        assert (reply.status, reply.headers["location"]) == (302, location)
+        assert reply.headers["cache-control"] == "no-store"
+        assert index.get(target).status == 404, "to tools it is a file that is not here"
+    for target in (f"/acme-rockets/{WHEEL}", "/acme-rockets/version", "/acme-rockets/2.0.zip"):
+        assert index.get(target, *PLAIN_BROWSER).status in (200, 404)
+
+
+def test_old_versions_are_folded_away() -> None:
+    source = StubSource()
+    for number in range(60):
+        source.add(f"many-{number}.0.tar.gz", b"%d" % number)
+    document = page(site(source), "/many/")
+    assert [each.text for each in document.all("summary")] == ["60 versions", "10 older versions"]
+    (rows,) = [each.text for each in document.all("details") if "older versions" in each.text]
+    assert rows.count("compare") == 10
+    assert len(document.all("table")) == 3
+    assert "older versions" not in page(site()).text
+
+
 @pytest.mark.parametrize("version", ["9.9", "nonsense", "1.0%00", "<script>", "..%2f", "%ff"])
 def test_what_is_no_version_of_it_is_not_here(version: str) -> None:
     reply = site().get(f"/acme-rockets/{version}/", *PLAIN_BROWSER)

@@ -1,4 +1,4 @@
-"""Tags of wheels in words, and a table of Python versions and platforms (PEP 425, PEP 600, PEP 656). Pure."""
+"""Tags of wheels in words, and a table of Python versions and platforms (PEP 425, 600, 656, 730, 738, 783, 803). Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ _MACHINES: Final = {
 _PLATFORM: Final = re.compile(
     r"(?P<libc>manylinux|musllinux)(?:_(?P<major>\d+)_(?P<minor>\d+)|(?P<year>1|2010|2014))_(?P<machine>\w+)"
     r"|(?P<mac>macosx)_(?P<release>\d+_\d+)_(?P<chip>\w+)|win_(?P<windows>\w+)|(?P<win32>win32)|linux_(?P<linux>\w+)"
+    r"|(?P<other>ios|android|pyodide|emscripten)_(?P<since>\d+(?:_\d+){0,2})_(?P<device>[a-z]\w*)"
 )
+_OTHERS: Final = {"ios": "iOS", "android": "Android", "pyodide": "Pyodide", "emscripten": "Emscripten"}
 _GLIBC: Final = {"1": "2.5", "2010": "2.12", "2014": "2.17"}
 
 
@@ -113,6 +115,8 @@ def _python(interpreter: str, abis: list[str]) -> str:
     name = f"{_INTERPRETERS.get(match[1], match[1])} {version}"
     if "abi3" in abis:
         return f"{name} and newer"
+    if "abi3t" in abis:
+        return f"{name} without GIL and newer"
     return f"{name} without GIL" if any(abi.endswith("t") and abi.startswith("cp") for abi in abis) else name
 
 
@@ -131,6 +135,9 @@ def _platform(tag: str) -> tuple[str, str]:
     if match["mac"]:
         oldest = match["release"].replace("_", ".").removesuffix(".0")
         return f"macOS {_MACHINES.get(match['chip'], match['chip'])}", f"macOS {oldest}"
+    if match["other"]:
+        name, since = _OTHERS[match["other"]], match["since"].replace("_", ".")
+        return f"{name} {match['device'].replace('_', ' ')}", f"{name} {since}"
     if match["linux"]:
         return f"Linux {_MACHINES.get(match['linux'], match['linux'])}", ""
     machine = match["windows"] or match["win32"]
