@@ -118,6 +118,20 @@ def test_who_the_reader_is_and_what_that_reader_may_do(account: AccountFixture) 
     assert PASSWORD.encode() not in answer.body
 
 
+@pytest.mark.parametrize(
+    ("admin", "right"),
+    [("*", "every project, by admin"), ("lib", "lib, by admin"), ("none", "no project")],
+)
+def test_who_may_administer_a_project_may_do_all_with_it(tmp_path: Path, admin: str, right: str) -> None:
+    """And is not told the contrary: the rules about deleting name nobody."""
+    users = tmp_path / "users"
+    users.write_text(f"alice:{HASH}\n")
+    admins = '["alice"]' if admin != "none" else "[]"
+    rule = f'[[rule]]\nprojects = ["{admin}"]\nadmin = {admins}\n'
+    with publishing_site(tmp_path, rule, users=str(users)) as site:
+        assert f"delete {right} " in text_of(AccountFixture(site).get(basic("alice")))
+
+
 def test_a_stranger_is_asked_for_a_password(account: AccountFixture) -> None:
     for target in ("/-/account/", "/-/login", "/?login"):
         answer = account.get(target=target)

@@ -125,9 +125,7 @@ class AccountPage:
         tokens = self._tokens.of_user(reader.user) if has_password and reader.user is not None else ()
         return {
             "address": request.info.address,
-            "rights": [
-                (action.value, granted_projects(access.grants(person, action), action)) for action in Action
-            ],
+            "rights": [(action.value, _right(access, person, action)) for action in Action],
             "limits": reader.token,
             "actions": list(Action),
             "has_password": has_password,
@@ -137,3 +135,13 @@ class AccountPage:
             "expiries": _EXPIRIES,
             "change": change,
         }
+
+
+def _right(access: Access, person: Identity, action: Action) -> str:
+    """Say on which projects a person may do something; who may administer one may do everything with it."""
+    own, by_admin = (granted_projects(access.grants(person, each), each) for each in (action, Action.ADMIN))
+    if action is Action.ADMIN or by_admin == "no project" or own == "every project":
+        return own
+    if own == "no project" or by_admin == "every project":
+        return f"{by_admin}, by admin"
+    return f"{own}; by admin: {by_admin}"
