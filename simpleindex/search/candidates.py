@@ -177,9 +177,10 @@ class _CandidateSearch:
         """Find the terms in the texts of these documents."""
         literals = "".join(" AND (instr(text, ?) OR instr(project, ?))" for _ in self._query.terms)
         terms = [value for term in self._query.terms for value in (term, normalize(term))]
+        # To read the texts takes longer than the rest.
+        tables = "documents JOIN texts ON texts.rowid = id" if terms else "documents"
         self._take(
-            "documents JOIN texts ON texts.rowid = id WHERE id IN (SELECT value FROM json_each(?))"
-            + literals,
+            f"{tables} WHERE id IN (SELECT value FROM json_each(?))" + literals,
             [json.dumps(identifiers), *terms],
             _FEW,
         )
