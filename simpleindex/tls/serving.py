@@ -271,7 +271,13 @@ class Certificates:
 
     def _read(self, place: CertificatePlace) -> ServerCertificate:
         certificate = read_place(place, self._ca)
-        refuse_invalid_now(certificate, self._now())
+        try:
+            refuse_invalid_now(certificate, self._now())
+        except UnusableCertificate:
+            self._signature = (
+                None  # a clock that is set, or time, makes it usable without a change of the file
+            )
+            raise
         certificate_context([certificate])  # OpenSSL has requirements of its own
         return certificate
 

@@ -473,6 +473,34 @@ def test_acmes_certificate_is_enough_where_the_private_cas_is_not_valid(tmp_path
     assert "b.pem is not valid before" in server.refusal("a.example.com")
 
 
+def test_acmes_certificate_is_served_once_a_clock_that_was_ahead_is_right(tmp_path: Path) -> None:
+    """Until then it looked ended; without a change of the file it would wait for the next renewal, which may be in two months."""
+    certs = tmp_path / "certs"
+    issue("box.example.com", by=ROOT, end=timedelta(days=400)).put(certs / "box.pem")
+    acme = issue("a.example.com", by=ROOT)
+    acme.put(certs / ACME_DIRECTORY / ACME_FILE)
+    server = Server(certs, None, AcmeServing(frozenset({"a.example.com"}), select_http, lambda _: None))
+    server.now = NOW + timedelta(days=200)
+    (warning,) = server.certificates.load()
+    assert "expired" in warning
+    assert not server.certificates.reload()
+    server.now = NOW + timedelta(minutes=1)
+    assert server.certificates.reload()
+    assert server.shake("a.example.com").leaf == acme.certificate
+
+
+def test_a_certificate_whose_time_has_not_come_is_served_when_it_comes(server: Server) -> None:
+    """It was put there early; nothing about the file changes then."""
+    server.certificates.load()
+    early = issue("early.example.com", by=ROOT, start=timedelta(days=2))
+    early.put(server.certs / "early.pem")
+    server.now = NOW + timedelta(days=1)
+    assert not server.certificates.reload()
+    server.now = NOW + timedelta(days=3)
+    assert server.certificates.reload()
+    assert "early.example.com" in server.certificates.names
+
+
 def test_warned_from_fourteen_days(server: Server) -> None:
     """Both at the start and later the ones that are about to end are named."""
     server.now += timedelta(days=50)

@@ -62,4 +62,7 @@ def cannot_write(error: OSError, directory: str | Path) -> str:
         directory: Where the file lies, if the error does not name it.
     """
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return f"{error.filename or directory} cannot be written ({reason}): let the service write there, and see that the disk has room."
+    path = error.filename2 or error.filename or directory  # of a rename the second is the one that is missed
+    return (
+        f"{path} cannot be written ({reason}): let the service write there, and see that the disk has room."
+    )
