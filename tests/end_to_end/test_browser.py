@@ -384,6 +384,7 @@ def test_accessibility(browser: Any, site: Publishing, axe: str, scheme: str, wi
             "/?q=rockets",
             "/rockets/",
             "/rockets/1.1/",
+            "/rockets/9.9/",
             f"/{LONG}/",
             "/?q=nothing+like+it",
             "/-/setup/",
