@@ -139,6 +139,19 @@ def test_a_version_without_its_slash_is_redirected_for_people_alone() -> None:
         assert index.get(target, *PLAIN_BROWSER).status in (200, 404)
 
 
+def test_versions_that_are_offered_are_not_folded_away_by_those_that_are_not() -> None:
+    source = StubSource()
+    source.add("acme_rockets-0.1.tar.gz", b"old")
+    name = parse_project_name("acme-rockets")
+    withheld = tuple(
+        item for number in range(70) for item in withheld_release(f"{number + 1}.5", "py3-none-any")
+    )
+    source.put(replace(source.pages[name], withheld=withheld))
+    document = page(site(source))
+    assert "older version" not in document.text
+    assert document.all("tr")[-1].text.startswith("0.1")
+
+
 def test_old_versions_are_folded_away() -> None:
     source = StubSource()
     for number in range(60):
@@ -235,7 +248,9 @@ def test_a_version_that_is_not_offered_is_one_row_in_its_place() -> None:
     )
     assert "1 file not offered acme_rockets-2.0-cp311-abi3-win32.whl is not offered" in rows[first + 2]
     assert rows[first + 4].startswith("0.5offered 2001-09-09")
-    assert rows[first + 5].startswith("odd one.txt")
+    assert not any("odd one" in row for row in rows)
+    (folded,) = [each.text for each in document.all("details") if "of no version: 1 file" in each.text]
+    assert "odd one.txt: nothing can be made of it." in folded
     found = links(document)
     assert "../-/why/acme-rockets/2.5" in found
     assert "../acme-rockets/2.5/" in found, "the chooser leads to it"

@@ -50,9 +50,6 @@ if TYPE_CHECKING:
 
 MOST_DEPENDENTS: Final = 100
 
-_NEWEST: Final = 50
-"""Versions in the list; a phone shows each on four lines, so that others are folded away."""
-
 _KEPT: Final = 16 * 1024 * 1024
 """Characters of descriptions that are kept rendered, with the metadata around them; one has some 20 KiB, and a hostile one four million."""
 
@@ -263,7 +260,7 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
         "version": version,
         "release": releases.named(version),
         "releases": releases.all,
-        "batches": [releases.all[:_NEWEST], *filter(None, [releases.all[_NEWEST:]])],
+        "batches": releases.batches,
         "others": releases.others,
         "newest": newest,
         "newer": releases.withheld_above(newest),

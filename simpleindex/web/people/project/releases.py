@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 _NEVER: Final = float("inf")
 
+_NEWEST: Final = 50
+"""Versions that are listed at once; a phone shows each on four lines, so that the rest is folded away."""
+
+_OFFERED: Final = 20
+"""How many of these are offered, if there are as many: a rule can withhold the newest hundred."""
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -58,6 +64,13 @@ class Releases:
     def named(self, version: str) -> Release | None:
         """Return the release of a version in its normal form."""
         return next((each for each in self.all if each.version == version), None)
+
+    @property
+    def batches(self) -> tuple[tuple[Release, ...], tuple[Release, ...]]:
+        """The versions that are listed at once, and the rest."""
+        offered = [number for number, each in enumerate(self.all, 1) if each.files][:_OFFERED]
+        cut = max(_NEWEST, offered[-1] if offered else 0)
+        return self.all[:cut], self.all[cut:]
 
     def withheld_above(self, newest: str | None) -> Release | None:
         """Return the newest release, if nothing of it is offered and it is above the newest of those that are."""
