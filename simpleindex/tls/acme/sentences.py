@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import requests
 from acme import errors, messages
@@ -67,6 +68,11 @@ class Sentences:
             case requests.exceptions.ProxyError():
                 raise AcmeFailed(
                     f"{host} cannot be reached by the proxy of HTTPS_PROXY ({_cause(error)}): check that."
+                ) from error
+            case requests.exceptions.InvalidURL() if getproxies().get("https") or getproxies().get("all"):
+                raise AcmeFailed(
+                    f"The proxy of HTTPS_PROXY or a URL of {host} is none ({_cause(error)}): write the proxy like "
+                    "http://proxy.example.org:3128."
                 ) from error
             case requests.exceptions.InvalidSchema() | requests.exceptions.InvalidURL():
                 raise AcmeFailed(
@@ -168,4 +174,7 @@ def _cause(error: BaseException) -> str:
     """Return the innermost reason of a failed connection, in a few words."""
     while error.__context__ is not None or error.__cause__ is not None:
         error = error.__cause__ or error.__context__ or error
-    return printable_detail(str(error) or type(error).__name__).rstrip(".")
+    text = str(error) or type(error).__name__
+    if "@" in text:
+        text = f"...@{text.rpartition('@')[2]}"  # a proxy's password may stand before it
+    return printable_detail(text).rstrip(".")

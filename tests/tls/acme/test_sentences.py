@@ -127,3 +127,27 @@ def test_details_are_one_bounded_line(detail: str | None, line: str) -> None:
 def test_the_profile(value: str, profile: str | None, offered: list[str], chosen: str | None) -> None:
     settings = AcmeSettings(None, SETTINGS.directory, (Identifier(value),), profile)
     assert choose_profile(settings, offered) == chosen
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:SECRET@127.0.0.1:99999",
+        "http://user:SECRET@[/",
+        "user:SECRET@127.0.0.1:1",
+        "ftp://user:SECRET@127.0.0.1:1",
+        "http://user:SECRET@",
+        "http://us er:SECRET@x y:1",
+        "http://user:SEC@RET@127.0.0.1:99999",
+    ],
+)
+def test_a_proxy_that_is_none_is_named_without_its_password(
+    state: AcmeState, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(AcmeFailed) as raised, Sentences(SETTINGS, state, lambda: None):
+        requests.get(SETTINGS.directory, timeout=5)
+    assert "SEC" not in str(raised.value)
+    assert "RET" not in str(raised.value)
