@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.web.resource import Resource
 
@@ -63,6 +63,10 @@ if TYPE_CHECKING:
 
 
 API_PREFIX = "api/"
+
+
+_TELLING: Final = frozenset({401, 403})
+"""Refusals that show that there is something: pages below ``/-/``, such as badges, name projects too."""
 
 
 class WriteResponder(Protocol):
@@ -205,6 +209,8 @@ class IndexResource(Resource):
             refused = error_response(error)
             if refused is None:
                 raise
+            if isinstance(target, OwnPageRoute) and refused.status in _TELLING:
+                return refused.for_this_reader()
             response = _naming_project(refused, target)
         # A refusal shows that the project exists, so no other site's page may read it either.
         return response if self._admission.is_shared(target, reader) else response.for_this_reader()

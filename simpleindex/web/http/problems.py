@@ -45,6 +45,7 @@ class Problem:
         facts: Extension members of the JSON form, in order (RFC 9457 section 3.2).
         project: The project that the request names, for a link to its explanation; None if it names none.
         view: In which view.
+        near: Names that were probably meant instead, as far as the reader may know them.
     """
 
     status: int
@@ -52,6 +53,7 @@ class Problem:
     facts: tuple[tuple[str, str | int], ...] = ()
     project: str | None = None
     view: str = MAIN_VIEW
+    near: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

@@ -151,7 +151,9 @@ class Response:
             for name, value in self.headers
         )
         headers = tuple(
-            (name, f"private, {value}") if name == "Cache-Control" and value != "no-store" else (name, value)
+            (name, f"private, {value}")
+            if name == "Cache-Control" and not value.startswith(("private", "no-store"))
+            else (name, value)
             for name, value in headers
         )
         if all(name != "Cache-Control" for name, _ in headers):

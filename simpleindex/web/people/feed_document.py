@@ -34,12 +34,14 @@ class Feed:
         title: What it is about.
         url: Its URL.
         home: The URL of the index's root, or of the view's.
+        page: The URL of the page that it is about.
         events: The newest first.
     """
 
     title: str
     url: str
     home: str
+    page: str
     events: Sequence[Event]
 
 
@@ -52,7 +54,7 @@ def write_feed(feed: Feed) -> bytes:
     _add(root, "title", feed.title)
     _add(root, "updated", timestamp(newest / 1e9))
     ET.SubElement(root, f"{{{_ATOM}}}link", rel="self", href=feed.url)
-    ET.SubElement(root, f"{{{_ATOM}}}link", rel="alternate", type="text/html", href=feed.home)
+    ET.SubElement(root, f"{{{_ATOM}}}link", rel="alternate", type="text/html", href=feed.page)
     # Every entry, or else the feed itself, must have an author.
     _add(ET.SubElement(root, f"{{{_ATOM}}}author"), "name", feed.title)
     for event in feed.events:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from packaging.version import InvalidVersion
 
-from simpleindex.core.errors import NotHere
+from simpleindex.core.errors import NotHere, SimpleIndexError
+from simpleindex.core.near_names import near_names
 from simpleindex.core.parsing.version_texts import parse_version
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.web.http.response import Response
+from simpleindex.web.http.response import Response, sentence
 from simpleindex.web.pages.negotiation import names_representation
 from simpleindex.web.people.account.login_page import is_login
 from simpleindex.web.people.navigation import is_navigation
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simpleindex.access.identity import Identity
+    from simpleindex.core.source import Source
     from simpleindex.web.admission import Admission
     from simpleindex.web.http.response import OwnPageChanges, RequestInfo
     from simpleindex.web.people.page_request import PageRoute
@@ -116,7 +118,12 @@ class PeoplePages:
         else:
             page, view = self._page_of_view(route, info), route.view
         source = self.admission.reading(reader, view)
-        return await page.answer(PageRequest(route, info, reader, source, view))
+        try:
+            return await page.answer(PageRequest(route, info, reader, source, view))
+        except NotHere as error:
+            if not isinstance(route, ProjectRoute):
+                raise
+            return await _missing(error, route, source)
 
     def _page_of_view(
         self, route: RootRoute | ProjectRoute | ReleaseRoute | FileRoute, info: RequestInfo
@@ -148,3 +155,15 @@ class PeoplePages:
         if response.problem is None or not is_navigation(info.method, info.header):
             return response
         return self.renderer().problem(response, response.problem, info)
+
+
+async def _missing(error: NotHere, route: ProjectRoute, source: Source) -> Response:
+    """Return the refusal of a project that is not here, with the names of that reader's list that were probably meant."""
+    refused = sentence(404, str(error))
+    assert refused.problem is not None  # sentence makes one
+    try:
+        near = near_names(route.name, (await source.projects()).names)
+    except SimpleIndexError:
+        near = ()
+    problem = replace(refused.problem, project=route.name, view=route.view, near=near)
+    return replace(refused, problem=problem)

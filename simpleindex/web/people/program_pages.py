@@ -78,15 +78,16 @@ class FeedPage:
         if isinstance(request.route, FileRoute):
             project = await request.source.project(request.route.name)
             events = await self._search.events_of(project, FEED_LENGTH)
-            title, url = f"{project.name} on {self._title()}", f"{home}{project.name}/feed.xml"
+            title, page = f"{project.name} on {self._title()}", f"{home}{project.name}/"
+            url = f"{page}feed.xml"
         else:
             _require(request, "feed.xml")
             # A reader who may not enter learns that here.
             await request.source.projects()
             events = await self._search.events(request.source, FEED_LENGTH)
-            title = self._title()
+            title, page = self._title(), home
             url = f"{root}{feed_url(request).removeprefix(request.root)}"
-        content = write_feed(Feed(title, url, home, events))
+        content = write_feed(Feed(title, url, home, page, events))
         return _document(request, feed_document.CONTENT_TYPE, content)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from simpleindex.access.identity import Action
 from simpleindex.access.logins.hashes import hash_password
+from tests.fixtures.distributions import wheel_bytes, wheel_name
 from tests.fixtures.people_site import Document
 from tests.fixtures.publishing_site import PublishingSiteFixture, publishing_site
 from tests.fixtures.service import service_fixture
@@ -311,6 +312,24 @@ def test_settings_have_a_place_for_the_token_of_who_needs_one(account: AccountFi
     assert "For private projects log in" in stranger
     assert "__token__:TOKEN@" in alice
     assert "sidx-" not in alice
+
+
+def test_no_other_sites_page_learns_which_projects_are_private(account: AccountFixture) -> None:
+    """A browser in the same network is a stranger to the index; a page of elsewhere in it reads no 401 either."""
+    sent = account.site.post(
+        wheel_bytes("secret-plan"),
+        "application/octet-stream",
+        target=f"/{wheel_name('secret-plan')}",
+        method="PUT",
+    )
+    assert sent.status == 200
+    targets = ("/secret-plan/", "/secret-plan/feed.xml", "/-/badge/secret-plan.svg", "/-/why/secret-plan")
+    for target in (*targets, "/-/inside/secret-plan/x.whl", "/-/diff/secret-plan/1/2"):
+        (answer,) = account.site.send(head("GET", target, "Origin: https://elsewhere.example", "Accept: */*"))
+        assert answer.status == 401, target
+        assert b"access-control-allow-origin" not in answer.headers, target
+    (missing,) = account.site.send(head("GET", "/-/badge/open.svg", "Origin: https://elsewhere.example"))
+    assert (missing.status, b"access-control-allow-origin" in missing.headers) == (404, True)
 
 
 @pytest.mark.parametrize(

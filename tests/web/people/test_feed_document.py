@@ -20,7 +20,9 @@ def parsed(
     *events: Event, url: str = "https://index.example/-/feed.xml", title: str = "Packages"
 ) -> ET.Element:
     """A feed of these events."""
-    return ET.fromstring(write_feed(Feed(title, url, "https://index.example/", events)))
+    return ET.fromstring(
+        write_feed(Feed(title, url, "https://index.example/", "https://index.example/acme/", events))
+    )
 
 
 def texts(element: ET.Element) -> dict[str, str | None]:
@@ -35,7 +37,7 @@ def test_a_feed() -> None:
     assert texts(feed)["updated"] == "1970-01-03T00:00:00Z"
     assert {link.attrib["rel"]: link.attrib["href"] for link in feed.findall(f"{ATOM}link")} == {
         "self": "https://index.example/-/feed.xml",
-        "alternate": "https://index.example/",
+        "alternate": "https://index.example/acme/",
     }
     assert feed.find(f"{ATOM}author/{ATOM}name") is not None
 

@@ -102,6 +102,19 @@ def test_commands_have_a_login_where_strangers_need_one(file: str, label: str) -
                 assert ("__token__:TOKEN@" in page.text) == (not allowed["anonymous", project]), target
 
 
+@pytest.mark.parametrize(("file", "label"), READERS)
+def test_a_mistyped_name_leads_to_what_the_reader_may_read(file: str, label: str) -> None:
+    """To nothing else: a name that is not on the reader's list is not guessed for the reader."""
+    lanes, allowed = lanes_of(file), readers(file)
+    for project in THERE:
+        for typed in (f"{project}s", f"x{project}", project[:-1]):
+            reply = lanes.ask("GET", f"/{typed}/", label, *BROWSER)
+            if reply.status == 404:
+                meant = [each.attributes["href"] for each in Document(reply.text).all("a")]
+                assert (f"../{project}/" in meant) == allowed[label, project]
+                assert "Did you mean" not in lanes.ask("GET", f"/{typed}/", label, "Accept: text/html").text
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_nobody_gets_a_page_that_was_kept_for_another(file: str) -> None:
     """In either order; what is shown of the reader is the reader's own too."""

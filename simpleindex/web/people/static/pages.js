@@ -63,3 +63,17 @@ if (chooser) {
     }
   });
 }
+
+// A second click while the answer is on its way would make a second token, whose secret nobody sees.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  let isSent = false;
+  form.addEventListener("submit", (event) => {
+    if (isSent) {
+      event.preventDefault();
+    }
+    isSent = true;
+  });
+  window.addEventListener("pageshow", () => {
+    isSent = false;
+  });
+}
