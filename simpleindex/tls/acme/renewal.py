@@ -215,7 +215,7 @@ class CertificateRequests:
             one_line(str(failed), 1000),
             now,
             now + wait,
-            failed.retry_after is not None,
+            bool(failed.retry_after),
         )
         status = self._state.read_status().certificate if present is None else self._status_of(present)
         self._state.write_status(RenewalStatus(status, tries))

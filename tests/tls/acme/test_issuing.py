@@ -100,6 +100,20 @@ def test_what_no_client_accepts_is_not_taken(issued: Issued, sentence: str) -> N
         checked(issued)
 
 
+def test_a_limit_is_no_reason_to_try_the_other_challenge() -> None:
+    """It would be refused too, and count against the limit."""
+
+    class Limited(Session):
+        def issue(self, kind: str, *_: object) -> str:
+            self.tried.append(kind)
+            raise AcmeFailed("Too many.", timedelta(hours=1))
+
+    session = Limited()
+    with pytest.raises(AcmeFailed, match="Too many"):
+        requested(session, may_use_http=True)
+    assert session.tried == ["tls-alpn-01"]
+
+
 def test_only_a_certificate_for_the_key_and_for_now_is_taken() -> None:
     issued = issue("a.example.org")
     with pytest.raises(AcmeFailed, match="no certificate for this server's key"):

@@ -247,6 +247,21 @@ def test_the_operator_need_not_wait_for_the_next_try(world: World) -> None:
     assert world.failures == 0
 
 
+def test_an_authority_that_requests_no_wait_leaves_it_to_the_operator(world: World) -> None:
+    """Some send ``Retry-After: 0`` with every answer, or a date that has passed."""
+    world.fail("Busy.", retry_after=timedelta())
+    for _ in range(9):
+        world.requests.look()
+        world.now += DAY
+    before = world.authority.tries
+    world.requests.look()
+    world.now += timedelta(minutes=16)
+    world.requests.look()
+    assert world.authority.tries == before + 1
+    world.requests.look(is_for_operator=True)
+    assert world.authority.tries == before + 2
+
+
 def test_a_wait_that_the_authority_requests_is_kept_whatever_the_operator_does(world: World) -> None:
     world.fail("Too many.", retry_after=timedelta(hours=30))
     world.requests.look()
