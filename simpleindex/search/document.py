@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packaging.requirements import InvalidRequirement
@@ -12,6 +11,7 @@ from packaging.utils import canonicalize_name
 from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.metadata import description_body, header_fields
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.address_texts import parse_addresses
 from simpleindex.core.parsing.version_texts import parse_requirement
 from simpleindex.search.folding import fold
 
@@ -119,7 +119,7 @@ def _authors(fields: dict[str, list[str]]) -> str:
     names = [_line(fields, name) for name in sorted(_NAMES)]
     for name in sorted(_ADDRESSES):
         for value in fields.get(name, [])[:1]:
-            names += [part for pair in getaddresses([value[:_LONGEST_FACT]]) for part in pair]
+            names += [part for pair in parse_addresses(value[:_LONGEST_FACT]) for part in pair]
     return ", ".join(dict.fromkeys(name for name in names if name and name != "UNKNOWN"))
 
 

@@ -252,6 +252,9 @@ class Indexer:
                 document = document_of(name, representative.file, metadata)
             except InvalidMetadata:
                 document = document_of(name, representative.file, None)
+            except Exception:  # noqa: BLE001  (the others of the batch would be found no more, whenever it is tried again)
+                _log.failure("")
+                document = document_of(name, representative.file, None)
             entries.append(Entry(representative.indexed, document))
         is_written = self._database.write(
             origin, DocumentChanges(entries, changes.removed, changes.updates, changes.yanks, changes.undone)

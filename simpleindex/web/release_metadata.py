@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from email.utils import getaddresses
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from packaging.requirements import InvalidRequirement
 from simpleindex.core.errors import InvalidMetadata, InvalidProjectName
 from simpleindex.core.metadata import description_body, header_fields
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.parsing.address_texts import parse_addresses
 from simpleindex.core.parsing.version_texts import parse_requirement
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _people(fields: MetadataFields) -> Iterator[Person]:
         addresses = [
             Person(name.strip(), email.strip())
             for value in fields.lines(f"{role}-email")
-            for name, email in getaddresses([value])
+            for name, email in parse_addresses(value)
             if name or "@" in email
         ]
         if (name := fields.line(role)) and not any(person.name == name for person in addresses):

@@ -10,9 +10,10 @@ from twisted.internet.task import Clock
 
 from simpleindex.core.errors import Unavailable
 from simpleindex.core.names import ProjectName
+from simpleindex.search import document
 from simpleindex.search.candidates import yanks_of
 from simpleindex.search.database import SearchDatabase
-from simpleindex.search.document import Document
+from simpleindex.search.document import Document, document_of
 from simpleindex.search.document_rows import DocumentChanges, Entry, IndexedFile
 from simpleindex.search.indexer import (
     BATCH,
@@ -30,6 +31,8 @@ from tests.search.world import SearchWorld
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from simpleindex.core.files import File
 
 
 @pytest.fixture
@@ -297,3 +300,31 @@ def test_what_fails_unexpectedly_is_logged_and_tried_again(world: SearchWorld) -
     world.clock.pump([10, 10, SURVEY_INTERVAL])
     world.finish()
     assert world.names("traps") == ["acme"]
+
+
+def test_one_project_that_surprises_leaves_the_others_to_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are written together: its metadata alone are left out, else nobody beside it would ever be found."""
+
+    def surprised(name: ProjectName, file: File, metadata: bytes | None) -> Document:
+        if name == "evil" and metadata is not None:
+            raise RecursionError
+        return document_of(name, file, metadata)
+
+    monkeypatch.setattr(document, "document_of", surprised)
+    world, failures = SearchWorld(tmp_path), logged_failures()
+    for name in ("acme", "evil", "tool"):
+        world.add(name, "1.0", "Summary: Rockets")
+    world.index()
+    assert world.names("rockets") == ["acme", "tool"]
+    assert world.names("evil") == ["evil"]
+    (failure,) = failures
+    assert failure.check(RecursionError)
+
+
+def test_comments_in_comments_of_an_address_are_no_surprise(tmp_path: Path) -> None:
+    world = SearchWorld(tmp_path)
+    world.add("acme", "1.0", "Summary: Rockets", f"Author-email: {'(' * 1_900}")
+    world.index()
+    assert world.names("rockets") == ["acme"]
