@@ -26,6 +26,7 @@ class Hit:
         summary: One line; empty if the reader is not offered the file that has it.
         uploaded_ns: When the newest file of that release was uploaded; None if that is not known.
         source: The directory or upstream that has it.
+        is_yanked: Whether that release is yanked, as every other is.
     """
 
     project: ProjectName
@@ -34,6 +35,7 @@ class Hit:
     summary: str
     uploaded_ns: int | None
     source: str
+    is_yanked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +113,5 @@ def _indexed_file(candidate: Candidate, project: Project) -> File | None:
 def _hit(project: Project, version: str, title: str, summary: str) -> Hit:
     files = [file for file in project.files if file.version == version]
     times = [file.uploaded_ns for file in files if file.uploaded_ns is not None]
-    return Hit(project.name, title, version, summary, max(times, default=None), files[0].source)
+    is_yanked = all(file.yanked is not None for file in files)
+    return Hit(project.name, title, version, summary, max(times, default=None), files[0].source, is_yanked)

@@ -134,6 +134,7 @@ def _results(found: FoundProjects, home: str) -> dict[str, Any]:
                 "version": hit.version,
                 "summary": hit.summary,
                 "uploaded": None if hit.uploaded_ns is None else timestamp(hit.uploaded_ns / 1e9),
+                "yanked": hit.is_yanked,
                 "source": hit.source,
                 "url": f"{home}{hit.project}/",
             }

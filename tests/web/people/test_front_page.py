@@ -209,6 +209,17 @@ def test_a_search(pages: Pages) -> None:
     assert "author: matches nothing" in pages.html("/?q=acme+author%3A")
 
 
+def test_a_project_of_which_everything_is_yanked_says_so(pages: Pages) -> None:
+    assert "yanked" not in pages.html("/?q=acme")
+    pages.world.add("gone", "1.0", yanked="explodes")
+    pages.world.indexer.note("local", ProjectName("gone"))
+    pages.world.finish()
+    pages.time += 10
+    for target in ("/", "/?q=gone"):
+        assert '1.0 <span class="mark bad">yanked</span>' in pages.html(target)
+    assert pages.results("q=gone")["results"][0]["yanked"] is True
+
+
 def test_what_was_typed_may_be_behind(pages: Pages) -> None:
     """Of upstreams the index has only what somebody requested."""
     html = pages.html("/dev/?q=Some_Thing", view="dev")
@@ -279,6 +290,7 @@ def test_results_as_json(pages: Pages) -> None:
                 "version": "1.0",
                 "summary": "Rockets & traps",
                 "uploaded": "2023-11-14T22:13:20Z",
+                "yanked": False,
                 "source": "local",
                 "url": "../acme/",
             }

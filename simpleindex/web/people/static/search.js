@@ -21,6 +21,9 @@
       age.append(time);
     }
     const version = element("span", hit.version, { className: "version" });
+    if (hit.yanked) {
+      version.append(" ", element("span", "yanked", { className: "mark bad" }));
+    }
     if (hit.source !== "local") {
       version.append(" ", element("span", hit.source, { className: "source" }));
     }
