@@ -16,6 +16,10 @@ _LONGEST: Final = 300
 """Characters of an authority's text in a sentence."""
 
 
+LONGEST_SENTENCE: Final = 1000
+"""Characters of a sentence that is remembered."""
+
+
 def one_line(text: object, longest: int = _LONGEST) -> str:
     """Return an authority's text as one line for logs and terminals, of so many characters; empty if it is no text."""
     if not isinstance(text, str):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.system.log import logger
 from simpleindex.tls.acme.advice import Advice
-from simpleindex.tls.acme.errors import AcmeFailed, one_line
+from simpleindex.tls.acme.errors import LONGEST_SENTENCE, AcmeFailed, one_line
 from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
 from simpleindex.tls.acme.schedule import (
     LOOK_INTERVAL,
@@ -212,7 +212,7 @@ class CertificateRequests:
         tries = FailedTries(
             self._request,
             count,
-            one_line(str(failed), 1000),
+            one_line(str(failed), LONGEST_SENTENCE),
             now,
             now + wait,
             bool(failed.retry_after),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from simpleindex.tls.acme.errors import LONGEST_SENTENCE, one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -124,7 +126,7 @@ def _failed(values: Any) -> FailedTries | None:
         return FailedTries(
             str(values["request"]),
             int(values["count"]),
-            str(values["sentence"]),
+            one_line(str(values["sentence"]), LONGEST_SENTENCE),
             _moment(values["last"]),
             _moment(values["next-try"]),
             bool(values["is-wait-requested"]),

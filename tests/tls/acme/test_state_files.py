@@ -109,6 +109,7 @@ def test_a_status_is_remembered(state: AcmeState, status: RenewalStatus) -> None
         b"",
         b"{",
         b"[]",
+        b"[" * 60_000,
         b"null",
         b"\xff",
         b'{"certificate": 1, "failed": []}',
@@ -126,6 +127,14 @@ def test_a_time_that_cannot_be_read_leaves_the_rest(state: AcmeState, time: obje
     values["certificate"]["renew-at"] = time
     (state.home / "status.json").write_text(json.dumps({**values, "of a later version": 1}))
     assert state.read_status() == RenewalStatus(None, FAILED)
+
+
+def test_a_sentence_that_an_older_server_remembered_is_printable(state: AcmeState) -> None:
+    state.write_status(RenewalStatus(None, replace(FAILED, sentence="\x1b[31mred\n" + "x" * 5000)))
+    failed = state.read_status().failed
+    assert failed is not None
+    assert failed.sentence.isprintable()
+    assert len(failed.sentence) == 1000
 
 
 def test_what_a_crash_left_aside_does_not_hinder(state: AcmeState) -> None:
