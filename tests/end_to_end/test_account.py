@@ -15,6 +15,7 @@ import pytest
 from tests.end_to_end.browser import Browser
 from tests.end_to_end.publishing import Publishing, make_dist, start_publishing, twine
 from tests.end_to_end.running import Answer
+from tests.end_to_end.storages import ON_BOTH_STORAGES
 from tests.fixtures.distributions import add_wheel
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.end_to_end.clients import Client
     from tests.end_to_end.running import Server
+    from tests.end_to_end.storages import Storage
 
 pytestmark = pytest.mark.slow
 
@@ -57,8 +59,11 @@ def upload(client: Client, publishing: Publishing, secret: str, files: list[Path
     return client.try_to(*options, *files).returncode
 
 
-def test_a_token_from_its_making_to_its_end(new_server: Callable[..., Server], tmp_path: Path) -> None:
-    publishing = start_publishing(new_server, name="account")
+@ON_BOTH_STORAGES
+def test_a_token_from_its_making_to_its_end(
+    new_server: Callable[..., Server], storage: Storage, tmp_path: Path
+) -> None:
+    publishing = start_publishing(new_server, name="account", storage=storage)
     server, alice = publishing.server, basic(publishing, "alice")
     stranger = server.get("/-/login", **BROWSER)
     assert (stranger.status, stranger.headers["WWW-Authenticate"]) == (401, 'Basic realm="simpleindex"')
@@ -86,7 +91,7 @@ def test_a_token_from_its_making_to_its_end(new_server: Callable[..., Server], t
     assert send_form(publishing, {"revoke": token.decode()}, **alice).status == 303
     assert upload(client, publishing, secret.decode(), [sdist]) != 0
 
-    lines = [json.loads(line) for line in (server.home / "state" / "audit.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in publishing.run("log", "--json").splitlines()]
     events = [(line["event"], line.get("who"), line.get("address")) for line in lines]
     for event in ("token-created", "token-revoked"):
         assert events.count((event, "alice", "127.0.0.1")) == 1

@@ -156,15 +156,13 @@ def _curl(index: IndexAddress) -> ToolSettings:
         "curl",
         (shell(f"curl {cacert}{login}{index.simple}"),),
         (shell(upload),) if index.upload_url else (),
-        test=_who_am_i(index) if index.upload_url or index.needs_login else "",
+        test=_who_am_i(index) if index.upload_url else "",
     )
 
 
 def _who_am_i(index: IndexAddress) -> str:
     """Return a command that shows whose the token is, and what it may do."""
-    # Below the root, of which a view's address is a part.
-    root = (index.upload_url or index.url).removesuffix("legacy/")
-    return f"curl --fail-with-body {_curl_ca(index)}--user __token__:TOKEN {root}-/api/whoami"
+    return f"curl --fail-with-body {_curl_ca(index)}--user __token__:TOKEN {index.url}-/api/whoami"
 
 
 def _curl_ca(index: IndexAddress) -> str:

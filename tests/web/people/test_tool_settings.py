@@ -68,6 +68,16 @@ def test_each_tool_has_this_index_and_nothing_that_it_does_not_need(index: Index
         assert index.ca_url is not None or "ca.pem" not in each.test + each.hint
 
 
+def test_whose_token_it_is_is_asked_at_the_root_alone() -> None:
+    """A view has no such page, and takes no uploads."""
+    root = "https://host.example/"
+    index = IndexAddress(root, f"{root}legacy/", needs_login=True)
+    for name in ("twine", "curl"):
+        assert tool(name, index).test.endswith(f" {root}-/api/whoami")
+    view = IndexAddress(f"{root}stable/", needs_login=True)
+    assert not any("whoami" in each.test for each in settings_of_tools(view))
+
+
 @each_index
 def test_files_are_of_their_format(index: IndexAddress) -> None:
     for each in settings_of_tools(index):
