@@ -81,10 +81,14 @@ def newest_release(candidate: Candidate, project: Project, *, yanked: bool = Fal
     if _shown_release(project) is None:
         return None
     files = [file for file in project.files if yanked or file.yanked is None] or project.files
-    newest = max(files, key=lambda file: file.uploaded_ns or 0)
+    time_ns = max(file.uploaded_ns or 0 for file in files)
+    # Files out of one archive, and objects of one second, have the same time.
+    version = latest_release(file for file in files if (file.uploaded_ns or 0) == time_ns)
+    if version is None:
+        return None
     file = _indexed_file(candidate, project)
     title, summary = (project.name, "") if file is None else (candidate.title, candidate.summary)
-    return _hit(project, newest.version, title, summary)
+    return _hit(project, version, title, summary)
 
 
 def visible_dependent(row: DependentRow, project: Project) -> Dependent | None:

@@ -257,6 +257,16 @@ def test_a_yanked_release_is_not_what_is_new(world: SearchWorld) -> None:
     assert (versions["flask"], versions["only"]) == ("3.0", "1.0")
 
 
+def test_of_releases_of_one_moment_the_latest_is_new(world: SearchWorld) -> None:
+    """As files out of one archive have, and objects that were put within a second."""
+    for version in ("3.10", "3.9", "4.0a1"):
+        world.add("flask", version)
+    world.indexer.note("local", ProjectName("flask"))
+    world.finish()
+    versions = {hit.project: hit.version for hit in value(world.search.newest(world.source, 10))}
+    assert versions["flask"] == "3.10"
+
+
 def test_dependents(world: SearchWorld) -> None:
     (dependent,) = value(world.search.dependents(world.source, ProjectName("flask")))
     assert (dependent.project, dependent.version, dependent.requirement) == ("flask-login", "0.6", "Flask>=1")
