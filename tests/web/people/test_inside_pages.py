@@ -218,10 +218,9 @@ def test_a_broken_archive_is_a_sentence() -> None:
             f"inside/acme/{ONE[0].filename}/none",
             "diff/acme/1.0",
             "diff/acme/1.0/2.0/3.0",
-            "diff/acme/1.0/9",
             "diff/-/1/2",
         ),
-        *("diff/acme/x y/1.0", "diff/other/1.0/2.0"),
+        "diff/other/1.0/2.0",
     ],
 )
 def test_what_is_not_there_is_not_here(page: str) -> None:
@@ -243,6 +242,18 @@ def test_what_changed_between_two_versions(versions: str) -> None:
     assert '<span class="plus">+x = 2\n</span>' in html
     assert "not compared line by line: 1 file" in html
     assert "<script>alert" not in html
+
+
+@for_each("versions", ["1.0/9", "9/1.0", "x y/1.0", "<b>/9"])
+def test_a_version_that_is_not_offered_is_not_compared(versions: str) -> None:
+    response: Any = result(
+        DifferencePage(services()).answer(asking(f"diff/acme/{versions}", Shelf(ONE, TWO)))
+    )
+    assert response.status == 404
+    html = response.body.decode()
+    assert "Only versions that are offered can be compared." in html
+    assert 'href="../../../../acme/"' in html
+    assert "<b>/" not in html
 
 
 def test_the_metadata_that_changed_have_a_section() -> None:

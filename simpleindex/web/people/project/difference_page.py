@@ -70,7 +70,7 @@ class DifferencePage:
         """Return the differences; of two versions in the other order too.
 
         Raises:
-            NotHere: There is no such project or version, or the reader may not read it.
+            NotHere: There is no such project, or the reader may not read it.
             SimpleIndexError: As the source raises.
         """
         name, texts = _subject(request)
@@ -79,7 +79,7 @@ class DifferencePage:
             version for text in texts if (version := find_version(project.versions, text)) is not None
         ]
         if len(versions) < len(texts):
-            raise NotHere(f"version of {name} with this number")
+            return await self._not_offered(request, name, texts)
         older, newer = sorted(versions, key=Version)
         pair = pair_of(project.files, older, newer)
         difference, problem = None, None
@@ -105,6 +105,17 @@ class DifferencePage:
         return await self._services.renderer.answer(
             request, PageContent("difference.html", values, *_key_and_sources(pair, difference))
         )
+
+    async def _not_offered(self, request: PageRequest, name: ProjectName, texts: tuple[str, str]) -> Response:
+        """Return the way to the versions, whose pages say why one of them is not offered."""
+        values = {
+            **dict(zip(("older", "newer"), texts, strict=True)),
+            "name": name,
+            "difference": None,
+            "problem": "Only versions that are offered can be compared.",
+        }
+        content = PageContent("difference.html", lambda: values, status=404, is_kept_by_clients=False)
+        return await self._services.renderer.answer(request, content)
 
     async def _compare(
         self, request: PageRequest, name: ProjectName, older: File, newer: File
