@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
+    from simpleindex.access.identity import Identity
     from simpleindex.system.threads import Threads
     from simpleindex.web.http.problems import Problem
     from simpleindex.web.http.response import RequestInfo
@@ -171,7 +172,13 @@ class PageRenderer:
         """Return a refusal as a page; the status and the other headers stay."""
         root = way_to_root(info.target)
         home = root if problem.view == MAIN_VIEW else f"{root}{problem.view}/"
-        values = {"root": root, "home": home, "view": problem.view, "reader": ANYONE, "problem": problem}
+        values = {
+            "root": root,
+            "home": home,
+            "view": problem.view,
+            "reader": _reader(info),
+            "problem": problem,
+        }
         body = self._html("problem.html", values).encode()
         replaced = {name for name, _ in _HEADERS} | {"Vary"}
         kept = tuple(item for item in response.headers if item[0] not in replaced)
@@ -218,6 +225,11 @@ class PageRenderer:
 def _headers(info: RequestInfo) -> tuple[tuple[str, str], ...]:
     # Browsers send this field where they obey the policy.
     return _HEADERS if info.header("sec-fetch-dest") is None else (*_HEADERS, *_OPENER)
+
+
+def _reader(info: RequestInfo) -> Identity:
+    """Return who was identified before a request was refused."""
+    return ANYONE if info.record is None else info.record.identity
 
 
 def _are_same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:

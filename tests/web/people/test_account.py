@@ -68,6 +68,16 @@ class AccountFixture:
         (answer,) = self.site.send(head(method, "/-/account/", *lines) + body)
         return answer
 
+    def publish(self, project: str) -> None:
+        """Upload a project."""
+        sent = self.site.post(
+            wheel_bytes(project),
+            "application/octet-stream",
+            target=f"/{wheel_name(project)}",
+            method="PUT",
+        )
+        assert sent.status == 200
+
     def made(self) -> list[Token]:
         """The tokens that were made here."""
         return [token for token in self.site.parts.tokens.all() if token.created > 1_700_000_000]
@@ -170,6 +180,7 @@ def test_a_token_is_made_and_its_secret_is_shown_once(account: AccountFixture) -
         ({"expires": "soon"}, 400, "Expiry: 'soon' is no time"),
         ({"expires": ""}, 400, "Expiry: '' is no time"),
         ({"note": "<script>" * 30}, 400, "Note: it must be one line"),
+        ({"projects": "acme-lib," * 200}, 400, "Projects: at most 1,000 characters"),
         ({"can": ["upload", "delete", "admin"]}, 403, "None of your rights include delete, admin"),
     ],
 )
@@ -316,13 +327,7 @@ def test_settings_have_a_place_for_the_token_of_who_needs_one(account: AccountFi
 
 def test_no_other_sites_page_learns_which_projects_are_private(account: AccountFixture) -> None:
     """A browser in the same network is a stranger to the index; a page of elsewhere in it reads no 401 either."""
-    sent = account.site.post(
-        wheel_bytes("secret-plan"),
-        "application/octet-stream",
-        target=f"/{wheel_name('secret-plan')}",
-        method="PUT",
-    )
-    assert sent.status == 200
+    account.publish("secret-plan")
     targets = ("/secret-plan/", "/secret-plan/feed.xml", "/-/badge/secret-plan.svg", "/-/why/secret-plan")
     for target in (*targets, "/-/inside/secret-plan/x.whl", "/-/diff/secret-plan/1/2"):
         (answer,) = account.site.send(head("GET", target, "Origin: https://elsewhere.example", "Accept: */*"))
@@ -330,6 +335,25 @@ def test_no_other_sites_page_learns_which_projects_are_private(account: AccountF
         assert b"access-control-allow-origin" not in answer.headers, target
     (missing,) = account.site.send(head("GET", "/-/badge/open.svg", "Origin: https://elsewhere.example"))
     assert (missing.status, b"access-control-allow-origin" in missing.headers) == (404, True)
+
+
+@pytest.mark.parametrize(
+    ("target", "user", "status", "command"),
+    [
+        ("/nothing/", None, 404, "simpleindex why nothing"),
+        ("/secret-plan/", None, 401, "simpleindex access secret-plan"),
+        ("/secret-plan/", "bob", 403, "simpleindex access secret-plan"),
+    ],
+)
+def test_a_refusal_names_the_command_that_tells_more(
+    account: AccountFixture, target: str, user: str | None, status: int, command: str
+) -> None:
+    account.publish("secret-plan")
+    answer = account.get(*(() if user is None else (basic(user),)), target=target)
+    assert answer.status == status
+    links = [each.text for each in Document(answer.body.decode()).all("a")]
+    assert ("Log in" in links, "What bob may do" in links) == (user is None, user == "bob")
+    assert command in [each.text for each in Document(answer.body.decode()).all("code")]
 
 
 @pytest.mark.parametrize(

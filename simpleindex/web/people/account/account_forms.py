@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from simpleindex.access.token_options import InvalidTokenOption, describe_token, parse_token_options
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import NotAllowed, NotHere
+from simpleindex.core.patterns import ALL
 from simpleindex.core.text import shown
 from simpleindex.publishing.errors import RefusedUpload
 from simpleindex.web.http.response import see_other, sentence
@@ -31,6 +32,9 @@ _MOST: Final = 16 * 1024
 """Bytes of a form."""
 
 _MOST_FIELDS: Final = 20
+
+_LONGEST_PROJECTS: Final = 1_000
+"""Characters of the patterns of a token that is made here, as the form has it too; they stand in every list of tokens."""
 
 _TYPE: Final = "application/x-www-form-urlencoded"
 
@@ -107,6 +111,9 @@ class AccountForms:
             tuple(fields.get("can", ())),
             *(fields.get(name, [""])[-1].strip() for name in ("projects", "expires", "note")),
         )
+        if len(form.projects) > _LONGEST_PROJECTS:
+            text = f"Projects: at most {_LONGEST_PROJECTS:,} characters; {ALL} stands for any others."
+            return await self._refuse(request, form, text, 400)
         try:
             options = parse_token_options(
                 form.can, [form.projects], form.expires, form.note, self._page.now()
