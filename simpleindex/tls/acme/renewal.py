@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simpleindex.system.log import logger
 from simpleindex.tls.acme.advice import Advice
-from simpleindex.tls.acme.errors import LONGEST_SENTENCE, AcmeFailed, one_line
+from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
 from simpleindex.tls.acme.schedule import (
     LOOK_INTERVAL,
@@ -22,7 +22,13 @@ from simpleindex.tls.acme.schedule import (
     renewal_time,
     wait_after_failure,
 )
-from simpleindex.tls.acme.status import CertificateStatus, FailedTries, RenewalStatus, request_text
+from simpleindex.tls.acme.status import (
+    CertificateStatus,
+    FailedTries,
+    RenewalStatus,
+    failure_sentence,
+    request_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,17 +215,11 @@ class CertificateRequests:
         former = self._failed_tries()
         count = 1 if former is None else max(0, former.count) + 1
         wait = wait_after_failure(count, self._draw(), requested=failed.retry_after, left=left)
-        tries = FailedTries(
-            self._request,
-            count,
-            one_line(str(failed), LONGEST_SENTENCE),
-            now,
-            now + wait,
-            bool(failed.retry_after),
-        )
+        sentence, is_requested = failure_sentence(failed, former), bool(failed.retry_after)
+        tries = FailedTries(self._request, count, sentence, now, now + wait, is_requested)
         status = self._state.read_status().certificate if present is None else self._status_of(present)
         self._state.write_status(RenewalStatus(status, tries))
-        sentence = f"{tries.sentence} The next try is at {tries.next_try:%Y-%m-%d %H:%M} UTC."
+        sentence = f"{sentence} The next try is at {tries.next_try:%Y-%m-%d %H:%M} UTC."
         return Outcome(tries.next_try, error=sentence, is_urgent=left is None or left <= timedelta(0))
 
     def _hindered(self, error: OSError) -> Outcome:

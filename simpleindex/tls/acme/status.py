@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.tls.acme.errors import LONGEST_SENTENCE, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from simpleindex.tls.acme.errors import AcmeFailed
+
+_BEFORE: Final = " The failure before that: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,25 @@ class FailedTries:
     last: datetime
     next_try: datetime
     is_wait_requested: bool
+
+
+def failure_sentence(failed: AcmeFailed, former: FailedTries | None) -> str:
+    """Return what is wrong, in one line.
+
+    An authority that refuses more requests does so because of the failures before: the last of these is named beside it, or
+    nobody would learn what to mend.
+
+    Args:
+        failed: What failed now.
+        former: What failed before; None if nothing did.
+    """
+    sentence = str(failed)
+    if failed.retry_after is not None and former is not None:
+        own, is_chain, cause = former.sentence.partition(_BEFORE)
+        if not is_chain and not former.is_wait_requested:
+            cause = own
+        sentence += f"{_BEFORE}{cause}" if cause else ""
+    return one_line(sentence, LONGEST_SENTENCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,6 +279,28 @@ def test_a_wait_that_the_authority_requests_is_kept_whatever_the_operator_does(w
     assert world.authority.tries == 2
 
 
+def test_a_limit_does_not_hide_the_failures_that_it_comes_from(world: World) -> None:
+    """Else the operator reads "too many requests" for hours, and nowhere that a port is closed."""
+    world.fail("Too many.", retry_after=DAY)
+    first = world.requests.look()
+    assert "failure before" not in first.error
+    world.now += DAY
+    assert "failure before" not in world.requests.look().error, "a limit is no cause of itself"
+    world.now += DAY
+    world.fail("Port 443 is closed.")
+    world.requests.look()
+    world.fail("Too many.", retry_after=DAY)
+    for _ in range(3):
+        world.now += DAY
+        assert (
+            "Too many. The failure before that: Port 443 is closed. The next try"
+            in world.requests.look().error
+        )
+    world.now += DAY
+    world.fail("Another trouble.")
+    assert world.requests.look().error.startswith("Another trouble. The next try")
+
+
 def test_other_names_are_requested_at_once_and_their_failures_are_not_those_of_the_former(
     world: World,
 ) -> None:
