@@ -396,6 +396,22 @@ def test_a_page_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     page(index)
 
 
+def test_the_latest_of_many_versions_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = stocked()
+    index = site(source)
+    page(index)
+    page(index, "/acme-rockets/1.0/")
+    with monkeypatch.context() as patched:
+        for name in ("latest_release", "find_version"):
+            patched.setattr(
+                f"simpleindex.web.people.project.project_page.{name}", lambda *_: pytest.fail("again")
+            )
+        page(index)
+        page(index, "/acme-rockets/1.0/")
+    source.add("acme_rockets-2.5.tar.gz", b"newer")
+    assert "acme-rockets 2.5" in page(index).all("h1")[0].text
+
+
 def test_content_is_compressed_as_a_browser_can_read_it() -> None:
     index = site()
     plain = index.get("/acme-rockets/", *PLAIN_BROWSER)

@@ -16,12 +16,13 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.process import UnexpectedError
 from simpleindex.core.errors import SimpleIndexError, Unavailable
 from simpleindex.core.model import Status
-from simpleindex.core.names import Kind, ProjectName, distribution_suffix
+from simpleindex.core.names import Kind, ProjectName
 from simpleindex.core.selection import find_version, latest_release
 from simpleindex.web.metadata_reader import MetadataReader, in_order_of_metadata
 from simpleindex.web.people.index_address import trust_command
 from simpleindex.web.people.kept_facts import KeptFacts
 from simpleindex.web.people.project.download_plot import download_plot
+from simpleindex.web.people.project.licenses import license_links
 from simpleindex.web.people.project.releases import releases_of
 from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
 from simpleindex.web.people.renderer import PageContent
@@ -30,7 +31,7 @@ from simpleindex.web.release_metadata import NO_METADATA, parse_release_metadata
 from simpleindex.web.routing.routes import ReleaseRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
     from simpleindex.access.identity import Identity
     from simpleindex.archives.distribution_reader import DistributionReader
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from simpleindex.web.release_metadata import ReleaseMetadata
 
 MOST_DEPENDENTS: Final = 100
+
+_MOST_CHOICES: Final = 100
+"""Projects whose version is remembered: to find the latest of 500 takes longer than all else of a page that is kept."""
 
 _KEPT: Final = 16 * 1024 * 1024
 """Characters of descriptions that are kept rendered, with the metadata around them; one has some 20 KiB, and a hostile one four million."""
@@ -108,6 +112,15 @@ class Description:
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The version of a project that a page is about, with its files."""
+
+    project: Project
+    version: str
+    files: tuple[File, ...]
+
+
 class ProjectPage:
     """Answers ``/<project>/`` and ``/<project>/<version>/`` for people."""
 
@@ -115,6 +128,7 @@ class ProjectPage:
         self._services = services
         self._metadata = MetadataReader(services.reader)
         self._descriptions: LRUCache[str, Description] = LRUCache(_KEPT, lambda kept: kept.size)
+        self._choices: LRUCache[Hashable, _Choice] = LRUCache(_MOST_CHOICES)
         self._found_dependents: KeptFacts[tuple[Dependent, ...]] = KeptFacts(_MOST_LISTS, services.seconds)
 
     async def answer(self, request: PageRequest) -> Response:
@@ -127,8 +141,7 @@ class ProjectPage:
         name = request.route.name
         assert name is not None, "the front page has a class of its own"
         project = await request.source.project(ProjectName(name))
-        version = _version_of(request, project)
-        files = [file for file in project.files if file.version == version]
+        version, files = self._chosen(request, project)
         description = await self._description(request.source, project, files)
         dependents = await self._dependents(request, project)
         address = self._services.address(request)
@@ -160,6 +173,19 @@ class ProjectPage:
             else PageContent("project.html", values, (project.name, version), sources)
         )
         return await self._services.renderer.answer(request, content)
+
+    def _chosen(self, request: PageRequest, project: Project) -> tuple[str, tuple[File, ...]]:
+        """Return the version that the page is about, with its files; nothing if none of that number is offered."""
+        text = request.route.version if isinstance(request.route, ReleaseRoute) else None
+        key = (request.view, project.name, text)
+        kept = self._choices.get(key)
+        if kept is None or kept.project is not project:
+            version = (
+                latest_release(project.files) if text is None else find_version(project.versions, text)
+            ) or ""
+            files = tuple(file for file in project.files if file.version == version)
+            kept = self._choices[key] = _Choice(project, version, files)
+        return kept.version, kept.files
 
     async def _present(self, request: PageRequest, description: Description) -> tuple[str, ...]:
         """Return the required projects that the reader finds in this index."""
@@ -211,13 +237,6 @@ class ProjectPage:
         except Unavailable:
             is_final = False
         return Description(metadata, RenderedDescription(html, has_images), size + len(html)), is_final
-
-
-def _version_of(request: PageRequest, project: Project) -> str:
-    """Return the version that the page is about; nothing if none of that number is offered."""
-    if not isinstance(request.route, ReleaseRoute):
-        return latest_release(project.files) or ""
-    return find_version(project.versions, request.route.version) or ""
 
 
 @dataclass(frozen=True)
@@ -299,24 +318,6 @@ def _written_name(metadata: ReleaseMetadata, name: ProjectName) -> str:
     """Return the name as its author writes it, if that is the project's."""
     written: str = canonicalize_name(metadata.name)
     return metadata.name if written == name else name
-
-
-def license_links(metadata: ReleaseMetadata, files: Sequence[File]) -> tuple[tuple[str, str], ...]:
-    """Return the licences' paths, each with the rest of the address below ``/-/inside/<project>/`` where it is shown.
-
-    Args:
-        metadata: What names them.
-        files: The distribution that the metadata come from, if there is one.
-    """
-    if not files:
-        return ()
-    filename = files[0].filename
-    directory = ""
-    if files[0].kind is not Kind.WHEEL:
-        directory = f"{filename}/{filename.removesuffix(distribution_suffix(filename) or '')}/"
-    elif metadata.has_license_directory:
-        directory = f"{filename}/{'-'.join(filename.split('-')[:2])}.dist-info/licenses/"
-    return tuple((path, f"{directory}{path}" if directory else filename) for path in metadata.license_files)
 
 
 def _by_extra(metadata: ReleaseMetadata) -> dict[str, list[Any]]:
