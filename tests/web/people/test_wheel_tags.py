@@ -58,3 +58,9 @@ def test_many_wheels_are_a_table_in_natural_order() -> None:
     assert [python for python, _ in table.rows] == ["CPython 3.11", "CPython 3.10", "CPython 3.9"]
     assert table.rows[0][1] == ("", "a-1.0-cp311-cp311-win_amd64.whl")
     assert wheel_table([wheel(each) for each in tags[:4]]) is None
+
+
+def test_a_table_that_nobody_could_read_is_not_made() -> None:
+    """A thousand wheels, each for another Python and another platform, took 22 seconds and gigabytes."""
+    assert wheel_table([wheel(f"cp3{number}-none-plat{number}") for number in range(40)]) is not None
+    assert wheel_table([wheel(f"cp3{number}-none-plat{number}") for number in range(50)]) is None

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MANY_WHEELS: Final = 4
 """A release with more wheels than this gets a table."""
 
+LARGEST_TABLE: Final = 2_000
+"""Cells. Releases with the most wheels, some 100, have some 200; of hostile ones, 1,000 wheels have a million, or a hundred million."""
+
 _INTERPRETERS: Final = {
     "cp": "CPython",
     "pp": "PyPy",
@@ -90,17 +93,21 @@ def tags_of(file: File) -> WheelTags | None:
 
 
 def wheel_table(files: Iterable[File]) -> WheelTable | None:
-    """Return the table of a release with many wheels; None for one with few."""
+    """Return the table of a release with many wheels; None for one with few, and for one that would be too large to be read."""
     wheels = [(file, tags) for file in files if (tags := tags_of(file)) is not None]
     if len(wheels) <= MANY_WHEELS:
+        return None
+    all_pythons = {python for _, tags in wheels for python in tags.pythons}
+    all_platforms = {platform for _, tags in wheels for platform in tags.platforms}
+    if len(all_pythons) * len(all_platforms) > LARGEST_TABLE:
         return None
     cells: dict[tuple[str, str], str] = {}
     for file, tags in wheels:
         for python in tags.pythons:
             for platform in tags.platforms:
                 cells.setdefault((python, platform), file.filename)
-    pythons = sorted({python for python, _ in cells}, key=_natural, reverse=True)
-    platforms = tuple(sorted({platform for _, platform in cells}, key=_natural))
+    pythons = sorted(all_pythons, key=_natural, reverse=True)
+    platforms = tuple(sorted(all_platforms, key=_natural))
     rows = tuple(
         (python, tuple(cells.get((python, platform), "") for platform in platforms)) for python in pythons
     )
