@@ -100,6 +100,8 @@ def _sentence(text: str, query: Query, found: SearchResults, start: int) -> str:
             "after python: a version such as 3.12."
         )
     count = len(found.hits)
+    if not text:
+        return "Nothing was searched for: give it with ?q=."
     if not count:
         return "There are no more results." if start else f"No project matches {text}."
     if not start and not found.has_more:

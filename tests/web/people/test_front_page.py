@@ -300,6 +300,7 @@ def test_results_as_json(pages: Pages) -> None:
     }
     assert pages.results("")["results"] == []
     assert pages.results("q=depends:-")["sentence"].startswith("depends:- matches nothing")
+    assert pages.results("q=%20")["sentence"].startswith("Nothing was searched for")
     direct = {"project": "zeta", "url": "../dev/zeta/", "upstreams": ["public"]}
     target = "/-/search.json?q=Zeta&view=dev"
     info = RequestInfo("GET", target.encode(), lambda _: None)
