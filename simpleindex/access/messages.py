@@ -127,7 +127,11 @@ def line(rule: AccessRule, action: Action, name: ProjectName, owner: str | None,
     words = []
     for word in who.words:
         if word == OWNER_WORD:
-            unowned = "nobody yet: the first user who uploads" if action.value == "upload" else "nobody yet"
+            unowned = (
+                "nobody yet: of a new name, the first who uploads"
+                if action.value == "upload"
+                else "nobody yet"
+            )
             words.append(f"{word} ({unowned if owner is None else owner})")
         elif word.startswith(GROUP_PREFIX):
             words.append(f"{word} ({', '.join(who.groups[word]) or 'nobody'})")

@@ -208,7 +208,7 @@ class TestExplain:
     def test_of_a_name_that_nobody_owns(self) -> None:
         """What the word owner means then."""
         lines = access("rules").explain(named("fresh"), None)
-        assert "upload: owner (nobody yet: the first user who uploads) (rule 3, *)" in lines
+        assert "upload: owner (nobody yet: of a new name, the first who uploads) (rule 3, *)" in lines
         assert "admin: owner (nobody yet) (rule 3, *)" in lines
 
     def test_without_rules(self) -> None:

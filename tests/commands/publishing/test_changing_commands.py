@@ -411,7 +411,7 @@ def test_access(place: Place) -> None:
     out, err = place.run("access", "Acme_App", "--access", "access.toml")
     assert err == ""
     assert "read: alice (rule 1, acme-*)" in out
-    assert "upload: owner (nobody yet: the first user who uploads) (rule 1, acme-*)" in out
+    assert "upload: owner (nobody yet: of a new name, the first who uploads) (rule 1, acme-*)" in out
     assert "yank: nobody" in out
     assert "Nobody can log in" not in out
     database = RecordsDatabase(str(place.state))

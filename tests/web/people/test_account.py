@@ -143,6 +143,15 @@ def test_who_may_administer_a_project_may_do_all_with_it(tmp_path: Path, admin: 
         assert f"delete {right} " in text_of(AccountFixture(site).get(basic("alice")))
 
 
+def test_what_a_rule_gives_is_not_said_again_as_an_administrators(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.write_text(f"alice:{HASH}\n")
+    rule = '[[rule]]\nprojects = ["lib"]\nupload = ["alice"]\nadmin = ["alice"]\n'
+    with publishing_site(tmp_path, rule, users=str(users)) as site:
+        text = text_of(AccountFixture(site).get(basic("alice")))
+    assert "upload lib yank lib, by admin" in text
+
+
 def test_a_stranger_is_asked_for_a_password(account: AccountFixture) -> None:
     for target in ("/-/account/", "/-/login", "/?login"):
         answer = account.get(target=target)

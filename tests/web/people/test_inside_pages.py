@@ -228,6 +228,18 @@ def test_what_is_not_there_is_not_here(page: str) -> None:
     assert isinstance(error(answer(asking(page, Shelf(ONE, TWO)))), NotHere)
 
 
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ("other.whl", "There is no file 'other.whl' of the project acme here."),
+        (f"{ONE[0].filename}/no\x85ne.py", f"There is no file 'no\\x85ne.py' in {ONE[0].filename} here."),
+    ],
+)
+def test_a_refusal_names_the_file(page: str, sentence: str) -> None:
+    refused = error(InsidePage(services()).answer(asking(f"inside/acme/{page}", Shelf(ONE))))
+    assert str(refused) == sentence
+
+
 @pytest.mark.parametrize("versions", ["1.0/2.0", "2.0/1.0", "1/2.0.0"])
 def test_what_changed_between_two_versions(versions: str) -> None:
     html = text_of(

@@ -142,6 +142,8 @@ def _right(access: Access, person: Identity, action: Action) -> str:
     own, by_admin = (granted_projects(access.grants(person, each), each) for each in (action, Action.ADMIN))
     if action is Action.ADMIN or by_admin == "no project" or own == "every project":
         return own
+    if by_admin in own.split("; "):
+        return own
     if own == "no project" or by_admin == "every project":
         return f"{by_admin}, by admin"
     return f"{own}; by admin: {by_admin}"

@@ -10,6 +10,7 @@ from simpleindex.archives.errors import BrokenArchive
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, NotHere
 from simpleindex.core.names import parse_project_name
+from simpleindex.core.text import shown
 from simpleindex.web.people.renderer import PageContent
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class InsidePage:
         project = await request.source.project(name)
         file = project.file(filename)
         if file is None:
-            raise NotHere(f"file of {name} with this name")
+            raise NotHere(f"file {shown(filename)} of the project {name}")
         try:
             content = await (
                 self._member(request, name, file, member) if member else self._list(request, name, file)
@@ -74,7 +75,7 @@ class InsidePage:
     async def _member(self, request: PageRequest, name: ProjectName, file: File, path: str) -> PageContent:
         texts = await self._services.reader.texts(request.source, name, file, (path,))
         if path not in texts:
-            raise NotHere(f"file in {file.filename} with this name")
+            raise NotHere(f"file {shown(path)} in {file.filename}")
         text = texts[path]
         listed = await self._services.reader.members(request.source, name, file)
         sizes = [member.size for member in listed.members if member.path == path]
