@@ -306,4 +306,6 @@ def _naming_project(refused: Response, target: Route | None) -> Response:
     """Let a refusal's page link to the explanation of the requested project."""
     if refused.problem is None or not isinstance(target, ProjectRoute | FileRoute):
         return refused
-    return replace(refused, problem=replace(refused.problem, project=target.name, view=target.view))
+    is_of_file = isinstance(target, FileRoute)
+    problem = replace(refused.problem, project=target.name, view=target.view, is_of_file=is_of_file)
+    return replace(refused, problem=problem)

@@ -46,6 +46,7 @@ class Problem:
         project: The project that the request names, for a link to its explanation; None if it names none.
         view: In which view.
         near: Names that were probably meant instead, as far as the reader may know them.
+        is_of_file: Whether the request names a file of the project, so that its page may have another that was meant.
     """
 
     status: int
@@ -54,6 +55,7 @@ class Problem:
     project: str | None = None
     view: str = MAIN_VIEW
     near: tuple[str, ...] = ()
+    is_of_file: bool = False
 
     @property
     def title(self) -> str:

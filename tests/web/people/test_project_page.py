@@ -482,6 +482,17 @@ def refusal(reply: Reply) -> str:
     return Document(reply.body.decode()).text
 
 
+def test_a_file_that_is_not_here_leads_to_those_that_are() -> None:
+    """At both addresses of a file; a project that is not here leads nowhere."""
+    index = site()
+    for target, way in (("/acme-rockets/none.whl", "../"), ("/simple/acme-rockets/none.whl", "../../")):
+        reply = index.get(target, *PLAIN_BROWSER)
+        assert (reply.status, "There is no file none.whl here." in refusal(reply)) == (404, True)
+        assert f"{way}acme-rockets/#files" in links(Document(reply.body.decode()))
+    reply = index.get("/nothing/", *PLAIN_BROWSER)
+    assert not [way for way in links(Document(reply.body.decode())) if way.endswith("#files")]
+
+
 def test_refusals_are_pages() -> None:
     index = site()
     reply = index.get("/nothing/", *PLAIN_BROWSER)
