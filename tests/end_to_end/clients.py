@@ -124,7 +124,9 @@ def found(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     program = str(beside) if beside.exists() else shutil.which(name)
     if program is None:
-        pytest.skip(f"{name} is not installed (it is in the dependency group 'test')")
+        pytest.skip(
+            f"{name} is not installed: it is in the dependency group 'test', or .ci/run makes an environment for it"
+        )
     return program
 
 

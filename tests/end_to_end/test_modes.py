@@ -85,14 +85,15 @@ def assert_other_bytes_are_refused(pair: Pair, home: Path) -> None:
     """The clients check the hash that we list, so that it does not matter who sends the bytes."""
     locked = hashed(home, pair)
     pair.wheel.write_bytes(wheel_bytes("so-app", "1.0", "Requires-Dist: so-lib", "Summary: other"))
-    index = ("--index-url", pair.front.simple)
+    # By the hash that was listed before: what is listed now may be new, if more than ten seconds have passed.
+    locked_to_it = ("--index-url", pair.front.simple, "--require-hashes", "-r", locked)
     by_pip = pip(home, pair.trusted).try_to(
-        "install", "--no-cache-dir", "--no-deps", "--target", home / "pip-2", *index, "so-app"
+        "install", "--no-cache-dir", "--no-deps", "--target", home / "pip-2", *locked_to_it
     )
     assert by_pip.returncode
     assert "DO NOT MATCH THE HASHES" in by_pip.stderr
     by_uv = uv(home, pair.trusted).try_to(
-        "pip", "install", "--no-cache", "--target", home / "uv-2", "--require-hashes", "-r", locked, *index
+        "pip", "install", "--no-cache", "--no-deps", "--target", home / "uv-2", *locked_to_it
     )
     assert by_uv.returncode
     assert "Hash mismatch" in by_uv.stderr
