@@ -14,7 +14,7 @@ import pytest
 
 from tests.end_to_end.browser import Browser
 from tests.end_to_end.publishing import Publishing, make_dist, start_publishing, twine
-from tests.end_to_end.running import Answer
+from tests.end_to_end.running import Answer, wait_until
 from tests.end_to_end.storages import ON_BOTH_STORAGES
 from tests.fixtures.distributions import add_wheel
 
@@ -59,6 +59,12 @@ def upload(client: Client, publishing: Publishing, secret: str, files: list[Path
     return client.try_to(*options, *files).returncode
 
 
+def events_of(publishing: Publishing) -> list[tuple[str, str | None, str | None]]:
+    """The events in the audit, by whom and from where."""
+    lines = [json.loads(line) for line in publishing.run("log", "--json").splitlines()]
+    return [(line["event"], line.get("who"), line.get("address")) for line in lines]
+
+
 @ON_BOTH_STORAGES
 def test_a_token_from_its_making_to_its_end(
     new_server: Callable[..., Server], storage: Storage, tmp_path: Path
@@ -91,8 +97,9 @@ def test_a_token_from_its_making_to_its_end(
     assert send_form(publishing, {"revoke": token.decode()}, **alice).status == 303
     assert upload(client, publishing, secret.decode(), [sdist]) != 0
 
-    lines = [json.loads(line) for line in publishing.run("log", "--json").splitlines()]
-    events = [(line["event"], line.get("who"), line.get("address")) for line in lines]
+    # The audit of a node is copied to the database a moment later.
+    wait_until(lambda: ("token-revoked", "alice", "127.0.0.1") in events_of(publishing), "the audit has it")
+    events = events_of(publishing)
     for event in ("token-created", "token-revoked"):
         assert events.count((event, "alice", "127.0.0.1")) == 1
     assert events.count(("change-refused", "alice", "127.0.0.1")) == 1
