@@ -48,22 +48,22 @@ _PIECE: Final = 256 * 1024
 
 @dataclass(frozen=True, eq=False)
 class _Question(Generic[Value]):
-    """What is asked about a distribution.
+    """A question about a distribution.
 
     Attributes:
         file: The distribution, as the source lists it.
-        asked: Tells the question from others about the file.
+        subject: What it is about; it tells the question from others about the file.
         request: Makes the request, of a descriptor and a size.
     """
 
     file: File
-    asked: str | tuple[str, ...]
+    subject: str | tuple[str, ...]
     request: Callable[[int, int], Request[Value]]
 
     @cached_property
     def key(self) -> Hashable:
         """What the answer follows from; a file without a digest may be another one the next time."""
-        return (self.file.sha256 or object(), self.file.filename, self.asked)
+        return (self.file.sha256 or object(), self.file.filename, self.subject)
 
 
 class DistributionReader:
@@ -186,8 +186,8 @@ class DistributionReader:
             if is_known:
                 self._broken[question.key] = str(error)
             raise
-        if is_known and _weight((question.asked, value)) <= self._answers.maxsize:
-            self._answers[question.key] = question.asked, value
+        if is_known and _weight((question.subject, value)) <= self._answers.maxsize:
+            self._answers[question.key] = question.subject, value
         return value
 
     async def _examine(
@@ -228,7 +228,7 @@ class DistributionReader:
 def _weight(kept: tuple[Any, Any]) -> int:
     """Return the characters of a question and its answer, roughly."""
     question, answer = kept
-    asked = 100 + sum(map(len, question))
+    weight = 100 + sum(map(len, question))
     if isinstance(answer, dict):
-        return asked + sum(len(path) + len(text or "") for path, text in answer.items())
-    return asked + sum(len(member.path) + 50 for member in answer.members)
+        return weight + sum(len(path) + len(text or "") for path, text in answer.items())
+    return weight + sum(len(member.path) + 50 for member in answer.members)

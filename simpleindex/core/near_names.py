@@ -20,7 +20,7 @@ def near_names(name: ProjectName, names: Sequence[ProjectName], most: int = 5) -
     """Return the names that differ in one letter: one too many, missing, wrong, or changed places with the next.
 
     Args:
-        name: What was asked for.
+        name: What was requested.
         names: Those that there are, in order.
         most: How many at the most.
     """

@@ -164,7 +164,7 @@ class Search:
         return tuple({dependent.project: dependent for dependent in visible}.values())
 
     async def cached_names(self, upstreams: Sequence[str]) -> frozenset[ProjectName]:
-        """Return the projects of some upstreams that the cache holds, whoever may read them."""
+        """Return the projects of some upstreams that the cache holds, also those that a reader may not read."""
         return await self._threads.run(
             lambda: frozenset(
                 ProjectName(name) for upstream in upstreams for name in self._database.indexed_names(upstream)

@@ -46,7 +46,7 @@ class ChallengeFailed(AcmeFailed, init=False):
     """The authority could not validate a name or an address.
 
     Attributes:
-        found: What was asked in which way, and what the authority found.
+        found: What was to be validated in which way, and what the authority found.
     """
 
     def __init__(self, name: str, kind: str, detail: str) -> None:

@@ -54,7 +54,7 @@ class FoundProjects:
 
 
 class ResultsFinder:
-    """Finds what is asked for with ``?q=`` and ``&start=``.
+    """Finds what ``?q=`` and ``&start=`` request.
 
     Args:
         search: Searches the index.
