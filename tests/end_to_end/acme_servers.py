@@ -9,17 +9,41 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import urllib.request
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.end_to_end.running import wait_until
 from tests.fixtures.certificates import issue
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
+
 MISSING = (
     None if shutil.which("pebble") and shutil.which("pebble-challtestsrv") else "pebble is not installed"
 )
+
+
+@contextmanager
+def imitated_authority(home: Path, answers: type[BaseHTTPRequestHandler]) -> Iterator[tuple[str, str]]:
+    """Run something in the place of an authority, in a thread; the URL of its directory, and the file with its root."""
+    issue("localhost").put_pair(home)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(home / "fullchain.pem", home / "privkey.pem")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), answers)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"https://localhost:{server.server_address[1]}/dir", str(home / "fullchain.pem")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def free_port() -> int:

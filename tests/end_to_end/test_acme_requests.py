@@ -6,11 +6,9 @@ import gc
 import json
 import os
 import shutil
-import ssl
-import threading
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +21,7 @@ from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.issuing import certificate_path, names_of
 from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount
 from tests.end_to_end.acme_place import Place
-from tests.end_to_end.acme_servers import MISSING, Pebble, free_port
+from tests.end_to_end.acme_servers import MISSING, Pebble, free_port, imitated_authority
 from tests.fixtures.certificates import issue
 
 if TYPE_CHECKING:
@@ -270,21 +268,8 @@ class LimitedAuthority(BaseHTTPRequestHandler):
 @contextmanager
 def limited_authority(home: Path) -> Iterator[AcmeSettings]:
     """Run one in a thread."""
-    own = issue("localhost")
-    own.put_pair(home)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(home / "fullchain.pem", home / "privkey.pem")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), LimitedAuthority)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    directory = f"https://localhost:{server.server_address[1]}/dir"
-    try:
-        yield AcmeSettings(None, directory, (Identifier(NAME),), trust=str(home / "fullchain.pem"))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with imitated_authority(home, LimitedAuthority) as (directory, trust):
+        yield AcmeSettings(None, directory, (Identifier(NAME),), trust=trust)
 
 
 @pytest.mark.parametrize(

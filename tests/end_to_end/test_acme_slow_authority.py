@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import ssl
-import threading
 import time
 import zlib
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +15,7 @@ from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme import network
 from simpleindex.tls.acme.settings import AcmeSettings
 from tests.end_to_end.acme_place import Place
-from tests.fixtures.certificates import issue
+from tests.end_to_end.acme_servers import imitated_authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,19 +103,8 @@ class Odd(BaseHTTPRequestHandler):
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     """What requests certificates from it."""
-    issue("localhost").put_pair(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "fullchain.pem", tmp_path / "privkey.pem")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Odd)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    url = f"https://localhost:{server.server_address[1]}/dir"
-    trust = str(tmp_path / "fullchain.pem")
-    yield Place(tmp_path, AcmeSettings(None, url, (Identifier("packages.example.org"),), trust=trust))
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with imitated_authority(tmp_path, Odd) as (url, trust):
+        yield Place(tmp_path, AcmeSettings(None, url, (Identifier("packages.example.org"),), trust=trust))
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
