@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from packaging.version import Version
+
 from simpleindex.core.errors import InvalidQuestion
 from simpleindex.core.selection import find_version
 from simpleindex.core.text import one_of, parse_duration, shown
@@ -100,7 +102,8 @@ def download_report(database: DownloadsDatabase, question: DownloadQuestion) -> 
     """
     version = question.version
     if question.project is not None and version is not None:
-        version = find_version(counted_versions(database, question.project), version) or version
+        counted = sorted(counted_versions(database, question.project), key=Version)
+        version = find_version(counted, version) or version
     scope = DownloadScope(question.since, question.project, version)
     rows = count_downloads(database, scope, question.by)
     limit = question.limit or len(rows)

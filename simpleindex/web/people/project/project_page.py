@@ -23,7 +23,7 @@ from simpleindex.web.people.index_address import trust_command
 from simpleindex.web.people.kept_facts import KeptFacts
 from simpleindex.web.people.project.download_plot import download_plot
 from simpleindex.web.people.project.licenses import license_links
-from simpleindex.web.people.project.releases import releases_of
+from simpleindex.web.people.project.releases import Releases
 from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
 from simpleindex.web.people.renderer import PageContent
 from simpleindex.web.people.tool_settings import install_commands
@@ -149,9 +149,12 @@ class ProjectPage:
         uploads = await self._services.uploads(request, project.name)
         cached = self._services.cached_files(project.name, files)
         downloads = await self._services.downloads(request.reader, project.name)
-        missing = request.route.version if isinstance(request.route, ReleaseRoute) and not version else ""
+        requested = request.route.version if isinstance(request.route, ReleaseRoute) else None
+        missing = requested if requested and not version else ""
         facts = PageFacts(
-            project, version, description, dependents, present, uploads, cached, downloads, missing
+            *(project, version, description, dependents, present, uploads, cached, downloads),
+            is_of_project=requested is None,
+            missing=missing,
         )
 
         def values() -> Mapping[str, Any]:
@@ -170,7 +173,7 @@ class ProjectPage:
         content = (
             PageContent("project.html", values, status=404, is_kept_by_clients=False)
             if missing
-            else PageContent("project.html", values, (project.name, version), sources)
+            else PageContent("project.html", values, (project.name, version, requested is None), sources)
         )
         return await self._services.renderer.answer(request, content)
 
@@ -251,6 +254,7 @@ class PageFacts:
         uploads: Who uploaded each file, for readers who may know.
         cached: Which files of upstreams are in the cache, and which not.
         downloads: How often the project was downloaded; None if the reader may not know.
+        is_of_project: Whether it is the page of the project, which lists all versions.
         missing: What was requested as a version, if none of that number is offered.
     """
 
@@ -262,6 +266,7 @@ class PageFacts:
     uploads: Mapping[str, UploadNote]
     cached: Mapping[str, bool]
     downloads: DailyCounts | None = None
+    is_of_project: bool = True
     missing: str = ""
 
 
@@ -270,17 +275,15 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
     project, version, metadata = facts.project, facts.version, facts.description.metadata
     files = [file for file in project.files if file.version == version]
     described = in_order_of_metadata(files)[:1]
-    releases = releases_of(project)
+    releases = Releases(project, None if facts.is_of_project else version)
     newest = latest_release(project.files)
-    missing = find_version((each.version for each in releases.all), facts.missing)
+    missing = find_version(releases.versions, facts.missing)
     return {
         "project": project,
         "name": _written_name(metadata, project.name),
         "version": version,
         "release": releases.named(version),
-        "releases": releases.all,
-        "batches": releases.batches,
-        "others": releases.others,
+        "releases": releases,
         "newest": newest,
         "newer": releases.withheld_above(newest),
         "missing": facts.missing,
