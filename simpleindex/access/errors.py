@@ -51,3 +51,33 @@ class UnusableToken(SimpleIndexError):
 
     def __str__(self) -> str:
         return "unknown token" if self.id is None else f"token {self.id} {self.reason}"
+
+
+class FormWasSent(SimpleIndexError):
+    """A form that makes a token was sent once more: loaded again, or sent twice (409).
+
+    Attributes:
+        id: The token that it made.
+    """
+
+    template = (
+        "This form has made the token {id} already. Its secret was shown that once and is kept nowhere: if you have not copied it, "
+        "revoke {id}. Send the form once more, as it stands below, to make another token."
+    )
+    id: str
+
+
+class TooManyTokens(SimpleIndexError):
+    """A user has as many tokens as one may have (409).
+
+    Attributes:
+        idle: The ids of those that were not used for the longest time.
+    """
+
+    template = "{user} has {most} tokens that can be used, as many as one user may have; revoke one first. Unused for the longest time: {names}."
+    user: str
+    most: int
+    idle: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.template.format(**vars(self), names=", ".join(self.idle))

@@ -34,7 +34,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "first_seen": ("source", "project", "filename", "mark", "seen"),
     "used_names": ("project",),
 }
-"""Every table of the records, and its columns."""
+"""Every table of the records, and its columns; forms that were sent are of no use to anybody later."""
 
 
 SHARED_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {

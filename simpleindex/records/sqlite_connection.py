@@ -47,6 +47,8 @@ _ADDED: Final = (
     ) WITHOUT ROWID
     """,
     "CREATE TABLE IF NOT EXISTS used_names (project TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS token_forms (form TEXT NOT NULL PRIMARY KEY, token TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS tokens_of_user ON tokens (user)",
 )
 """Tables that later releases added; an older release ignores them. The first change that finds one missing makes it; until
 then it counts as empty."""

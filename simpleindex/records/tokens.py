@@ -9,7 +9,7 @@ import string
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from simpleindex.access.errors import UnusableToken
+from simpleindex.access.errors import FormWasSent, TooManyTokens, UnusableToken
 from simpleindex.access.identity import Action
 from simpleindex.access.logins.credentials import LAST_USE_SECONDS, SECRET_PREFIX, Token, may_be_secret
 
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simpleindex.access.token_options import TokenOptions
-    from simpleindex.records.interface import Records
+    from simpleindex.records.interface import Records, RecordsTransaction
+
+MOST_USABLE: Final = 50
+"""Tokens of one user that can be used, as many as GitHub allows of its fine-grained ones: nobody looks through a longer list for
+one that leaked."""
+
+_MOST_ENDED: Final = 100
+"""Tokens of one user that ended and stay in the list; the audit has all of them."""
+
+_MOST_NAMED: Final = 3
 
 _SECRET_BYTES: Final = 32
 _ID_LENGTH: Final = 8
@@ -37,18 +46,30 @@ class TokenTable:
         self._database = database
         self.may_be_behind = database.is_copy
 
-    def create(self, user: str | None, options: TokenOptions, now: float) -> tuple[Token, str]:
+    def create(
+        self,
+        user: str | None,
+        options: TokenOptions,
+        now: float,
+        *,
+        form: str | None = None,
+        most: int = MOST_USABLE,
+    ) -> tuple[Token, str]:
         """Create a token.
 
         Args:
             user: The user that it stands for; None for none.
             options: What it is for.
             now: Seconds since 1970.
+            form: The one-time value of the form that requests it; None for no form.
+            most: How many tokens that can be used a user may have.
 
         Returns:
             The token and its secret, which is stored nowhere.
 
         Raises:
+            FormWasSent: The user has sent this form before.
+            TooManyTokens: The user has too many.
             Unavailable: It cannot be stored.
         """
         secret = SECRET_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
@@ -62,12 +83,23 @@ class TokenTable:
             options.expires,
             options.note,
         )
-        self._database.write(
-            lambda transaction: transaction.execute(
+
+        key = None if form is None else sha256(json.dumps([user, form]).encode()).hexdigest()
+
+        def insert(transaction: RecordsTransaction) -> None:
+            # All in one transaction, so that of two processes that get a form only one makes a token of it.
+            if key is not None:
+                _refuse_sent(transaction, key)
+            if user is not None:
+                _make_room(transaction, user, most, int(now))
+            transaction.execute(
                 f"INSERT INTO tokens ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (constants)
                 (*_row(token), _digest(secret)),
             )
-        )
+            if key is not None:
+                transaction.execute("INSERT INTO token_forms VALUES (?, ?)", (key, id_))
+
+        self._database.write(insert)
         return token, secret
 
     def find(self, secret: str, now: float) -> Token:
@@ -129,6 +161,43 @@ class TokenTable:
             return [_token(row) for row in rows]
         except (ValueError, TypeError):
             raise self._database.unavailable(sqlite3.DatabaseError("a row in it is damaged")) from None
+
+
+def _refuse_sent(transaction: RecordsTransaction, form: str) -> None:
+    """Refuse a form that has made a token.
+
+    Raises:
+        FormWasSent: It has.
+    """
+    made = transaction.execute("SELECT token FROM token_forms WHERE form = ?", (form,)).fetchone()
+    if made is not None:
+        raise FormWasSent(made[0])
+
+
+def _make_room(transaction: RecordsTransaction, user: str, most: int, now: int) -> None:
+    """Forget the oldest tokens of a user that ended: whoever makes and revokes them all day fills no disk.
+
+    Raises:
+        TooManyTokens: Too many of the others can be used.
+    """
+    of_user = 'WHERE "user" = ? AND'
+    usable, ended = (
+        "revoked IS NULL AND (expires IS NULL OR expires > ?)",
+        "(revoked IS NOT NULL OR expires <= ?)",
+    )
+    idle = transaction.execute(
+        f"SELECT id FROM tokens {of_user} {usable} ORDER BY coalesce(last_used, created), id",  # noqa: S608  (constants)
+        (user, now),
+    ).fetchall()
+    if len(idle) >= most:
+        raise TooManyTokens(user, most, tuple(id_ for (id_,) in idle[:_MOST_NAMED]))
+    kept = f"SELECT id FROM tokens {of_user} {ended} ORDER BY coalesce(revoked, expires) DESC, id LIMIT {_MOST_ENDED}"  # noqa: S608
+    deleted = transaction.execute(
+        f"DELETE FROM tokens {of_user} {ended} AND id NOT IN ({kept})",  # noqa: S608
+        (user, now, user, now),
+    )
+    if deleted.rowcount:
+        transaction.execute("DELETE FROM token_forms WHERE token NOT IN (SELECT id FROM tokens)")
 
 
 def _digest(secret: str) -> bytes:

@@ -80,6 +80,8 @@ def test_a_token_from_its_making_to_its_end(
     fields = {"can": "upload", "projects": "acme*", "expires": "30d", "note": "ci"}
     refused = send_form(publishing, fields, **alice, Origin="https://evil.example")
     assert refused.status == 403
+    (once,) = re.findall(rb'name="once" value="([^"]+)"', server.get(PAGE, **BROWSER, **alice).body)
+    fields["once"] = once.decode()
     made = send_form(publishing, fields, **alice)
     assert (made.status, made.headers["Cache-Control"]) == (200, "no-store")
     (secret,) = re.findall(rb"sidx-[A-Za-z0-9_-]{43}", made.body)
@@ -127,6 +129,10 @@ def test_a_browser_that_has_logged_in_sees_private_projects(
         browser.wait_for("document.querySelector('.note.good pre') !== null")
         publishing.tokens.append(browser.value("document.querySelector('.note.good pre').innerText").strip())
         assert "laptop" in browser.value("document.querySelector('.tokens').innerText")
+        browser.do("Page.reload")
+        browser.wait_for("document.querySelector('.note.bad') !== null")
+        assert "has made the token" in browser.value("document.querySelector('.note.bad').innerText")
+        assert browser.value("document.querySelectorAll('.tokens tbody tr').length") == 1
         browser.value("document.querySelector('.tokens button').click()")
         browser.wait_for("document.querySelector('details .tokens') !== null")
         browser.open(f"{server.url}/")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simpleindex.access.errors import UnusableToken
+from simpleindex.access.errors import FormWasSent, TooManyTokens, UnusableToken
 from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
 from simpleindex.core.errors import Unavailable
@@ -66,6 +66,63 @@ def test_tokens(open_database: OpenDatabase) -> None:
     assert one.revoke("no-such", 1600) is None
     with pytest.raises(UnusableToken, match="unknown"):
         two.find("sidx-" + "A" * 43, 0)
+
+
+def test_a_form_makes_one_token(open_database: OpenDatabase) -> None:
+    """In whichever processes it arrives, and when; another user's form of the same value is another one."""
+    tables = [TokenTable(open_database()) for _ in range(3)]
+    with ThreadPoolExecutor(6) as pool:
+        made = [*pool.map(lambda n: _made_by_form(tables[n % 3], "alice"), range(12))]
+    (token,) = tables[0].of_user("alice")
+    assert made == [token.id] * 12
+    assert _made_by_form(TokenTable(open_database()), "bob") == tables[0].of_user("bob")[0].id
+    tables[1].revoke(token.id, 1000)
+    with pytest.raises(FormWasSent, match=f"has made the token {token.id} already"):
+        tables[2].create("alice", OPTIONS, 9000, form="once")
+
+
+def _made_by_form(tokens: TokenTable, user: str) -> str:
+    try:
+        return tokens.create(user, OPTIONS, 1000, form="once")[0].id
+    except FormWasSent as error:
+        return error.id
+
+
+def test_a_user_has_so_many_tokens(open_database: OpenDatabase) -> None:
+    """Those that ended do not count; the refusal names the ones that nobody uses. Other users have their own."""
+    one, two = TokenTable(open_database()), TokenTable(open_database())
+    made = [one.create("alice", OPTIONS, number, most=5)[0].id for number in range(5)]
+    one.touch(made[0], 1000)
+    with pytest.raises(TooManyTokens, match=f"longest time: {made[1]}, {made[2]}, {made[3]}.") as refused:
+        two.create("alice", OPTIONS, 1001, most=5, form="once")
+    assert "alice has 5 tokens that can be used, as many as one user may have" in str(refused.value)
+    two.create("bob", OPTIONS, 1001, most=5)
+    for _ in range(6):
+        two.create(None, OPTIONS, 1001, most=5)
+    two.revoke(made[1], 1002)
+    # The form that was refused made nothing, so it is as good as new.
+    two.create("alice", OPTIONS, 1003, most=5, form="once")
+    later = OPTIONS.expires or 0
+    two.create("alice", OPTIONS, later, most=1)
+
+
+def test_tokens_that_ended_are_forgotten_in_the_end(open_database: OpenDatabase) -> None:
+    """Whoever makes and revokes them all day fills no disk; what can be used stays, and so do others' tokens."""
+    tokens = TokenTable(open_database())
+    kept = [
+        tokens.create(user, TokenOptions((Action.READ,), ("*",), None, ""), 1)[0] for user in ("alice", "bob")
+    ]
+    ended = []
+    for number in range(105):
+        ended.append(tokens.create("alice", OPTIONS, 10 + number, form=str(number))[0].id)
+        tokens.revoke(ended[-1], 10 + number)
+    tokens.create("alice", OPTIONS, 500)
+    left = [token.id for token in tokens.of_user("alice")]
+    assert left[1:-1] == ended[5:]
+    assert left[0] == kept[0].id
+    assert [*tokens.of_user("bob")] == [kept[1]]
+    with pytest.raises(FormWasSent):
+        tokens.create("alice", OPTIONS, 500, form="104")
 
 
 def test_owners(open_database: OpenDatabase) -> None:

@@ -368,13 +368,13 @@ def test_questions_do_not_wait_for_changes(world: RecordsFixture) -> None:
 def test_threads(world: RecordsFixture) -> None:
     """Any of them may ask and change."""
     records = world.records()
-    secrets = [create(records)[1]]
+    secrets = [create(records, user=None)[1]]
     errors: list[Exception] = []
 
     def work() -> None:
         try:
             for _ in range(20):
-                secrets.append(create(records)[1])
+                secrets.append(create(records, user=None)[1])
                 records.tokens.find(secrets[-1], 1001)
         except Exception as error:
             errors.append(error)

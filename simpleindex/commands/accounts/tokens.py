@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from simpleindex.access.errors import TooManyTokens
 from simpleindex.access.identity import Action
 from simpleindex.access.logins.htpasswd import InvalidUserName, parse_user_name, parse_users
 from simpleindex.access.token_options import (
@@ -34,7 +35,7 @@ from simpleindex.commands.arguments import (
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import RefusedStart
 from simpleindex.records.opening import open_records
-from simpleindex.records.tokens import TokenTable
+from simpleindex.records.tokens import MOST_USABLE, TokenTable
 from simpleindex.system.followed_file import read_text_file
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ def _add_create(commands: Any) -> None:
         action="store_true",
         help="the user of --user does not exist yet",
     )
+    create.add_argument(
+        "--past-limit",
+        action="store_true",
+        help=f"make it although the user has {MOST_USABLE} tokens that can be used",
+    )
     add_new_state(create)
     create.add_argument("--note", default="", help="what it is for, in your words")
     add_path_options(create, ("state", "users", "config"))
@@ -133,7 +139,11 @@ def _create(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTab
     except InvalidTokenOption as error:
         raise RefusedStart(f"--{error}") from None
     require_state(where, "this token", new=arguments.new_state)
-    made, secret = tokens.create(user, options, now)
+    most = sys.maxsize if arguments.past_limit else MOST_USABLE
+    try:
+        made, secret = tokens.create(user, options, now, most=most)
+    except TooManyTokens as error:
+        raise RefusedStart(f"{error} Or add --past-limit.") from None
     description = describe_token(made)
     _record(where, "token-created", made.id, description)
     print(f"Token {made.id} {description}; the records are in {where.place}.", file=sys.stderr)

@@ -111,6 +111,11 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         *_triggers("acme_challenges"),
     ),
     (PINS, *_triggers("pins")),
+    # Which token each form of a page has made; only whoever makes a token asks, and asks the server.
+    (
+        "CREATE TABLE token_forms (form TEXT NOT NULL PRIMARY KEY, token TEXT NOT NULL)",
+        'CREATE INDEX tokens_of_user ON tokens ("user")',
+    ),
 )
 """What each version of the schema adds to the one before; each step is one transaction."""
 

@@ -22,7 +22,7 @@ from simpleindex.commands.main import main
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.lost_records import BEGUN
 from simpleindex.records.start_check import initialize_records
-from simpleindex.records.tokens import TokenTable
+from simpleindex.records.tokens import MOST_USABLE, TokenTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -346,6 +346,24 @@ def test_token_that_is_refused(
     assert reason in err
     assert err.count("\n") == 1
     assert not world.state.exists()
+
+
+def test_token_past_the_limit(world: PeopleFixture, capsys: Captured) -> None:
+    """One user has so many; whoever runs the index may make more."""
+    records = world.records()
+    options = TokenOptions((Action.READ,), ("*",), None, "")
+    made = [TokenTable(records).create("alice", options, number)[0].id for number in range(MOST_USABLE)]
+    records.close()
+    world.users.write_text(f"alice:{HASH}\n")
+    words = ("token", "create", "--can", "read", "--user", "alice", "--users", str(world.users))
+    out, err = run(capsys, *words, status=2)
+    assert out == ""
+    assert (
+        f"revoke one first. Unused for the longest time: {made[0]}, {made[1]}, {made[2]}. Or add --past-limit."
+        in err
+    )
+    out, _ = run(capsys, *words, "--past-limit")
+    assert out.startswith("sidx-")
 
 
 def test_token_list(world: PeopleFixture, capsys: Captured) -> None:

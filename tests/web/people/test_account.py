@@ -12,6 +12,8 @@ import pytest
 
 from simpleindex.access.identity import Action
 from simpleindex.access.logins.hashes import hash_password
+from simpleindex.access.token_options import TokenOptions
+from simpleindex.records.tokens import MOST_USABLE
 from tests.fixtures.distributions import wheel_bytes, wheel_name
 from tests.fixtures.people_site import Document
 from tests.fixtures.publishing_site import PublishingSiteFixture, publishing_site
@@ -42,7 +44,8 @@ HASH = hash_password(PASSWORD)
 BROWSER = ("Accept: text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Dest: document")
 OWN_PAGE = ("Origin: http://localhost:8080", "Sec-Fetch-Site: same-origin")
 FORM = "Content-Type: application/x-www-form-urlencoded"
-GOOD = {"can": "upload", "projects": "Acme_*, lib", "expires": "30d", "note": "ci"}
+ONCE = "0123456789abcdefABCDEF"
+GOOD = {"once": ONCE, "can": "upload", "projects": "Acme_*, lib", "expires": "30d", "note": "ci"}
 
 
 def basic(user: str, password: str = PASSWORD) -> str:
@@ -177,6 +180,66 @@ def test_a_token_is_made_and_its_secret_is_shown_once(account: AccountFixture) -
     for place in (later.body.decode(), detail, *account.site.world.said):
         assert secret not in place
         assert PASSWORD not in place
+
+
+def once_in(answer: Answer) -> str:
+    """The one-time value in a page's form."""
+    (value,) = (
+        each.attributes.get("value")
+        for each in Document(answer.body.decode()).all("input")
+        if each.attributes.get("name") == "once"
+    )
+    assert value
+    return value
+
+
+def test_a_form_that_is_sent_again_makes_no_second_token(account: AccountFixture) -> None:
+    """Loaded again, sent twice, after a way back, from a tab that was open all the time: its token is named, never its secret."""
+    form = {**GOOD, "once": once_in(account.get(basic("alice")))}
+    assert account.post(form).status == 200
+    (token,) = account.made()
+    for fields in (form, {**form, "note": "another", "projects": "other"}):
+        again = account.post(fields)
+        assert (again.status, b"sidx-" in again.body) == (409, False)
+        assert f"This form has made the token {token.id} already." in text_of(again)
+        assert f"revoke {token.id}" in text_of(again)
+    assert account.made() == [token]
+    # As the refusal says: sent once more it makes another.
+    assert f'value="{fields["note"]}"'.encode() in again.body
+    assert account.post({**fields, "once": once_in(again)}).status == 200
+    # The page of another tab has a form of its own; so has another user.
+    assert account.post({**form, "once": once_in(account.get(basic("alice")))}).status == 200
+    assert account.post(form, user="bob").status == 200
+    assert len(account.made()) == 4
+    assert [line["event"] for line in account.audited()] == ["token-created"] * 4
+
+
+@pytest.mark.parametrize("once", [None, "", "short", "x" * 65, "a/b" * 10, "é" * 20])
+def test_a_form_without_its_one_time_value(account: AccountFixture, once: str | None) -> None:
+    """As from the page of an earlier release: it comes back with one."""
+    fields = {name: value for name, value in GOOD.items() if name != "once"}
+    answer = account.post(fields if once is None else {**fields, "once": once})
+    assert (answer.status, account.made()) == (400, [])
+    assert "send it once more, as it stands below" in text_of(answer)
+    assert account.post({**fields, "once": once_in(answer)}).status == 200
+
+
+def test_a_user_with_as_many_tokens_as_one_may_have(account: AccountFixture) -> None:
+    """Is told which nobody uses, before the form is filled in and after it is sent."""
+    options = TokenOptions((Action.UPLOAD,), ("*",), None, "")
+    tokens = account.site.parts.tokens
+    for number in range(MOST_USABLE - 1):  # The site has made one.
+        tokens.create("alice", options, 1_700_000_000 + number)
+    first, *_ = tokens.of_user("alice")
+    page = account.get(basic("alice"))
+    assert f"{MOST_USABLE} tokens that can be used are as many as one user may have" in text_of(page)
+    answer = account.post(GOOD)
+    assert answer.status == 409
+    assert f"revoke one first. Unused for the longest time: {first.id}, " in text_of(answer)
+    assert len(tokens.of_user("alice")) == MOST_USABLE
+    assert account.post(GOOD, user="bob").status == 200
+    assert account.post({"revoke": first.id}).status == 303
+    assert account.post(GOOD).status == 200
 
 
 @pytest.mark.parametrize(

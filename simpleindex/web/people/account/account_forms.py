@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from simpleindex.access.errors import FormWasSent, TooManyTokens
 from simpleindex.access.token_options import InvalidTokenOption, describe_token, parse_token_options
 from simpleindex.core.audit_entry import AuditEntry
 from simpleindex.core.errors import NotAllowed, NotHere
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simpleindex.access.identity import Identity
+    from simpleindex.access.token_options import TokenOptions
     from simpleindex.records.tokens import TokenTable
     from simpleindex.system.threads import Threads
     from simpleindex.web.admission import Admission
@@ -35,6 +39,9 @@ _MOST_FIELDS: Final = 20
 
 _LONGEST_PROJECTS: Final = 1_000
 """Characters of the patterns of a token that is made here, as the form has it too; they stand in every list of tokens."""
+
+_ONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+"""The one-time value of a form, as the page makes it."""
 
 _TYPE: Final = "application/x-www-form-urlencoded"
 
@@ -125,7 +132,21 @@ class AccountForms:
         if denied := [action.value for action in options.actions if action not in possible]:
             text = f"None of your rights include {', '.join(denied)}, so your tokens cannot have it."
             return await self._refuse(request, form, text, 403)
-        token, secret = await self._threads.run(self._tokens.create, user, options, self._page.now())
+        return await self._make(user, form, options, fields.get("once", [""])[-1], request)
+
+    async def _make(
+        self, user: str, form: TokenForm, options: TokenOptions, once: str, request: PageRequest
+    ) -> Response:
+        if not _ONCE.fullmatch(once):
+            text = "This form lacks its one-time value: send it once more, as it stands below."
+            return await self._refuse(request, form, text, 400)
+        now = self._page.now()
+        try:
+            token, secret = await self._threads.run(
+                partial(self._tokens.create, user, options, now, form=once)
+            )
+        except (FormWasSent, TooManyTokens) as error:
+            return await self._refuse(request, form, str(error), 409)
         self._audit("token-created", token.id, describe_token(token), request)
         return await self._page.answer_change(request, AccountChange(created=token, secret=secret))
 

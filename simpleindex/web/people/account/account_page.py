@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from simpleindex.access.messages import granted_projects
 from simpleindex.access.token_options import DEFAULT_EXPIRY
 from simpleindex.core.errors import NotHere
 from simpleindex.core.patterns import ALL
+from simpleindex.records.tokens import MOST_USABLE
 from simpleindex.web.http.response import see_other
 from simpleindex.web.people.renderer import PageContent
 from simpleindex.web.routing.routes import OwnPageRoute
@@ -34,6 +36,9 @@ _EXPIRIES: Final = {
     "never": "never",
 }
 """The choices of the form, as :func:`simpleindex.access.token_options.parse_expiry` takes them."""
+
+_ONCE_BYTES: Final = 16
+"""Of the value by which a form that is sent again is recognized; nobody else may meet it by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,9 @@ class AccountPage:
             "ended": [(token, token.refusal(now)) for token in tokens if token.refusal(now) is not None],
             "possible": [action.value for action in access.possible_actions(person)],
             "expiries": _EXPIRIES,
+            "most": MOST_USABLE,
             "change": change,
+            "once": secrets.token_urlsafe(_ONCE_BYTES),
         }
 
 
