@@ -101,6 +101,8 @@ def test_a_restart_without_the_upstream(new_server: Callable[..., Server], tmp_p
     path = add_wheel(behind.root, "so-kept", "1.0")
     fetched = front.get(f"/simple/so-kept/{path.name}")
     assert fetched.body == path.read_bytes()
+    # A server that ends waits a second at most for it to be examined before.
+    wait_until(lambda: [*front.cache.rglob(path.name)], "it is kept")
     behind.stop()
     front.stop()
     front.start()
