@@ -1,4 +1,4 @@
-"""The locks of a state directory: one server uses it at a time, and no backup is restored under it."""
+"""The locks of directories: one server at a time has a state directory, and requests certificates into one; no backup is restored under it."""
 
 from __future__ import annotations
 
@@ -24,37 +24,46 @@ class StateLock:
 
     Args:
         state_directory: The directory; nothing is locked while there is none.
+        certificates: The directory that ``--acme`` writes to, which is claimed too; None without that.
     """
 
-    def __init__(self, state_directory: str) -> None:
+    def __init__(self, state_directory: str, certificates: str | None = None) -> None:
         self._directory = state_directory
+        self._certificates = certificates
         self._descriptor: int | None = None
-        self._claim: int | None = None
+        self._claims: list[int] = []
 
     def claim(self) -> None:
-        """Claim the directory for this server and its workers, until :meth:`end_claim` or the end of the process.
+        """Claim the directories for this server and its workers, until :meth:`end_claim` or the end of the process.
 
         Raises:
-            RefusedStart: Another server has claimed it.
-            OSError: It cannot be locked.
+            RefusedStart: Another server has claimed one of them.
+            OSError: One cannot be locked.
         """
-        try:
-            descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
-        _lock(
-            descriptor,
-            fcntl.LOCK_EX,
+        self._claim(
+            self._directory,
             f"Another server is running with the state directory {printable(self._directory)}; stop that one, or give this one "
             "a directory of its own with --state DIR.",
         )
-        self._claim = descriptor
+        if self._certificates is not None:
+            self._claim(
+                self._certificates,
+                f"--acme: another server requests certificates into {printable(self._certificates)}, and each would replace the other's; "
+                "stop that one, or give this one a directory of its own with --certs DIR.",
+            )
+
+    def _claim(self, directory: str, refusal: str) -> None:
+        try:
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        _lock(descriptor, fcntl.LOCK_EX, refusal)
+        self._claims.append(descriptor)
 
     def end_claim(self) -> None:
         """Let another server start."""
-        if self._claim is not None:
-            os.close(self._claim)
-            self._claim = None
+        while self._claims:
+            os.close(self._claims.pop())
 
     def share(self) -> None:
         """Take a share of the lock, until :meth:`release` or the end of the process.

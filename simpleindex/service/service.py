@@ -17,7 +17,6 @@ from twisted.python.components import Componentized
 
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import RefusedStart
-from simpleindex.records.state_lock import StateLock
 from simpleindex.service.announcements import client_lines, listening_lines, log_catalogue
 from simpleindex.service.composition.index import compose
 from simpleindex.service.directory_report import report_of, taken_line
@@ -30,7 +29,7 @@ from simpleindex.service.process import ServiceProcess
 from simpleindex.service.regular_work import RegularWork, follow_files, log_failure, work_for_all
 from simpleindex.service.reloading import apply_settings, log_changes, reload_files, settings_in_force
 from simpleindex.service.shutdown import drain, stop_parts
-from simpleindex.service.state import begin_state, claim_state, recover_uploads
+from simpleindex.service.state import begin_state, claim_state, recover_uploads, state_lock
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.system.descriptors import raise_limit
 from simpleindex.system.log import PUBLISHER, log_each, logger
@@ -122,7 +121,7 @@ class IndexService(Service):
         self._notifier: ServiceNotifier = Notifier({}, os.getpid())
         self._examines = True
         self.access_log: AccessLog | None = None
-        self._state_lock = StateLock(str(settings.state))
+        self._state_lock = state_lock(settings)
         self._ports: list[tuple[str, IListeningPort]] = []
         self._url = IndexUrl(self.index, lambda: self.settings, self._ports)
         self._changes: ConfigurationChanges | None = None
@@ -296,7 +295,7 @@ class IndexService(Service):
         except RefusedStart as error:
             _log.error("The configuration is left as it was: {error}", error=error)
         if self.index.acme is not None and self._is_first_worker:
-            self.index.acme.renewal.look_now()
+            self.index.acme.renewal.check_now()
         if self.index.hooks is not None and self._is_first_worker:
             self.index.hooks.reload()
         if self.access_log is not None:

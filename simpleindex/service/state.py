@@ -7,19 +7,29 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.errors import CannotStore
+from simpleindex.records.state_lock import StateLock
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import log_each, logger
 
 if TYPE_CHECKING:
     from simpleindex.config.settings import Settings
-    from simpleindex.records.state_lock import StateLock
     from simpleindex.service.composition.index import ComposedIndex
 
 _log: Final = logger(__name__)
 
 
+def state_lock(settings: Settings) -> StateLock:
+    """Return the lock of a server; nodes agree in their database which of them requests certificates."""
+    state = str(settings.state)
+    if settings.acme is None or settings.records is not None:
+        return StateLock(state)
+    from simpleindex.tls.certificate_files import ACME_DIRECTORY  # noqa: PLC0415  (only with --acme)
+
+    return StateLock(state, str(settings.certs / ACME_DIRECTORY))
+
+
 def claim_state(lock: StateLock) -> None:
-    """Refuse to start beside another server that uses the state directory.
+    """Refuse to start beside another server that uses the state directory, or requests certificates into the same one.
 
     Raises:
         RefusedStart: There is one.

@@ -61,7 +61,7 @@ class CertificatePlace:
 def places(certs: Path) -> tuple[CertificatePlace, ...]:
     """Find the certificates: first those directly in ``certs``, then those of its sub-directories, each by name.
 
-    A directory that does not exist holds none. Links are followed; dot-files are not looked at, and of what does not end in
+    A directory that does not exist holds none. Links are followed; dot-files are passed over, and of what does not end in
     ``.pem`` only a certificate with its key beside it.
 
     Raises:
@@ -120,13 +120,13 @@ def signature(found: Iterable[CertificatePlace]) -> Signature:
 
 
 def is_change_visible(taken: Signature, now: datetime) -> bool:
-    """Tell whether a change made from ``now`` on must show in the signature, even if the clock is a coarse one."""
+    """Return whether a change made from ``now`` on must show in the signature, even if the clock is a coarse one."""
     changed = max((numbers[-1] for _path, numbers in taken if numbers), default=0)
     return changed < now.timestamp() * 1e9 - _SETTLING_NS
 
 
 def why_unreadable(uid: int, gid: int | None, path: Path, *, write: bool = False) -> str | None:
-    """Tell what will keep the user ``uid`` of group ``gid`` from reading ``path``, as a sentence; None if nothing will.
+    """Return what will keep the user ``uid`` of group ``gid`` from reading ``path``, as a sentence; None if nothing will.
 
     Looked up without becoming that user, who could not come back. With ``write``, ``path`` is a directory in which files
     are to be replaced.

@@ -132,7 +132,7 @@ def assemble_certificate(
 
 
 def is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
-    """Tell whether ``ca`` signed ``certificate``."""
+    """Return whether ``ca`` signed ``certificate``."""
     try:
         certificate.verify_directly_issued_by(ca)
     except (ValueError, TypeError, InvalidSignature):

@@ -42,7 +42,7 @@ class Served:
 
     Attributes:
         certificates: All of them.
-        default: Those that answer a client that asks for no name, or for an unknown one.
+        default: Those that answer a client that sends no name, or an unknown one.
         contexts: The context for each name of each certificate.
     """
 

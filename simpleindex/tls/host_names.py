@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def covers(certificate: ServerCertificate, host: str) -> bool:
-    """Tell whether a client that asked for ``host``, a DNS name or an address, accepts the certificate (RFC 9525)."""
+    """Return whether a client that connects to ``host``, a DNS name or an address, accepts the certificate (RFC 9525)."""
     try:
         if _is_address(host):
             verify_certificate_ip_address(certificate.leaf, host)

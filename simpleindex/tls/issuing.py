@@ -113,7 +113,7 @@ def permitted(ca: x509.Certificate, identity: MachineIdentity) -> Permission:
 
 
 def is_due(certificate: x509.Certificate, identity: MachineIdentity, now: datetime) -> bool:
-    """Tell whether a server certificate must be made anew: nearly over, not valid yet, or something is not in it."""
+    """Return whether a server certificate must be made anew: nearly over, not valid yet, or something is not in it."""
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     subject = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return (

@@ -46,8 +46,8 @@ def this_machine(
 
     Args:
         url_host: The host of ``--url``, a name or an address, if it is given.
-        hostname: The machine's own name; by default asked of the kernel.
-        root: Where ``etc`` and ``proc`` are looked for.
+        hostname: The machine's own name; by default as the kernel has it.
+        root: Where ``etc`` and ``proc`` are read.
     """
     hostname = (socket.gethostname() if hostname is None else hostname).lower().rstrip(".")
     hosts, resolver = _text(root / "etc/hosts"), _text(root / "etc/resolv.conf")

@@ -46,7 +46,7 @@ class Described:
     Attributes:
         names: The DNS names and addresses that it is for.
         expires: UTC.
-        default: Whether a client gets it that asks for no name, or for an unknown one.
+        default: Whether a client gets it that sends no name, or an unknown one.
     """
 
     where: str
@@ -253,7 +253,7 @@ class Certificates:
         connection.set_context(self._loaded.context_for(connection.get_servername()))
 
     def _may_pass_over(self, place: CertificatePlace) -> bool:
-        """Tell whether the start goes on without a certificate that cannot be served: with ``--acme``, and not the operator's."""
+        """Return whether the start goes on without a certificate that cannot be served: with ``--acme``, and not the operator's."""
         if self._acme is None:
             return False
         with suppress(UnusableCertificate):

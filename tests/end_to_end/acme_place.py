@@ -56,19 +56,19 @@ class Place:
     def clock(self) -> datetime:
         return datetime.now(UTC) - self.late_by
 
-    def look(self) -> str:
-        """Look as a server does that starts; returns the sentence about a failure, empty without one."""
-        return self.requests().look().error
+    def check(self) -> str:
+        """Check as a server does that starts; returns the sentence about a failure, empty without one."""
+        return self.requests().check().error
 
     def requests(self) -> CertificateRequests:
-        """What a server looks with that starts."""
+        """What a server checks with that starts."""
         authority = AcmeAuthority(self.settings, self.state, self.certs, self.clock)
         return CertificateRequests(authority, self.state, self.certs, self.clock)
 
     def renew(self) -> str:
-        """Look when the certificate is to be renewed, and no failure is remembered."""
+        """Check when the certificate is to be renewed, and no failure is remembered."""
         self.let_time_come()
-        return self.look()
+        return self.check()
 
     def let_time_come(self) -> None:
         """Remember that the certificate is to be renewed now, and no failure."""

@@ -177,7 +177,7 @@ def install_without_options(server: Server, root: Path, directory: Path) -> None
 
 
 class Load:
-    """Clients that ask again and again, over connections that stay open and over new ones.
+    """Clients that make requests again and again, over connections that stay open and over new ones.
 
     Attributes:
         counts: How many answers came, by whether the connection stays open.
@@ -190,7 +190,7 @@ class Load:
         self._context = context
         self._is_over = threading.Event()
         self._threads = [
-            threading.Thread(target=self._ask, args=[is_kept]) for is_kept in (True, True, False)
+            threading.Thread(target=self._fetch_advice, args=[is_kept]) for is_kept in (True, True, False)
         ]
         self.counts = {True: 0, False: 0}
         self.shown: set[bytes | None] = set()
@@ -206,7 +206,7 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def _ask(self, is_kept: bool) -> None:
+    def _fetch_advice(self, is_kept: bool) -> None:
         connection = Connection(self._server.port, NAME, self._context)
         while not self._is_over.wait(0.001):
             try:
@@ -278,7 +278,7 @@ def test_http_where_that_is_all_that_is_open(new_client: Callable[..., Server], 
 
 
 def test_workers_over_one_state_directory(new_client: Callable[..., Server], pebble: Pebble) -> None:
-    """The first one requests, whichever is asked answers the challenge, and all serve what comes."""
+    """The first one requests, whichever the authority reaches answers the challenge, and all serve what comes."""
     server = new_client("--acme-name", NAME, "--workers=2")
     server.launch().await_line(ISSUED)
     server.await_line("2 workers serve")
@@ -370,7 +370,7 @@ def instead(installed: Installed, wrapper: Path, environment: dict[str, str], *o
 def test_without_acme_none_of_it_is_imported(
     new_server: Callable[..., Server], pebble: Pebble, tmp_path: Path
 ) -> None:
-    """Nor is the library that it asks with; with the option they are, which shows that this test would notice."""
+    """Nor is the library that makes its requests; with the option they are, which shows that this test would notice."""
     for options, is_there in (([], False), ([*pebble.options, "--acme-name", NAME], True)):
         server = new_server(*options, name=f"server-{is_there}")
         server.installed = instead(server.installed, tmp_path / "twistd", {}, "-X", "importtime")

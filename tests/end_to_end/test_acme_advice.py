@@ -73,14 +73,14 @@ def test_addresses_get_the_short_lived_profile_unless_the_operator_chooses(
     ordered: str | None,
 ) -> None:
     place = new_place(*values, profile=profile)
-    assert place.look() == ""
+    assert place.check() == ""
     assert place.certificate is not None
     assert names_of(place.certificate) == set(values)
     assert authority.orders[-1].get("profile") == ordered
 
 
 def test_a_profile_that_there_is_not(new_place: Callable[..., Place]) -> None:
-    sentence = new_place(NAME, profile="nonsense").look()
+    sentence = new_place(NAME, profile="nonsense").check()
     assert (
         "does not offer the profile 'nonsense'; it offers classic, shortlived: correct --acme-profile"
         in sentence
@@ -92,20 +92,20 @@ def test_the_advice_is_followed_and_the_order_names_what_it_replaces(
 ) -> None:
     """After 14 hours, where two thirds of the lifetime would be four days."""
     place = new_place(NAME)
-    assert place.look() == ""
+    assert place.check() == ""
     first = place.certificate
     assert first is not None
     place.late_by = -timedelta(hours=7)  # the first question is due
-    assert place.look() == ""
+    assert place.check() == ""
     status = place.state.read_status().certificate
     assert status is not None
     advised = status.renew_at - first.not_valid_before_utc
     assert timedelta(hours=14) < advised < timedelta(hours=16)
     place.late_by = -timedelta(hours=14)
-    assert place.look() == ""
+    assert place.check() == ""
     assert place.certificate == first
     place.late_by = -timedelta(hours=16)
-    assert place.look() == ""
+    assert place.check() == ""
     assert place.certificate not in (None, first)
     assert authority.orders[-1]["replaces"] == certificate_id(first.public_bytes(Encoding.PEM))
 
@@ -115,7 +115,7 @@ def test_what_was_replaced_already_is_replaced_without_saying_so(
 ) -> None:
     """As after a crash between the authority's answer and ours to it: it refuses to replace a certificate twice."""
     place = new_place(NAME)
-    assert place.look() == ""
+    assert place.check() == ""
     first, copy = place.certificate, place.copy()
     before = len(authority.orders)
     assert place.renew() == ""

@@ -49,7 +49,7 @@ class Renewal:
         self._count = 0
         rehearsal = self.fresh()
         with Faults().between() as faults:
-            assert rehearsal.look() == ""
+            assert rehearsal.check() == ""
         self.calls = faults.calls
 
     def fresh(self) -> Place:
@@ -62,7 +62,7 @@ class Renewal:
     @staticmethod
     def killed(place: Place, at: int) -> bool:
         """Whether a process that requests ends at its point."""
-        return Faults(at).kill(place.look)
+        return Faults(at).kill(place.check)
 
     @staticmethod
     def killed_by_answer(place: Place, at: int, last: Path) -> bool:
@@ -81,7 +81,7 @@ class Renewal:
 
         def act() -> None:
             BoundedNetwork._send_request = count  # type: ignore[assignment, method-assign]
-            place.look()
+            place.check()
 
         return Faults().kill(act)
 
@@ -105,13 +105,13 @@ def litter(place: Place) -> list[str]:
 
 
 def assert_recovers(copy: Place, before: x509.Certificate | None) -> None:
-    """See that the next look gets a certificate, with the account that was there, and leaves nothing behind."""
+    """See that the next check gets a certificate, with the account that was there, and leaves nothing behind."""
     after = copy.certificate
     key = copy.state.read_account("key.pem")
     if after == before:
         copy.renew()
     else:
-        copy.look()
+        copy.check()
         assert copy.certificate == after  # it is not requested twice
     assert copy.certificate not in (None, before)
     assert_whole(copy, has_certificate=True)
@@ -126,7 +126,7 @@ def test_wherever_it_ends_the_next_start_gets_a_certificate(
 ) -> None:
     """``kill -9`` and a full disk: what is served stays whole, the account stays, no challenge stays open."""
     if is_renewal:
-        assert place.look() == ""
+        assert place.check() == ""
         place.let_time_come()
     renewal = Renewal(place)
     for at in itertools.count(1, every(2) if error is None else 2 * every(2)):
@@ -139,7 +139,7 @@ def test_wherever_it_ends_the_next_start_gets_a_certificate(
             break
         else:
             with Faults(at, error).between():
-                copy.look()
+                copy.check()
         assert_whole(copy, has_certificate=is_renewal)
         assert_recovers(copy, before)
     assert at > 15
@@ -151,7 +151,7 @@ def test_with_whichever_request_it_ends_the_next_start_gets_a_certificate(
 ) -> None:
     """From the directory to the certificate: what the authority has done already does not hinder, such as half an order."""
     if is_renewal:
-        assert place.look() == ""
+        assert place.check() == ""
         place.let_time_come()
     renewal = Renewal(place)
     last, ends = tmp_path / "last", list[str]()

@@ -346,7 +346,7 @@ def test_garbled_greetings_harm_nobody(
         if count % 20 == 0:
             challenged.assert_ordinary(ordinary)
     assert "Traceback" not in challenged.server.log
-    # It still answers those who ask as they should.
+    # It still answers those who behave.
     assert_answers(shake(challenged.server, validator(version, CHALLENGE), NAME)[1], NAME)
 
 

@@ -79,7 +79,7 @@ def test_the_contact_follows_the_option(place: Place, pebble: Pebble) -> None:
 
 
 def test_one_account_serves_for_all_requests(place: Place, pebble: Pebble) -> None:
-    assert place.look() == ""
+    assert place.check() == ""
     first, url = place.certificate, place.state.read_account("account.json")
     assert place.renew() == ""
     assert place.certificate != first
@@ -87,7 +87,7 @@ def test_one_account_serves_for_all_requests(place: Place, pebble: Pebble) -> No
 
 
 def test_the_url_of_a_registered_key_is_found_again(place: Place) -> None:
-    assert place.look() == ""
+    assert place.check() == ""
     url = place.state.read_account("account.json")
     place.state.forget_account()
     assert place.renew() == ""
@@ -97,7 +97,7 @@ def test_the_url_of_a_registered_key_is_found_again(place: Place) -> None:
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"url": 1}', b'{"url": "https://localhost:1/other"}'])
 def test_a_broken_account_file_is_written_anew(place: Place, text: bytes) -> None:
     """Also one that names an account that is not ours; the key is what counts."""
-    assert place.look() == ""
+    assert place.check() == ""
     before = place.state.read_account("account.json")
     place.state.write_account("account.json", text)
     if place.renew():
@@ -106,7 +106,7 @@ def test_a_broken_account_file_is_written_anew(place: Place, text: bytes) -> Non
 
 
 def test_a_broken_key_is_not_replaced_silently(place: Place) -> None:
-    assert place.look() == ""
+    assert place.check() == ""
     place.state.write_account("key.pem", b"-----BEGIN PRIVATE KEY-----\n")
     sentence = place.renew()
     assert f"key.pem in {place.state.account_place} is broken" in sentence
@@ -120,7 +120,7 @@ def test_an_account_that_the_authority_does_not_know_any_more_is_registered_agai
     pebble = Pebble(tmp_path / "pebble", 1, PEBBLE_VA_ALWAYS_VALID="1").start()
     try:
         place = Place.at(pebble, tmp_path / "place", NAME)
-        assert place.look() == ""
+        assert place.check() == ""
         pebble.stop()
         assert "Connection refused" in place.renew()
         pebble.start()
@@ -131,7 +131,7 @@ def test_an_account_that_the_authority_does_not_know_any_more_is_registered_agai
 
 
 def test_a_deactivated_account_is_a_sentence_that_names_the_way_out(place: Place, pebble: Pebble) -> None:
-    assert place.look() == ""
+    assert place.check() == ""
     at_authority(place, pebble, client.ClientV2.deactivate_registration)
     sentence = place.renew()
     assert f"remove {place.state.account_place}" in sentence
@@ -147,7 +147,7 @@ def test_an_account_that_must_be_bound(tmp_path: Path) -> None:
     pebble.start()
     try:
         place = Place.at(pebble, tmp_path / "place", NAME)
-        assert "give --acme-eab-id and --acme-eab-key" in place.look()
+        assert "give --acme-eab-id and --acme-eab-key" in place.check()
         for key_id, wrong in (("ours", "no base64!"), ("ours", "bm90IHRoZSBrZXk"), ("theirs", key)):
             sentence = place.with_settings(external_account=ExternalAccount(key_id, wrong)).renew()
             assert "--acme-eab-" in sentence, sentence
@@ -158,7 +158,7 @@ def test_an_account_that_must_be_bound(tmp_path: Path) -> None:
 
 
 def test_of_two_processes_that_begin_at_once_one_orders(place: Place) -> None:
-    """As of a server that ends and the one that follows it; the other has the certificate with its next look."""
+    """As of a server that ends and the one that follows it; the other has the certificate with its next check."""
     children = []
     ready, go = os.pipe()
     for _ in range(2):
@@ -167,7 +167,7 @@ def test_of_two_processes_that_begin_at_once_one_orders(place: Place) -> None:
             os.close(go)
             os.read(ready, 1)  # until both are there
             try:
-                os._exit(1 if place.requests().look().certificate else 0)
+                os._exit(1 if place.requests().check().certificate else 0)
             finally:
                 os._exit(9)
         children.append(child)
@@ -176,7 +176,7 @@ def test_of_two_processes_that_begin_at_once_one_orders(place: Place) -> None:
     assert sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children) == [0, 1]
     first = place.certificate
     assert first is not None
-    assert place.look() == ""
+    assert place.check() == ""
     assert place.certificate == first
 
 
@@ -196,13 +196,13 @@ def test_a_directory_that_is_none(place: Place, pebble: Pebble) -> None:
         (f"{host}/nonce-plz", pebble.trust, "check --acme-directory"),
         (pebble.directory, None, "give its root with --acme-trust"),
     ):
-        got = place.with_settings(directory=directory, trust=trust).look()
+        got = place.with_settings(directory=directory, trust=trust).check()
         assert sentence in got, got
         assert "The next try is at" in got
 
 
 def test_a_name_that_the_authority_refuses(place: Place) -> None:
-    sentence = place.with_settings(identifiers=(Identifier("blocked.example.org"),)).look()
+    sentence = place.with_settings(identifiers=(Identifier("blocked.example.org"),)).check()
     assert "does not certify this" in sentence
     assert "Correct --url or --acme-name" in sentence
 
@@ -210,21 +210,21 @@ def test_a_name_that_the_authority_refuses(place: Place) -> None:
 @pytest.mark.parametrize("late_by", [timedelta(days=400), timedelta(days=-4000)])
 def test_a_wrong_clock(place: Place, late_by: timedelta) -> None:
     """The certificate that comes is not used, and the sentence names the clock; set right, all is well."""
-    assert place.look() == ""
+    assert place.check() == ""
     first = place.certificate
     place.late_by = late_by
     sentence = place.renew()
     assert f"this machine's clock shows {place.clock():%Y-%m-%d}" in sentence
     assert place.certificate == first
     place.late_by = timedelta()
-    assert place.look() == ""
+    assert place.check() == ""
     assert place.certificate != first
 
 
 def test_a_certificate_of_another_authority_is_replaced(place: Place) -> None:
     """Whatever lies there, as one that names no issuer's key."""
     issue(NAME, end=timedelta(hours=-1)).put(certificate_path(place.certs))
-    assert place.look() == ""
+    assert place.check() == ""
     assert place.certificate is not None
     assert names_of(place.certificate) == {NAME}
 
@@ -283,9 +283,9 @@ def test_a_limit_is_kept(
     monkeypatch.setattr(LimitedAuthority, "retry_after", header)
     with limited_authority(tmp_path / "authority") as settings:
         place = Place(tmp_path, settings)
-        sentence = place.look()
+        sentence = place.check()
         assert "refuses more requests for now: too many certificates (5) already issued." in sentence
         failed = place.state.read_status().failed
         assert failed is not None
         assert failed.next_try - failed.last > max(wait, timedelta(minutes=2)) - timedelta(minutes=1)
-        assert place.look() == ""  # it waits
+        assert place.check() == ""  # it waits

@@ -114,6 +114,6 @@ def test_a_request_ends(place: Place, monkeypatch: pytest.MonkeyPatch, kind: str
     monkeypatch.setattr(Odd, "answer", staticmethod(answer), raising=False)
     if "timed out" in sentence:
         monkeypatch.setattr(network, "_ANSWER_SECONDS", 1.0)
-    got = place.look()
+    got = place.check()
     assert any(part in got for part in sentence.split("|")), got
     assert "The next try is at" in got

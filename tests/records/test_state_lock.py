@@ -48,6 +48,23 @@ def test_one_server_claims_it(tmp_path: Path) -> None:
     assert not [*tmp_path.iterdir()]
 
 
+def test_one_server_requests_certificates_into_a_directory(tmp_path: Path) -> None:
+    """Of two with different names each would replace the other's, every hour, and order another one."""
+    states, certificates = (tmp_path / "one", tmp_path / "two"), str(tmp_path / "certificates")
+    for path in (*states, tmp_path / "certificates"):
+        path.mkdir()
+    one, two = (StateLock(str(state), certificates) for state in states)
+    one.claim()
+    with pytest.raises(
+        RefusedStart, match=r"^--acme: another server requests certificates into .* --certs DIR\.$"
+    ):
+        two.claim()
+    StateLock(str(tmp_path)).claim()
+    one.end_claim()
+    two.release()
+    two.claim()
+
+
 def test_without_a_state_directory(tmp_path: Path) -> None:
     """There is nothing to lock, and nothing is made."""
     place = tmp_path / "state"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simpleindex.config.resolution import resolve
-from simpleindex.core.errors import CannotStore
+from simpleindex.core.errors import CannotStore, RefusedStart
 from simpleindex.records import start_check
 from simpleindex.records.state_lock import StateLock
-from simpleindex.service.state import begin_state, recover_uploads
+from simpleindex.service.state import begin_state, claim_state, recover_uploads, state_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,24 @@ def begin(place: Path, **given: object) -> None:
         begin_state(index, settings, lock)
     finally:
         lock.release()
+
+
+def test_only_servers_that_request_certificates_refuse_each_other_over_certs(tmp_path: Path) -> None:
+    """Nodes may share them: they agree in their database."""
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "certs" / "simpleindex-acme").mkdir(parents=True)
+
+    def lock(name: str, **given: object) -> StateLock:
+        (tmp_path / name).mkdir()
+        given = {"path": "packages", "https": ("443",), **given}
+        return state_lock(resolve(given, {"STATE_DIRECTORY": str(tmp_path / name)}, tmp_path))
+
+    acme: dict[str, object] = {"acme": "none", "acme-name": ("a.example.org",)}
+    claim_state(lock("first", **acme))
+    claim_state(lock("plain"))
+    claim_state(lock("node", **acme, records="postgresql://db.example/index"))
+    with pytest.raises(RefusedStart, match="another server requests certificates into"):
+        claim_state(lock("second", **acme))
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ class SharedAcmeStore(AcmeStore):
         return self._read(f"certificates/{self._request}")
 
     def write_certificate(self, data: bytes) -> None:
-        """Share a key and certificate with the other nodes, and tell them."""
+        """Share a key and certificate with the other nodes, and notify them."""
         self._write(f"certificates/{self._request}", data)
         self._records.announce(ANNOUNCED, "")
 

@@ -117,7 +117,7 @@ def compose_acme(runtime: Runtime) -> AcmeParts:
         CertificateRequests(authority, state, settings.certs, clock), threads, reactor
     )
     runtime.records.listeners.append(
-        lambda place, _: reactor.callFromThread(renewal.look_soon) if place in ("", ANNOUNCED) else None
+        lambda place, _: reactor.callFromThread(renewal.check_soon) if place in ("", ANNOUNCED) else None
     )
     serving = AcmeServing(
         authority.names, select_protocol(state.read_challenge_certificates), state.read_key_authorization

@@ -18,11 +18,10 @@ from twisted.python.components import Componentized
 
 from simpleindex.config.settings import changes
 from simpleindex.core.errors import RefusedStart
-from simpleindex.records.state_lock import StateLock
 from simpleindex.service.composition.index import compose
 from simpleindex.service.ending import SECONDS
 from simpleindex.service.ports.listening import endpoint, listen_now, machine_has_ipv6
-from simpleindex.service.state import claim_state
+from simpleindex.service.state import claim_state, state_lock
 from simpleindex.service.systemd import Notifier, start_watchdog
 from simpleindex.service.workers.exchange import WorkerExchange
 from simpleindex.service.workers.fork_server_process import ForkServerProcess
@@ -98,7 +97,7 @@ class WorkerSupervisor(Service):
         self._process = process
         # Refuses what cannot be served, and makes keys and directories while this process may; the workers serve.
         index = compose(settings, lambda: settings, reactor, owner, Troubles(time.time))
-        self._state_lock = StateLock(str(settings.state))
+        self._state_lock = state_lock(settings)
         self._sockets: dict[str, SharedSocket] = {}
         self._notifier = Notifier({}, os.getpid())
         self._loops: list[LoopingCall] = []

@@ -26,21 +26,21 @@ class Advice:
 
     Attributes:
         renew_at: A time within the suggested window, UTC; None if it suggests none.
-        ask_after: How long to wait before it is asked again; None if it does not say.
+        wait: Until its advice is fetched again; None if it does not say.
         explanation: The URL of a page that says why (RFC 9773 section 4.2); empty without one.
     """
 
     renew_at: datetime | None
-    ask_after: timedelta | None = None
+    wait: timedelta | None = None
     explanation: str = ""
 
 
-def parse_advice(content: Any, ask_after: timedelta | None, share: float) -> Advice:
+def parse_advice(content: Any, wait: timedelta | None, share: float) -> Advice:
     """Return the advice in an authority's answer.
 
     Args:
         content: The answer's JSON.
-        ask_after: The wait that it requests.
+        wait: The wait that it requests.
         share: Of the suggested window, from 0 to 1: where in it the renewal is.
 
     Raises:
@@ -51,9 +51,7 @@ def parse_advice(content: Any, ask_after: timedelta | None, share: float) -> Adv
     length = window.end - window.start
     if length <= timedelta(0):
         raise ValueError("a window that does not end after it begins")
-    return Advice(
-        (window.start + length * share).astimezone(UTC), ask_after, _page(content.get("explanationURL"))
-    )
+    return Advice((window.start + length * share).astimezone(UTC), wait, _page(content.get("explanationURL")))
 
 
 def requested_wait(headers: Mapping[str, str]) -> timedelta | None:

@@ -13,7 +13,7 @@ NAME: Final = "tls-alpn-01"
 
 
 class TLSALPN01Response(challenges.KeyAuthorizationChallengeResponse):
-    """Tell the authority that it may validate (RFC 8737 section 3)."""
+    """The answer by which the authority is to validate (RFC 8737 section 3)."""
 
     typ = NAME
 

@@ -47,12 +47,14 @@ class ChallengeFailed(AcmeFailed, init=False):
 
     Attributes:
         found: What was to be validated in which way, and what the authority found.
+        is_name_unknown: Whether the DNS has no usable answer for the name (RFC 8555 section 6.7, ``dns``).
     """
 
-    def __init__(self, name: str, kind: str, detail: str) -> None:
+    def __init__(self, name: str, kind: str, detail: str, *, is_name_unknown: bool = False) -> None:
         name, kind = one_line(name), one_line(kind)
         port = 80 if kind == "http-01" else 443  # RFC 8555 section 8.3, RFC 8737 section 3
         self.found = f"{name} by {kind}: {detail}"
+        self.is_name_unknown = is_name_unknown
         super().__init__(
             f"The authority could not validate {self.found} Let {name} lead to this server, and port {port} be open from outside."
         )

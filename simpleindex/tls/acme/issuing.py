@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -11,17 +12,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from simpleindex.system.log import logger
 from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, cannot_write
-from simpleindex.tls.acme.state_files import replace_file, write_aside
+from simpleindex.tls.acme.state_files import put_in_place, write_aside
 from simpleindex.tls.certificate_files import ACME_DIRECTORY, ACME_FILE
 from simpleindex.tls.certificates import assemble_certificate
 from simpleindex.tls.contexts import certificate_context
 from simpleindex.tls.pem import UNPARSABLE, PemContents, UnusableCertificate, read_pem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -30,11 +32,18 @@ if TYPE_CHECKING:
     from simpleindex.tls.acme.store import AcmeStore
     from simpleindex.tls.certificates import ServerCertificate
 
+_log = logger(__name__)
+
 _SHORTEST: Final = timedelta(minutes=15)
 """What must be left of a new certificate: with less, another one would be requested within minutes, again and again."""
 
 _LONGEST_CHAIN: Final = 11
 """A certificate and its issuers; OpenSSL's clients take 100 of them (SSL_CTX_set_verify_depth(3)), but 100 kB at most."""
+
+_MARK: Final = b"# Written by simpleindex --acme"
+"""How the file begins: one that begins otherwise is somebody's own, whatever became of --state."""
+
+_HEADING: Final = _MARK + b", which replaces it. Certificates of your own belong elsewhere below --certs.\n"
 
 _LEEWAY: Final = timedelta(minutes=2)
 """By how much the authority's clock may be ahead of ours; Let's Encrypt dates certificates back by an hour."""
@@ -77,8 +86,39 @@ def take_shared_certificate(store: AcmeStore, certs: Path, names: frozenset[str]
         return None
     path = certificate_path(certs)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_file(path, data)
+    write_certificate(path, data)
     return certificate
+
+
+def write_certificate(path: Path, data: bytes) -> None:
+    """Write key and certificate; a file that somebody else put there is kept under a name that is not served.
+
+    Raises:
+        OSError: It cannot be written, or the other file cannot be moved.
+    """
+    aside = write_aside(path, _HEADING + data)
+    if os.path.lexists(path) and not _is_own(path):
+        kept = next(each for each in _names_to_keep(path) if not os.path.lexists(each))
+        os.rename(path, kept)
+        _log.warn(
+            "{path} was not written by --acme. It is kept as {kept}, and is not served any more; to have it served, move it to {place}.",
+            path=path,
+            kept=kept,
+            place=path.parent.parent / "NAME.pem",
+        )
+    put_in_place(aside, path)
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MARK)) == _MARK
+    except OSError:
+        return False  # perhaps a link to what is mounted at times
+
+
+def _names_to_keep(path: Path) -> Iterator[Path]:
+    return (path.with_name(f"{path.name}.kept-{number}") for number in itertools.count(1))
 
 
 def names_of(certificate: x509.Certificate) -> frozenset[str]:
@@ -119,6 +159,11 @@ class AcmeAuthority:
         """The names and addresses that the certificate is to be for."""
         return frozenset(identifier.value for identifier in self._settings.identifiers)
 
+    @property
+    def validations(self) -> int:
+        """How many failed validations of a name a try can cost: by TLS, and by plain HTTP where that is served."""
+        return 2 if self._settings.may_use_http else 1
+
     def obtain(self) -> x509.Certificate:
         """Get a certificate and write it below ``--certs``. Blocks for seconds or minutes; hold the lock.
 
@@ -143,7 +188,7 @@ class AcmeAuthority:
             session.close()
         whole = check_issued(pem, key, self.names, self._clock())
         self._state.write_certificate(whole)
-        _write(path, whole, replace_file)
+        _write(path, whole, write_certificate)
         certificate = parse_certificate(whole)
         assert certificate is not None, "it was checked"
         return certificate
@@ -172,7 +217,8 @@ def _issue(
     try:
         return session.issue(TLS_ALPN_01, key, now, replaced)
     except ChallengeFailed as failed:
-        if not settings.may_use_http:
+        # Without an address nothing is reached on the other port either, and it would be another failed validation.
+        if not settings.may_use_http or failed.is_name_unknown:
             raise
         try:
             return session.issue(HTTP_01, key, now, replaced)
@@ -237,7 +283,7 @@ def _write_aside(path: Path, data: bytes) -> None:
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate may issue others; browsers refuse it as a server's."""
+    """Return whether a certificate may issue others; browsers refuse it as a server's."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:

@@ -30,7 +30,7 @@ class ReplacingClient(client.ClientV2):
 
     @classmethod
     def retry_after(cls, response: requests.Response, default: int) -> datetime:
-        """Return the local time of the next request; never now, because the library asks without a pause then."""
+        """Return the local time of the next request; never now, because the library makes requests without a pause then."""
         wait = requested_wait(response.headers)
         seconds = timedelta(seconds=default) if wait is None else wait
         return datetime.now() + max(seconds, timedelta(seconds=1))  # noqa: DTZ005 (the library compares it with such)
@@ -83,7 +83,7 @@ def certificate_id(pem: bytes) -> str | None:
 
 
 def has_resource(directory: messages.Directory, name: str) -> bool:
-    """Tell whether a directory names a resource; the library's class has no ``in``."""
+    """Return whether a directory names a resource; the library's class has no ``in``."""
     try:
         return bool(directory[name])
     except KeyError:

@@ -12,13 +12,13 @@ from simpleindex.tls.acme.advice import Advice
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
 from simpleindex.tls.acme.schedule import (
-    LOOK_INTERVAL,
+    CHECK_INTERVAL,
     Lifetime,
     Plan,
     RenewalStep,
+    advice_wait,
     earliest_try,
     next_step,
-    question_wait,
     renewal_time,
     wait_after_failure,
 )
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 
-_SHORTEST_LOOK: Final = timedelta(seconds=5)
-"""Between two looks, whatever the plan says."""
+_SHORTEST_WAIT: Final = timedelta(seconds=5)
+"""Between two checks, whatever the plan says."""
 
 _CLOCKS_APART: Final = timedelta(minutes=5)
 """By how much the clocks of two nodes may differ."""
 
 _AFTER_TROUBLE: Final = timedelta(minutes=10)
-"""Until the next look after a trouble of this machine, such as a full disk."""
+"""Until the next check after a trouble of this machine, such as a full disk."""
 
 
 class Authority(Protocol):
@@ -63,6 +63,10 @@ class Authority(Protocol):
     def names(self) -> frozenset[str]:
         """The names and addresses that the certificate is to be for."""
 
+    @property
+    def validations(self) -> int:
+        """How many failed validations of a name a try can cost."""
+
     def obtain(self) -> x509.Certificate:
         """Get a certificate and write it below ``--certs``, or raise :class:`AcmeFailed`."""
 
@@ -72,17 +76,17 @@ class Authority(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one look did.
+    """What one check came to.
 
     Attributes:
-        look_again: When to look next, UTC.
+        next_check: When to check again, UTC.
         certificate: The certificate that was obtained; None if none was.
         error: The sentence about a failure; empty without one.
         is_urgent: Whether there is no valid certificate of the authority.
         explained: What is remembered now of a certificate whose renewal the authority explains; None without a new explanation.
     """
 
-    look_again: datetime
+    next_check: datetime
     certificate: x509.Certificate | None = None
     error: str = ""
     is_urgent: bool = False
@@ -90,7 +94,7 @@ class Outcome:
 
 
 class CertificateRequests:
-    """The blocking half: look at the files, and ask the authority for what is due.
+    """The blocking half: check the files, and request from the authority what is due.
 
     Args:
         authority: Issues certificates.
@@ -114,18 +118,18 @@ class CertificateRequests:
         self.clock = clock
         self._draw = draw
 
-    def look(self, *, is_for_operator: bool = False) -> Outcome:
+    def check(self, *, is_for_operator: bool = False) -> Outcome:
         """Do what is due. Blocks for seconds or minutes while a certificate is requested.
 
         Args:
             is_for_operator: Whether the operator started the server or sent SIGHUP, perhaps to try again after a failure.
         """
         try:
-            return self._look(is_for_operator)
+            return self._check(is_for_operator)
         except OSError as error:
             return self._hindered(error)
 
-    def _look(self, is_for_operator: bool) -> Outcome:
+    def _check(self, is_for_operator: bool) -> Outcome:
         self._state.prepare()
         taken = take_shared_certificate(self._state, self._certs, self._authority.names)
         if taken is not None:
@@ -139,8 +143,8 @@ class CertificateRequests:
             step, when = self._next(is_for_operator)
             if step is RenewalStep.OBTAIN:
                 return self._obtain()
-            if step is RenewalStep.ASK:
-                return self._ask()
+            if step is RenewalStep.FETCH_ADVICE:
+                return self._fetch_advice()
         return Outcome(when)
 
     def _next(self, is_for_operator: bool) -> tuple[RenewalStep, datetime]:
@@ -148,11 +152,13 @@ class CertificateRequests:
         failed = self._failed_tries()
         next_try = None if failed is None else failed.next_try
         if failed is not None and is_for_operator and not failed.is_wait_requested:
-            next_try = earliest_try(failed.next_try, failed.last)
+            next_try = earliest_try(failed.next_try, failed.last, self._authority.validations)
         if certificate is None:
             return next_step(None, Plan(None, None, next_try), self.clock())
         status = self._status_of(certificate)
-        return next_step(_lifetime(certificate), Plan(status.renew_at, status.ask_at, next_try), self.clock())
+        return next_step(
+            _lifetime(certificate), Plan(status.renew_at, status.advice_at, next_try), self.clock()
+        )
 
     def _certificate(self) -> x509.Certificate | None:
         """Return the certificate that is there, if it is of this authority, and for all names; some authorities add ``www.``."""
@@ -200,11 +206,11 @@ class CertificateRequests:
         except AcmeFailed as failed:
             return self._failed(failed)
         lifetime, now = _lifetime(certificate), self.clock()
-        # An authority that dates back by most of the lifetime would be asked again at once.
+        # An authority that dates back by most of the lifetime would get another order at once.
         renew_at = max(renewal_time(lifetime, None, self._draw()), now + (lifetime.end - now) / 3)
         # Not at once: an authority that always advises to renew would be followed without end.
-        ask_at = self.clock() + question_wait(None)
-        status = CertificateStatus(_serial(certificate), self._authority.directory, renew_at, ask_at)
+        advice_at = self.clock() + advice_wait(None)
+        status = CertificateStatus(_serial(certificate), self._authority.directory, renew_at, advice_at)
         self._state.write_status(RenewalStatus(status))
         return Outcome(self.clock(), certificate=certificate)
 
@@ -214,7 +220,9 @@ class CertificateRequests:
         left = None if present is None else present.not_valid_after_utc - now
         former = self._failed_tries()
         count = 1 if former is None else max(0, former.count) + 1
-        wait = wait_after_failure(count, self._draw(), requested=failed.retry_after, left=left)
+        wait = wait_after_failure(
+            count, self._authority.validations, self._draw(), requested=failed.retry_after, left=left
+        )
         sentence, is_requested = failure_sentence(failed, former), bool(failed.retry_after)
         tries = FailedTries(self._request, count, sentence, now, now + wait, is_requested)
         status = self._state.read_status().certificate if present is None else self._status_of(present)
@@ -232,7 +240,7 @@ class CertificateRequests:
         is_urgent = present is None or present.not_valid_after_utc <= now
         return Outcome(now + _AFTER_TROUBLE, error=sentence, is_urgent=is_urgent)
 
-    def _ask(self) -> Outcome:
+    def _fetch_advice(self) -> Outcome:
         certificate = self._certificate()
         assert certificate is not None, "advice is requested for a certificate that is there"
         now = self.clock()
@@ -242,7 +250,7 @@ class CertificateRequests:
         except AcmeFailed:
             # Without advice the plan stays as it is (RFC 9773 section 4.3.3).
             advice = Advice(None)
-        status = replace(before, ask_at=now + question_wait(advice.ask_after))
+        status = replace(before, advice_at=now + advice_wait(advice.wait))
         if advice.renew_at is not None:
             renew_at = renewal_time(_lifetime(certificate), advice.renew_at, 0)
             status = replace(status, renew_at=renew_at, explanation=advice.explanation)
@@ -251,7 +259,7 @@ class CertificateRequests:
 
 
 class CertificateRenewal:
-    """The reactor's half: look at once, then whenever something is due, and let the server take up what is new.
+    """The reactor's half: check at once, then whenever something is due, and let the server take up what is new.
 
     Args:
         requests: The blocking half.
@@ -270,7 +278,7 @@ class CertificateRenewal:
         self._is_news = False
 
     def start(self, use_certificate: Callable[[], None]) -> None:
-        """Begin; the first look is made at once.
+        """Begin; the first check is made at once.
 
         Args:
             use_certificate: Makes the server use the files in ``--certs`` as they are now.
@@ -278,23 +286,23 @@ class CertificateRenewal:
         self._use_certificate = use_certificate
         self._is_running = True
         self._threads.start()
-        self.look_now()
+        self.check_now()
 
     def stop(self) -> None:
-        """Look no more; a request that is under way ends by itself, and its certificate is used from the next start."""
+        """Check no more; a request that is under way ends by itself, and its certificate is used from the next start."""
         self._is_running = False
         self._threads.stop()
         if self._call is not None and self._call.active():
             self._call.cancel()
 
-    def look_now(self) -> None:
-        """Look at once, or when the present look is over: the operator started the server or sent SIGHUP."""
+    def check_now(self) -> None:
+        """Check at once, or when the present check is over: the operator started the server or sent SIGHUP."""
         self._is_for_operator = True
         if self._call is None or self._call.active():
             self._schedule(0.0)
 
-    def look_soon(self) -> None:
-        """Look at once, or when the present look is over: another node obtained a certificate."""
+    def check_soon(self) -> None:
+        """Check at once, or when the present check is over: another node obtained a certificate."""
         self._is_news = True
         if self._call is not None and self._call.active():
             self._schedule(0.0)
@@ -304,15 +312,15 @@ class CertificateRenewal:
             self._call.cancel()
         if self._is_running:
             at_once = self._is_for_operator or self._is_news
-            self._call = self._reactor.callLater(0.0 if at_once else seconds, self._look)
+            self._call = self._reactor.callLater(0.0 if at_once else seconds, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._is_news = False
         is_for_operator, self._is_for_operator = self._is_for_operator, False
-        looking = self._threads.run(self._requests.look, is_for_operator=is_for_operator)
-        looking.addCallback(self._looked).addErrback(self._broken)
+        checking = self._threads.run(self._requests.check, is_for_operator=is_for_operator)
+        checking.addCallback(self._checked).addErrback(self._broken)
 
-    def _looked(self, outcome: Outcome) -> None:
+    def _checked(self, outcome: Outcome) -> None:
         if outcome.certificate is not None:
             _log.info(
                 "The certificate authority issued a certificate for {names}, valid until {end:%Y-%m-%d %H:%M} UTC.",
@@ -330,7 +338,7 @@ class CertificateRenewal:
             write = _log.error if outcome.is_urgent else _log.warn
             write("No new certificate: {sentence}", sentence=outcome.error)
         # The reactor's time goes on steadily while the clock may be set right, also during a wait of days.
-        wait = min(max(outcome.look_again - self._requests.clock(), _SHORTEST_LOOK), LOOK_INTERVAL)
+        wait = min(max(outcome.next_check - self._requests.clock(), _SHORTEST_WAIT), CHECK_INTERVAL)
         self._schedule(wait.total_seconds())
 
     def _broken(self, failure: Any) -> None:

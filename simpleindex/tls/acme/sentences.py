@@ -160,13 +160,16 @@ def _challenge_failed(error: errors.ValidationError) -> ChallengeFailed:
         for body in authorization.body.challenges:
             if body.error is not None:
                 return ChallengeFailed(
-                    authorization.body.identifier.value, body.chall.typ, printable_detail(body.error.detail)
+                    authorization.body.identifier.value,
+                    body.chall.typ,
+                    printable_detail(body.error.detail),
+                    is_name_unknown=problem_code(body.error) == "dns",
                 )
     return ChallengeFailed("a name", "challenge", "no reason given.")
 
 
 def _is_outside_its_time(error: BaseException) -> bool:
-    """Tell whether a handshake failed because the authority's certificate is not valid yet or not any more."""
+    """Return whether a handshake failed because the authority's certificate is not valid yet or not any more."""
     return any(text in str(error) for text in ("certificate has expired", "certificate is not yet valid"))
 
 

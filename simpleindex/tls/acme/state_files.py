@@ -148,7 +148,12 @@ class AcmeState(AcmeStore):
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file that only the server's user can read, so that a crash leaves the old one or the new one."""
-    os.rename(write_aside(path, data), path)
+    put_in_place(write_aside(path, data), path)
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Let a file that was written aside replace the one at a path, for good."""
+    os.rename(aside, path)
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

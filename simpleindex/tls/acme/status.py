@@ -25,14 +25,14 @@ class CertificateStatus:
         serial: Its serial number, in hexadecimal digits.
         directory: The URL of the authority's directory that issued it; empty if that is unknown.
         renew_at: When it is to be renewed, UTC.
-        ask_at: When advice is requested from the authority again, UTC (RFC 9773 section 4.3.2); None for at once.
+        advice_at: When advice is fetched from the authority again, UTC (RFC 9773 section 4.3.2); None for at once.
         explanation: The URL of the page on which the authority explains its advice; empty without one.
     """
 
     serial: str
     directory: str
     renew_at: datetime
-    ask_at: datetime | None
+    advice_at: datetime | None
     explanation: str = ""
 
 
@@ -78,7 +78,7 @@ def failure_sentence(failed: AcmeFailed, former: FailedTries | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RenewalStatus:
-    """What is remembered between two looks.
+    """What is remembered between two checks.
 
     Attributes:
         certificate: Of the certificate; None before the first.
@@ -114,7 +114,7 @@ def status_json(status: RenewalStatus) -> bytes:
             "serial": certificate.serial,
             "directory": certificate.directory,
             "renew-at": certificate.renew_at.isoformat(),
-            "ask-at": certificate.ask_at and certificate.ask_at.isoformat(),
+            "advice-at": certificate.advice_at and certificate.advice_at.isoformat(),
             "explanation": certificate.explanation,
         },
         "failed": failed
@@ -132,12 +132,14 @@ def status_json(status: RenewalStatus) -> bytes:
 
 def _certificate(values: Any) -> CertificateStatus | None:
     try:
-        ask_at = None if values["ask-at"] is None else _moment(values["ask-at"])
+        serial = str(values["serial"])
+        # Absent where an older server wrote the file: it is fetched once more then.
+        advice_at = None if values.get("advice-at") is None else _moment(values["advice-at"])
         return CertificateStatus(
-            str(values["serial"]),
+            serial,
             str(values["directory"]),
             _moment(values["renew-at"]),
-            ask_at,
+            advice_at,
             str(values.get("explanation", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -42,11 +42,11 @@ class Node:
         self.heard = threading.Event()
         self.records.listeners.append(lambda place, _: self.heard.set() if place == ANNOUNCED else None)
 
-    def look(self) -> Outcome:
+    def check(self) -> Outcome:
         """Look as a server does."""
         return CertificateRequests(
             self.authority, self.state, self.certs, lambda: self.now, lambda: 0.0
-        ).look()
+        ).check()
 
 
 @pytest.fixture
@@ -68,16 +68,16 @@ def test_one_of_two_requests(new_node: Callable[[str], Node]) -> None:
     """The other takes its certificate at once, and the other way round the next time."""
     one, two = new_node("one"), new_node("two")
     two.records.follow()
-    obtained = one.look().certificate
+    obtained = one.check().certificate
     assert obtained is not None
     assert two.heard.wait(PATIENCE)
-    assert two.look().certificate == obtained
+    assert two.check().certificate == obtained
     assert certificate_path(two.certs).read_bytes() == certificate_path(one.certs).read_bytes()
-    assert two.look().certificate is None
+    assert two.check().certificate is None
     two.now = one.now = NOW + 61 * DAY
-    again = two.look().certificate
+    again = two.check().certificate
     assert again not in (None, obtained)
-    assert one.look().certificate == again
+    assert one.check().certificate == again
     assert (one.authority.tries, two.authority.tries) == (1, 1)
 
 
@@ -85,18 +85,18 @@ def test_while_one_requests_the_other_waits(new_node: Callable[[str], Node]) -> 
     one, two = new_node("one"), new_node("two")
     with one.state.locked() as is_held:
         assert is_held
-        assert two.look().look_again == NOW + timedelta(minutes=1)
-    assert two.look().certificate
+        assert two.check().next_check == NOW + timedelta(minutes=1)
+    assert two.check().certificate
 
 
 def test_failures_are_those_of_all(new_node: Callable[[str], Node]) -> None:
     """An authority that refuses is not tried by each node."""
     one, two = new_node("one"), new_node("two")
     one.authority.failure = two.authority.failure = AcmeFailed("Too many.", timedelta(hours=3))
-    assert one.look().error
-    assert not two.look().error
+    assert one.check().error
+    assert not two.check().error
     two.now += timedelta(hours=2)
-    assert not two.look().error
+    assert not two.check().error
     assert two.authority.tries == 0
 
 
@@ -104,12 +104,12 @@ def test_a_certificate_of_before(new_node: Callable[[str], Node]) -> None:
     """Of a server that had files, perhaps of another authority: nodes request one that they share; one of other names is not taken."""
     node = new_node("one")
     issue(NAME, now=NOW, end=89 * DAY).put(certificate_path(node.certs))
-    assert node.look().certificate
+    assert node.check().certificate
     issue("other.example.org", now=NOW, end=89 * DAY).put(other := node.certs / "other.pem")
     node.state.write_certificate(other.read_bytes())
-    assert node.look().certificate  # another request
+    assert node.check().certificate  # another request
     node.state.write_certificate(b"broken")
-    assert node.look().certificate
+    assert node.check().certificate
     assert node.authority.tries == 3
 
 
@@ -155,14 +155,14 @@ def test_a_database_that_is_away(tmp_path: Path) -> None:
     """Nothing is requested, what lies here is served on, and no challenge is answered."""
     node = Node("postgresql://127.0.0.1:1/none", tmp_path)
     issue(NAME, now=NOW, end=89 * DAY).put(certificate_path(node.certs))
-    outcome = node.look()
+    outcome = node.check()
     assert (
         "in postgresql://127.0.0.1:1/none, which cannot be used now (the server cannot be reached); see that"
         in outcome.error
     )
     assert "certs cannot be written" in node.state.sentence_about(OSError(28, "No space", "certs"))
     assert not outcome.is_urgent
-    assert outcome.look_again == NOW + timedelta(minutes=10)
+    assert outcome.next_check == NOW + timedelta(minutes=10)
     assert read_certificate(node.certs)
     assert node.state.read_key_authorization("token") is None
     with pytest.raises(OSError, match="cannot be reached"), node.state.locked():

@@ -76,7 +76,7 @@ def test_whatever_an_authority_answers_is_one_printable_sentence(
         state.forget_account()
         state.write_status(RenewalStatus())
         requests = CertificateRequests(place.client, state, place.path / f"{id(answer)}", now)
-        outcome = requests.look()
+        outcome = requests.check()
         assert outcome.error.isprintable(), answer
         assert len(outcome.error) < 1200, answer
         assert len(place.authority.requests) < 150, answer

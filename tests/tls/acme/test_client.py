@@ -232,7 +232,7 @@ def test_advice(place: Place) -> None:
     advice = place.client.advise(certificate)
     assert advice.renew_at is not None
     assert start - timedelta(seconds=1) <= advice.renew_at <= end
-    assert advice.ask_after == timedelta(hours=1)
+    assert advice.wait == timedelta(hours=1)
     place.authority.table["/renewalInfo"] = [
         Answer({"suggestedWindow": {"start": window["end"], "end": window["start"]}})
     ]
@@ -308,6 +308,7 @@ def test_nothing_of_the_operators_is_touched(place: Place, tmp_path: Path) -> No
     assert contents() == before
     assert read_certificate(certs) == certificate
     assert not certificate_path(certs).is_symlink()
+    assert certificate_path(certs).with_name("certificate.pem.kept-1").readlink() == elsewhere / "linked.pem"
     place.authority.table["/certificate"] = [Answer("nonsense")]
     place.fails("no certificate for this server's key")
     assert contents() == before

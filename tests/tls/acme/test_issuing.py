@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,15 +14,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme import issuing
 from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
-from simpleindex.tls.acme.issuing import check_issued, names_of, read_certificate
+from simpleindex.tls.acme.issuing import check_issued, names_of, read_certificate, write_certificate
 from simpleindex.tls.acme.settings import AcmeSettings
 from tests.fixtures.certificates import NOW, Issued, issue, new_key
+from tests.fixtures.faults import Faults
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
     from simpleindex.tls.pem import ServerKey
+    from tests.fixtures.log import CapturedLog
 
 
 class Session:
@@ -57,6 +61,20 @@ def test_by_tls_first_and_by_plain_http_where_that_is_served() -> None:
         AcmeFailed, match=r"by tls-alpn-01: Connection refused\. Nor .* by http-01: .* port 443 or 80 be"
     ):
         requested(Session(), may_use_http=True)
+
+
+def test_a_name_that_the_dns_does_not_know_is_not_tried_by_plain_http() -> None:
+    """It would be another failed validation, of which authorities permit few."""
+
+    class Unknown(Session):
+        def issue(self, kind: str, *_: object) -> str:
+            self.tried.append(kind)
+            raise ChallengeFailed("a.example.org", kind, "NXDOMAIN.", is_name_unknown=True)
+
+    session = Unknown()
+    with pytest.raises(ChallengeFailed, match="NXDOMAIN"):
+        requested(session, may_use_http=True)
+    assert session.tried == ["tls-alpn-01"]
 
 
 NAMES = frozenset({"a.example.org"})
@@ -143,6 +161,40 @@ def test_only_certificates_are_taken(text: str, sentence: str) -> None:
             check_issued(pem, issued.key, NAMES, NOW)
     else:
         assert check_issued(pem, issued.key, NAMES, NOW) == issued.combined
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link to nowhere"])
+def test_a_file_of_somebody_elses_is_kept(tmp_path: Path, log: CapturedLog, kind: str) -> None:
+    """Our own ones are replaced, also after ``--state`` was lost."""
+    path = issuing.certificate_path(tmp_path / "certs")
+    theirs = issue("a.example.org").put(tmp_path / "theirs.pem")
+    path.parent.mkdir(parents=True)
+    if kind == "file":
+        theirs.rename(path)
+    else:
+        path.symlink_to(theirs if kind == "link" else tmp_path / "gone")
+    before = path.lstat()
+    for _ in range(2):
+        ours = issue("a.example.org")
+        write_certificate(path, ours.combined)
+        assert read_certificate(tmp_path / "certs") == ours.certificate
+    kept = path.with_name("certificate.pem.kept-1")
+    assert os.path.samestat(kept.lstat(), before)
+    said = f"{path} was not written by --acme. It is kept as {kept}, and is not served any more; "
+    assert log.lines == [f"{said}to have it served, move it to {tmp_path}/certs/NAME.pem."]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["certificate.pem", kept.name]
+    path.write_bytes(ours.combined)
+    write_certificate(path, ours.combined)
+    assert path.with_name("certificate.pem.kept-2").read_bytes() == ours.combined
+
+
+def test_a_file_of_somebody_elses_stays_where_ours_cannot_be_written(tmp_path: Path) -> None:
+    path = issuing.certificate_path(tmp_path)
+    theirs = issue("a.example.org")
+    theirs.put(path)
+    with Faults(1, errno.ENOSPC, for_ever=True).between(), pytest.raises(OSError, match="No space"):
+        write_certificate(path, issue("a.example.org").combined)
+    assert path.read_bytes() == theirs.combined
 
 
 def test_a_certificate_that_is_missing_or_broken_is_none(tmp_path: Path) -> None:

@@ -69,10 +69,10 @@ class World:
         return 0 if failed is None else failed.count
 
     def settle(self) -> None:
-        """Look until there is nothing to do."""
+        """Check until there is nothing to do."""
         requests = self.requests
         for _ in range(4):
-            if requests.look().look_again > self.now:
+            if requests.check().next_check > self.now:
                 return
         raise AssertionError("it never waits")
 
@@ -151,15 +151,15 @@ def test_the_authoritys_advice_goes_before_that(world: World) -> None:
 def test_how_often_advice_is_requested_is_the_authoritys_within_bounds(
     files_world: World, requested: timedelta | None, length: timedelta, questions: int
 ) -> None:
-    """At least once a day and at most once a minute (RFC 9773 section 4.3.2), by looks that come when the last one said."""
+    """At least once a day and at most once a minute (RFC 9773 section 4.3.2), by checks that come when the last one said."""
     files_world.authority.advice = NOW + 80 * DAY
-    files_world.authority.ask_after = requested
+    files_world.authority.wait = requested
     files_world.settle()
     requests = files_world.requests
     files_world.now += timedelta(hours=6)
     end = files_world.now + length
     while files_world.now < end:
-        files_world.now = max(requests.look().look_again, files_world.now + timedelta(seconds=5))
+        files_world.now = max(requests.check().next_check, files_world.now + timedelta(seconds=5))
     assert questions - 2 <= files_world.authority.questions <= questions
 
 
@@ -169,15 +169,15 @@ def test_an_explanation_of_the_advice_is_shown_once_and_remembered(world: World)
     page = "https://ca.example.org/incident"
     world.authority.advice, world.authority.explanation = NOW + 20 * DAY, page
     world.now += DAY
-    explained = world.requests.look().explained
+    explained = world.requests.check().explained
     assert explained is not None
     assert (explained.explanation, explained.renew_at) == (page, NOW + 20 * DAY)
     assert world.state.read_status().certificate == explained
     world.now += DAY
-    assert world.requests.look().explained is None
+    assert world.requests.check().explained is None
     world.authority.explanation = ""
     world.now += DAY
-    assert world.requests.look().explained is None
+    assert world.requests.check().explained is None
     status = world.state.read_status().certificate
     assert status is not None
     assert status.explanation == ""
@@ -216,24 +216,24 @@ def test_nothing_is_requested_whose_failure_could_not_be_remembered(files_world:
     """It would be requested every ten minutes, which is more than public authorities allow."""
     files_world.state.prepare()
     (files_world.certs.parent / "acme" / "status.json").mkdir()
-    outcome = files_world.requests.look()
+    outcome = files_world.requests.check()
     assert "status.json cannot be written (Is a directory)" in outcome.error
     assert files_world.authority.tries == 0
 
 
 def test_a_failure_is_remembered_over_a_restart_until_its_time_has_come(world: World) -> None:
     world.fail()
-    outcome = world.requests.look()
+    outcome = world.requests.check()
     assert outcome.error == f"It failed. The next try is at {NOW + timedelta(minutes=2):%Y-%m-%d %H:%M} UTC."
     assert outcome.is_urgent
     failed = world.state.read_status().failed
     assert failed is not None
     assert failed.sentence == "It failed."
     world.now += timedelta(minutes=1)
-    world.requests.look(is_for_operator=True)
+    world.requests.check(is_for_operator=True)
     assert world.authority.tries == 1
     world.now += timedelta(minutes=1)
-    world.requests.look()
+    world.requests.check()
     assert (world.authority.tries, world.failures) == (2, 2)
 
 
@@ -241,15 +241,15 @@ def test_the_operator_need_not_wait_for_the_next_try(world: World) -> None:
     """After a night of failures the wait is twelve hours; who has opened the port meanwhile starts the server again."""
     world.fail()
     for _ in range(11):
-        world.now = world.requests.look().look_again
-        while world.authority.tries <= world.failures and world.requests.look().error == "":
+        world.now = world.requests.check().next_check
+        while world.authority.tries <= world.failures and world.requests.check().error == "":
             world.now += timedelta(hours=1)
     world.now += timedelta(minutes=20)
     before = world.authority.tries
-    world.requests.look()
+    world.requests.check()
     assert world.authority.tries == before
     world.authority.failure = None
-    assert world.requests.look(is_for_operator=True).certificate is not None
+    assert world.requests.check(is_for_operator=True).certificate is not None
     assert world.failures == 0
 
 
@@ -257,48 +257,48 @@ def test_an_authority_that_requests_no_wait_leaves_it_to_the_operator(world: Wor
     """Some send ``Retry-After: 0`` with every answer, or a date that has passed."""
     world.fail("Busy.", retry_after=timedelta())
     for _ in range(9):
-        world.requests.look()
+        world.requests.check()
         world.now += DAY
     before = world.authority.tries
-    world.requests.look()
+    world.requests.check()
     world.now += timedelta(minutes=16)
-    world.requests.look()
+    world.requests.check()
     assert world.authority.tries == before + 1
-    world.requests.look(is_for_operator=True)
+    world.requests.check(is_for_operator=True)
     assert world.authority.tries == before + 2
 
 
 def test_a_wait_that_the_authority_requests_is_kept_whatever_the_operator_does(world: World) -> None:
     world.fail("Too many.", retry_after=timedelta(hours=30))
-    world.requests.look()
+    world.requests.check()
     world.now += timedelta(hours=29)
-    world.requests.look(is_for_operator=True)
+    world.requests.check(is_for_operator=True)
     assert world.authority.tries == 1
     world.now += timedelta(hours=1)
-    world.requests.look()
+    world.requests.check()
     assert world.authority.tries == 2
 
 
 def test_a_limit_does_not_hide_the_failures_that_it_comes_from(world: World) -> None:
     """Else the operator reads "too many requests" for hours, and nowhere that a port is closed."""
     world.fail("Too many.", retry_after=DAY)
-    first = world.requests.look()
+    first = world.requests.check()
     assert "failure before" not in first.error
     world.now += DAY
-    assert "failure before" not in world.requests.look().error, "a limit is no cause of itself"
+    assert "failure before" not in world.requests.check().error, "a limit is no cause of itself"
     world.now += DAY
     world.fail("Port 443 is closed.")
-    world.requests.look()
+    world.requests.check()
     world.fail("Too many.", retry_after=DAY)
     for _ in range(3):
         world.now += DAY
         assert (
             "Too many. The failure before that: Port 443 is closed. The next try"
-            in world.requests.look().error
+            in world.requests.check().error
         )
     world.now += DAY
     world.fail("Another trouble.")
-    assert world.requests.look().error.startswith("Another trouble. The next try")
+    assert world.requests.check().error.startswith("Another trouble. The next try")
 
 
 def test_other_names_are_requested_at_once_and_their_failures_are_not_those_of_the_former(
@@ -361,8 +361,8 @@ def test_failures_of_a_certificate_that_the_status_does_not_know_are_counted(wor
     world.now += 70 * DAY
     world.fail()
     for count in range(1, 4):
-        assert world.requests.look().error
-        assert not world.requests.look().error  # it waits
+        assert world.requests.check().error
+        assert not world.requests.check().error  # it waits
         assert world.failures == count
         world.now += DAY
 
@@ -371,16 +371,16 @@ def test_an_expired_certificate_is_urgent(world: World) -> None:
     world.settle()
     world.fail()
     world.now += 60 * DAY
-    assert not world.requests.look().is_urgent
+    assert not world.requests.check().is_urgent
     world.now += 40 * DAY
-    assert world.requests.look().is_urgent
+    assert world.requests.check().is_urgent
 
 
 def test_while_another_server_requests_this_one_waits(world: World) -> None:
     world.state.prepare()
     with world.state.locked() as is_held:
         assert is_held
-        assert world.requests.look().look_again == NOW + timedelta(minutes=1)
+        assert world.requests.check().next_check == NOW + timedelta(minutes=1)
     assert world.authority.tries == 0
 
 
@@ -392,14 +392,14 @@ def test_a_state_that_cannot_be_written_is_a_sentence(files_world: World, error:
     files_world.now += 70 * DAY
     with Faults().between() as counted:
         files_world.fail()
-        files_world.requests.look()
+        files_world.requests.check()
     for at in range(1, len(counted.calls) + 1):
         files_world.now += DAY
         with Faults(at, error, for_ever=True).between():
-            outcome = files_world.requests.look()
+            outcome = files_world.requests.check()
         assert os.strerror(error) in outcome.error
         assert str(files_world.certs.parent / "acme") in outcome.error
-        assert outcome.look_again == files_world.now + timedelta(minutes=10)
+        assert outcome.next_check == files_world.now + timedelta(minutes=10)
         assert read_certificate(files_world.certs) == present
 
 
@@ -496,13 +496,13 @@ class TestTheReactorsHalf:
         assert len(failures) == 3
         renewal.stop()
 
-    def test_sighup_looks_at_once_but_not_twice_at_a_time(self, world: World, clock: Clock) -> None:
+    def test_sighup_checks_at_once_but_not_twice_at_a_time(self, world: World, clock: Clock) -> None:
         threads = StartedThreads(held=True)
         renewal = CertificateRenewal(world.requests, threads, clock)
         renewal.start(lambda: None)
         clock.advance(0)
-        renewal.look_now()
-        renewal.look_now()
+        renewal.check_now()
+        renewal.check_now()
         clock.advance(0)
         assert threads.count == 1
         threads.deliver()
@@ -511,29 +511,29 @@ class TestTheReactorsHalf:
         threads.deliver()
         clock.advance(1)
         assert threads.count == 2
-        renewal.look_now()
+        renewal.check_now()
         clock.advance(0)
         assert threads.count == 3
         threads.deliver()
         renewal.stop()
-        renewal.look_now()
+        renewal.check_now()
         assert not clock.getDelayedCalls()
 
     def test_news_of_another_node(self, world: World, clock: Clock) -> None:
-        """Are looked at at once, or after the present look."""
+        """Are taken at once, or after the present check."""
         threads = StartedThreads(held=True)
         renewal = CertificateRenewal(world.requests, threads, clock)
-        renewal.look_soon()  # before the start
+        renewal.check_soon()  # before the start
         renewal.start(lambda: None)
         clock.advance(0)
-        renewal.look_soon()
+        renewal.check_soon()
         threads.deliver()
         clock.advance(0)
         assert threads.count == 2
         threads.deliver()
         clock.advance(1)
         assert threads.count == 2
-        renewal.look_soon()
+        renewal.check_soon()
         clock.advance(0)
         assert threads.count == 3
         threads.deliver()

@@ -13,6 +13,7 @@ from simpleindex.tls.acme.schedule import (
     Lifetime,
     Plan,
     RenewalStep,
+    earliest_try,
     next_step,
     renewal_time,
     wait_after_failure,
@@ -53,8 +54,8 @@ LIFETIME = Lifetime(NOW - DAY, NOW + 89 * DAY)
         (None, NOTHING, RenewalStep.OBTAIN),
         (None, Plan(None, None, NOW + DAY), RenewalStep.WAIT),
         (None, Plan(None, None, NOW), RenewalStep.OBTAIN),
-        (LIFETIME, Plan(NOW + DAY, None, None), RenewalStep.ASK),
-        (LIFETIME, Plan(NOW + DAY, NOW, None), RenewalStep.ASK),
+        (LIFETIME, Plan(NOW + DAY, None, None), RenewalStep.FETCH_ADVICE),
+        (LIFETIME, Plan(NOW + DAY, NOW, None), RenewalStep.FETCH_ADVICE),
         (LIFETIME, Plan(NOW + DAY, NOW + DAY, None), RenewalStep.WAIT),
         (LIFETIME, Plan(NOW, NOW + DAY, None), RenewalStep.OBTAIN),
         (LIFETIME, Plan(NOW, NOW + DAY, NOW + DAY), RenewalStep.WAIT),
@@ -69,7 +70,7 @@ def test_the_next_step(lifetime: Lifetime | None, plan: Plan, step: RenewalStep)
 def test_times_that_a_wrong_clock_remembered_do_not_hold_anything_up() -> None:
     far = NOW + 3650 * DAY
     assert next_step(None, Plan(None, None, far), NOW)[0] is RenewalStep.OBTAIN
-    assert next_step(LIFETIME, Plan(far, far, None), NOW)[0] is RenewalStep.ASK
+    assert next_step(LIFETIME, Plan(far, far, None), NOW)[0] is RenewalStep.FETCH_ADVICE
 
 
 moments = st.none() | st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
@@ -84,21 +85,44 @@ def test_a_wait_always_ends_within_an_hour(has_certificate: bool, plan: Plan) ->
 
 @given(
     st.integers(1, 10_000),
+    st.integers(1, 2),
     st.floats(0, 1),
     st.none() | st.integers(0, 10**7).map(lambda seconds: timedelta(seconds=seconds)),
     st.none() | st.integers(-(10**6), 10**7).map(lambda seconds: timedelta(seconds=seconds)),
 )
 def test_waits_are_bounded_and_what_the_authority_requests_is_kept(
-    failures: int, jitter: float, requested: timedelta | None, left: timedelta | None
+    failures: int, validations: int, jitter: float, requested: timedelta | None, left: timedelta | None
 ) -> None:
-    wait = wait_after_failure(failures, jitter, requested=requested, left=left)
+    wait = wait_after_failure(failures, validations, jitter, requested=requested, left=left)
     assert timedelta(minutes=2) <= wait <= max(timedelta(hours=15), LONGEST_REQUESTED)
     if requested is not None:
         assert wait >= min(requested, LONGEST_REQUESTED)
 
 
 def test_waits_double_up_to_half_a_day_and_are_shorter_near_the_end() -> None:
-    waits = [wait_after_failure(count, 0, requested=None, left=None) for count in range(1, 12)]
+    waits = [wait_after_failure(count, 1, 0, requested=None, left=None) for count in range(1, 12)]
     assert waits[:4] == [timedelta(minutes=minutes) for minutes in (2, 4, 8, 16)]
     assert waits[-1] == timedelta(hours=12)
-    assert wait_after_failure(11, 0, requested=None, left=timedelta(hours=8)) == timedelta(hours=2)
+    assert wait_after_failure(11, 1, 0, requested=None, left=timedelta(hours=8)) == timedelta(hours=2)
+
+
+@given(
+    st.integers(1, 2),
+    st.lists(st.booleans(), max_size=60),
+    st.none() | st.integers(1, 100).map(lambda hours: timedelta(hours=hours)),
+)
+def test_no_failures_exceed_the_limit_of_lets_encrypt(
+    validations: int, by_operator: list[bool], left: timedelta | None
+) -> None:
+    """Five failed validations of a name at once, and one more every twelve minutes; also where the operator tries as soon as that is possible."""
+    allowed, now = 5.0, NOW
+    end = None if left is None else now + left
+    for failures, is_by_operator in enumerate(by_operator, 1):
+        allowed -= validations
+        assert allowed >= 0
+        next_try = now + wait_after_failure(
+            failures, validations, 0, requested=None, left=None if end is None else end - now
+        )
+        then = earliest_try(next_try, now, validations) if is_by_operator else next_try
+        allowed = min(5.0, allowed + (then - now) / timedelta(minutes=12))
+        now = then

@@ -31,7 +31,7 @@ NAME = "packages.example.org"
 
 
 class Greeting:
-    """A connection as far as the selection looks at it."""
+    """A connection as far as the selection needs it."""
 
     def __init__(self, server_name: bytes | None) -> None:
         self._server_name = server_name

@@ -94,7 +94,7 @@ FAILED = FailedTries(
     [
         RenewalStatus(),
         RenewalStatus(CERTIFICATE),
-        RenewalStatus(replace(CERTIFICATE, ask_at=None), FAILED),
+        RenewalStatus(replace(CERTIFICATE, advice_at=None), FAILED),
         RenewalStatus(None, FAILED),
     ],
 )
@@ -127,6 +127,13 @@ def test_a_time_that_cannot_be_read_leaves_the_rest(state: AcmeState, time: obje
     values["certificate"]["renew-at"] = time
     (state.home / "status.json").write_text(json.dumps({**values, "of a later version": 1}))
     assert state.read_status() == RenewalStatus(None, FAILED)
+
+
+def test_a_status_of_an_older_server_only_has_its_advice_fetched_once_more(state: AcmeState) -> None:
+    values = json.loads(status_json(RenewalStatus(CERTIFICATE)))
+    values["certificate"]["ask-at"] = values["certificate"].pop("advice-at")
+    (state.home / "status.json").write_text(json.dumps(values))
+    assert state.read_status().certificate == replace(CERTIFICATE, advice_at=None)
 
 
 def test_a_sentence_that_an_older_server_remembered_is_printable(state: AcmeState) -> None:
