@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import difflib
 import hashlib
 import re
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.archives.compression import is_compressed, unpacked
 from simpleindex.archives.errors import BrokenArchive, CutOff
+from simpleindex.archives.member_text import MemberText, decode_member
 from simpleindex.archives.tar import REGULAR, TarStream, headers, pass_over
 from simpleindex.archives.zip import find_directory, read_exactly, zip_members
 from simpleindex.archives.zip_members import DEFLATED, check_readable, misplaced, read_local_header
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import BinaryIO
 
+    from simpleindex.archives.tar import TarHeader
     from simpleindex.archives.zip import Pread, ZipDirectory, ZipMember
 
 _ZIP_SUFFIXES: Final = (".whl", ".zip")
@@ -31,28 +32,32 @@ _CHUNK: Final = 64 * 1024
 _BLOCK: Final = 512
 _CONTEXT_LINES: Final = 3
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_NEVER_IN_LATIN_1: Final = re.compile("[\0-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
-"""Control characters that text does not have, of which every picture, program and compressed file has some."""
+_LINKS: Final = {b"1": "hard link", b"2": "symbolic link"}
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in an archive.
+    """A file in an archive, or in a tar archive a link.
 
     Attributes:
         path: As the archive has it; what is not UTF-8 is escaped.
-        size: Bytes, unpacked.
-        fingerprint: Equal for equal bytes in archives of one format: a CRC in a zip file, a shortened sha256 in a tar archive.
+        size: Bytes, unpacked; 0 for a link.
+        fingerprint: Equal for equal bytes in archives of one format: a CRC in a zip file, a shortened sha256 in a tar archive, there
+            of a link's target too.
+        link: What kind of link it is, in words; empty for a file.
+        target: Where a link leads as the archive has it, which nobody follows here; cut off where it is longer than any real one.
     """
 
     path: str
     size: int
     fingerprint: str
+    link: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberList:
-    """The files in an archive.
+    """The files in an archive, and links.
 
     Attributes:
         members: In the order of the archive.
@@ -64,7 +69,7 @@ class MemberList:
 
 
 def list_members(file: BinaryIO, filename: str) -> MemberList:
-    """List the files in a distribution.
+    """List the files in a distribution, and the links of an sdist.
 
     Raises:
         BrokenArchive: It cannot be read.
@@ -72,14 +77,14 @@ def list_members(file: BinaryIO, filename: str) -> MemberList:
     listed: list[Member] = []
     characters = 0
     for member in _members(file, filename, None):
-        characters += len(member.path)
+        characters += len(member.path) + len(member.target)
         if bounds.LISTED_MEMBERS.excess(len(listed) + 1) or bounds.LISTED_PATHS.excess(characters):
             return MemberList(tuple(listed), is_complete=False)
-        listed.append(Member(member.path, member.size, member.fingerprint))
+        listed.append(Member(member.path, member.size, member.fingerprint, member.link, member.target))
     return MemberList(tuple(listed), is_complete=True)
 
 
-def read_texts(file: BinaryIO, filename: str, paths: Collection[str]) -> dict[str, str | None]:
+def read_texts(file: BinaryIO, filename: str, paths: Collection[str]) -> dict[str, MemberText | None]:
     """Read members that are text.
 
     Args:
@@ -88,13 +93,13 @@ def read_texts(file: BinaryIO, filename: str, paths: Collection[str]) -> dict[st
         paths: The members' paths, as :class:`Member` has them.
 
     Returns:
-        By path; None for a member that is no text (UTF-8, UTF-16 with its mark, Latin-1), or is too large (``MEMBER_TEXT``, and ``MEMBER_TEXTS`` for all
-        together). A path that is not in the archive is missing.
+        By path; None for a member that is no text (:func:`~simpleindex.archives.member_text.decode_member`), or is too large
+        (``MEMBER_TEXT``, and ``MEMBER_TEXTS`` for all together). A path that is not in the archive, or a link, is missing.
 
     Raises:
         BrokenArchive: It cannot be read.
     """
-    texts: dict[str, str | None] = {}
+    texts: dict[str, MemberText | None] = {}
     size = 0
     wanted = set(paths)
     for member in _members(file, filename, wanted):
@@ -102,7 +107,7 @@ def read_texts(file: BinaryIO, filename: str, paths: Collection[str]) -> dict[st
             continue
         size += member.size
         is_small = not bounds.MEMBER_TEXT.excess(member.size) and not bounds.MEMBER_TEXTS.excess(size)
-        texts[member.path] = _text(member.read()) if is_small else None
+        texts[member.path] = decode_member(member.read(), member.path) if is_small else None
         if len(texts) == len(wanted):
             break
     return texts
@@ -123,7 +128,7 @@ def compare_texts(file: BinaryIO, filename: str, former: Mapping[str, str]) -> d
         BrokenArchive: It cannot be read.
     """
     present = read_texts(file, filename, former.keys())
-    return {path: difference(former[path], text) for path, text in present.items() if text is not None}
+    return {path: difference(former[path], each.text) for path, each in present.items() if each is not None}
 
 
 def difference(before: str, after: str) -> str:
@@ -149,6 +154,8 @@ class _ReadableMember:
     size: int
     fingerprint: str
     read: Callable[[], bytes]
+    link: str = ""
+    target: str = ""
 
 
 def _members(file: BinaryIO, filename: str, wanted: Collection[str] | None) -> Iterator[_ReadableMember]:
@@ -208,7 +215,9 @@ def _tar_members(
         if excess := bounds.MEMBERS.excess(number):
             raise BrokenArchive(excess)
         path = _shown(header.path)
-        if header.kind not in REGULAR or path.endswith("/"):
+        if header.kind in _LINKS and wanted is None:
+            yield _link(header, path)
+        elif header.kind not in REGULAR or path.endswith("/"):
             pass_over(stream, header.size)
         elif wanted is None:
             yield _ReadableMember(path, header.size, _tar_fingerprint(stream, header.size), bytes)
@@ -218,6 +227,12 @@ def _tar_members(
         else:
             pass_over(stream, header.size)
             yield _ReadableMember(path, header.size, "", bytes)
+
+
+def _link(header: TarHeader, path: str) -> _ReadableMember:
+    """Return a link, behind which no data follow."""
+    target, digest = header.link[: bounds.LINK.most], hashlib.sha256(header.link)
+    return _ReadableMember(path, 0, digest.hexdigest()[:16], bytes, _LINKS[header.kind], _shown(target))
 
 
 def _tar_fingerprint(stream: TarStream, size: int) -> str:
@@ -243,18 +258,6 @@ def _tar_data(stream: TarStream, size: int) -> bytes:
 def _pass_over_padding(stream: TarStream, size: int) -> None:
     if not stream.skip(-size % _BLOCK):
         raise CutOff
-
-
-def _text(data: bytes) -> str | None:
-    try:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            text = data.decode("utf-16")
-        else:
-            text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-        return None if _NEVER_IN_LATIN_1.search(text) else text
-    return None if "\0" in text else text
 
 
 def _shown(path: bytes) -> str:

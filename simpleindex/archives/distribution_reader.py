@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.contents import MemberList
     from simpleindex.archives.examination.protocol import Examiner, Request
+    from simpleindex.archives.member_text import MemberText
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.core.source import Body, Source
@@ -104,10 +105,10 @@ class DistributionReader:
 
     async def texts(
         self, source: Source, name: ProjectName, file: File, paths: Sequence[str]
-    ) -> dict[str, str | None]:
+    ) -> dict[str, MemberText | None]:
         """Return the text of members; see :func:`simpleindex.archives.contents.read_texts`. Errors as for :meth:`members`."""
 
-        def request(descriptor: int, size: int) -> Request[dict[str, str | None]]:
+        def request(descriptor: int, size: int) -> Request[dict[str, MemberText | None]]:
             return protocol.member_texts(descriptor, size, file.filename, paths)
 
         return await self._answer(source, name, _Question(file, tuple(paths), request))
@@ -230,5 +231,7 @@ def _weight(kept: tuple[Any, Any]) -> int:
     question, answer = kept
     weight = 100 + sum(map(len, question))
     if isinstance(answer, dict):
-        return weight + sum(len(path) + len(text or "") for path, text in answer.items())
-    return weight + sum(len(member.path) + 50 for member in answer.members)
+        return weight + sum(
+            len(path) + len(getattr(text, "text", text) or "") for path, text in answer.items()
+        )
+    return weight + sum(len(member.path) + len(member.target) + 50 for member in answer.members)

@@ -60,4 +60,4 @@ class SdistMetadata:
             return None
         finally:
             self.seconds += time.monotonic() - started
-        return next((text.encode() for text in texts.values() if text is not None), None)
+        return next((each.text.encode() for each in texts.values() if each is not None), None)

@@ -56,5 +56,5 @@ class MetadataReader:
             return None
         stem = file.filename.removesuffix(distribution_suffix(file.filename) or "")
         texts = await self.reader.texts(source, name, file, (f"{stem}/PKG-INFO",))
-        text = next((text for text in texts.values() if text is not None), None)
-        return None if text is None else text.encode()
+        found = next((each for each in texts.values() if each is not None), None)
+        return None if found is None else found.text.encode()

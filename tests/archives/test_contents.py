@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from simpleindex.archives.contents import compare_texts, difference, lines_of, list_members, read_texts
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination import protocol
+from simpleindex.archives.member_text import MemberText
 from simpleindex.core import bounds
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.tables import for_each
@@ -48,6 +49,11 @@ def archive(filename: str, files: dict[str, bytes]) -> io.BytesIO:
             info.size = len(data)
             tarred.addfile(info, io.BytesIO(data))
     return made
+
+
+def plain(texts: dict[str, MemberText | None]) -> dict[str, str | None]:
+    """Texts alone."""
+    return {path: None if each is None else each.text for path, each in texts.items()}
 
 
 def _open_tar(file: io.BytesIO, filename: str) -> tarfile.TarFile:
@@ -92,7 +98,7 @@ def test_equal_bytes_have_equal_fingerprints(filename: str) -> None:
 @pytest.mark.parametrize("filename", FORMATS)
 def test_texts_are_read_and_others_are_not(filename: str) -> None:
     paths = [*FILES, "a-1.0/missing"]
-    assert read_texts(archive(filename, FILES), filename, paths) == {
+    assert plain(read_texts(archive(filename, FILES), filename, paths)) == {
         "a-1.0/README": "Hello\nworld\n",
         "a-1.0/code.py": "x = 1\n" * 300,
         "a-1.0/empty": "",
@@ -104,7 +110,10 @@ def test_texts_are_read_and_others_are_not(filename: str) -> None:
 @pytest.mark.parametrize("filename", FORMATS)
 def test_a_large_file_is_listed_and_not_read(filename: str) -> None:
     files = {"big": b"x" * (bounds.MEMBER_TEXT.most + 1), "small": b"y"}
-    assert read_texts(archive(filename, files), filename, ["big", "small"]) == {"big": None, "small": "y"}
+    assert plain(read_texts(archive(filename, files), filename, ["big", "small"])) == {
+        "big": None,
+        "small": "y",
+    }
 
 
 @pytest.mark.parametrize("filename", FORMATS)
@@ -183,16 +192,22 @@ def test_by_way_of_an_examining_process(tmp_path: Path) -> None:
         )
     assert not isinstance(members, Exception)
     assert [each.path for each in members.members] == ["a\x01", "b"]
-    assert texts == {"a\x01": "one\n", "b": None}
+    assert texts == {"a\x01": MemberText("one\n"), "b": None}
     assert compared == {"a\x01": "@@ -1 +1 @@\n-two\n+one"}
 
 
 BAD_ANSWERS: list[tuple[protocol.Request[Any], list[object]]] = [
     (
         protocol.members(0, 0, "a-1.0.zip"),
-        [None, [], [[], 1], [[["a", -1, "x"]], True], [[[1, 1, "x"]], True], [[["a", 1]], True]],
+        [
+            *(None, [], [[], 1], [[["a", -1, "x", "", ""]], True], [[[1, 1, "x", "", ""]], True]),
+            *([[["a", 1]], True], [[["a", 1, "x", 1, ""]], True], [[["a", 1, "x", "", None]], True]),
+        ],
     ),
-    (protocol.member_texts(0, 0, "a-1.0.zip", []), [[], {"a": 1}]),
+    (
+        protocol.member_texts(0, 0, "a-1.0.zip", []),
+        [[], {"a": 1}, {"a": ["x", "y", "z"]}, {"a": ["x", 1, "", ""]}, {"a": [1, "x", "", ""]}],
+    ),
     (protocol.differences(0, 0, "a-1.0.zip", {}), [[], {"a": None}]),
 ]
 
@@ -227,26 +242,60 @@ def test_members_that_lie_about_themselves_are_refused(monkeypatch: pytest.Monke
     stored = io.BytesIO()
     with zipfile.ZipFile(stored, "w") as zipped:
         zipped.writestr("name", b"y" * 301)
-    assert read_texts(stored, "a-1.0.zip", ["name"]) == {"name": None}
+    assert plain(read_texts(stored, "a-1.0.zip", ["name"])) == {"name": None}
 
 
-@for_each(
-    ("data", "text"),
-    [
-        ("é\n".encode(), "é\n"),
-        (b"\xef\xbb\xbfmarked", "marked"),
-        ("é€\n".encode("utf-16"), "é€\n"),
-        ("é€\n".encode("utf-16-be"), None),
-        (b"\xfe\xff" + "é€\n".encode("utf-16-be"), "é€\n"),
-        (b"caf\xe9 \xfcber\n", "café über\n"),
-        (b"\x89PNG\r\n\x1a\n\xff", None),
-        (b"\xca\xfe\xba\xbe\0", None),
-        (b"", ""),
-    ],
-)
-def test_text_in_the_encodings_that_old_sources_have(data: bytes, text: str | None) -> None:
-    name = "a-1.0.tar"
-    assert read_texts(archive(name, {"t": data}), name, ["t"]) == {"t": text}
+def tar_with_links(*links: tuple[str, bytes, str]) -> io.BytesIO:
+    """A tar archive with a file and links: their paths, kinds and targets."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.PAX_FORMAT) as tarred:
+        for path, kind, target in links:
+            info = tarfile.TarInfo(path)
+            info.type, info.linkname, info.size = kind, target, 10**9
+            tarred.addfile(info)
+        info = tarfile.TarInfo("a-1.0/file")
+        info.size = 4
+        tarred.addfile(info, io.BytesIO(b"text"))
+    return made
+
+
+def test_links_are_listed_with_their_targets_and_never_followed() -> None:
+    name = "a-1.0.tar.gz"
+    made = tar_with_links(
+        ("a-1.0/here", tarfile.SYMTYPE, "file"),
+        ("a-1.0/out", tarfile.SYMTYPE, "../../../etc/passwd"),
+        ("a-1.0/same", tarfile.LNKTYPE, "a-1.0/file"),
+        ("a-1.0/odd", tarfile.SYMTYPE, "\x01\u202e\udcff<b>"),
+        ("a-1.0/pipe", tarfile.FIFOTYPE, ""),
+    )
+    listed = list_members(made, name)
+    assert listed.is_complete
+    assert [(each.path, each.size, each.link, each.target) for each in listed.members] == [
+        ("a-1.0/here", 0, "symbolic link", "file"),
+        ("a-1.0/out", 0, "symbolic link", "../../../etc/passwd"),
+        ("a-1.0/same", 0, "hard link", "a-1.0/file"),
+        ("a-1.0/odd", 0, "symbolic link", "\x01\u202e\\xff<b>"),
+        ("a-1.0/file", 4, "", ""),
+    ]
+    paths = [each.path for each in listed.members]
+    assert plain(read_texts(made, name, paths)) == {"a-1.0/file": "text"}
+
+
+def test_targets_of_links_count_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "a-1.0.tar.gz"
+    long = list_members(tar_with_links(("a-1.0/x", tarfile.SYMTYPE, "y" * 100_000)), name)
+    assert [len(each.target) for each in long.members] == [bounds.LINK.most, 0]
+    assert (
+        long.members[0].fingerprint
+        != list_members(tar_with_links(("a-1.0/x", tarfile.SYMTYPE, "y" * 99_999)), name)
+        .members[0]
+        .fingerprint
+    )
+    monkeypatch.setattr(bounds, "LISTED_PATHS", bounds.Bound("the list", 30, "characters"))
+    few = tar_with_links(("a-1.0/x", tarfile.SYMTYPE, "y" * 10), ("a-1.0/z", tarfile.SYMTYPE, "y" * 10))
+    listed = list_members(few, name)
+    assert not listed.is_complete
+    assert len(listed.members) == 1
 
 
 @for_each(

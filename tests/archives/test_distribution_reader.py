@@ -15,6 +15,7 @@ from simpleindex.archives import distribution_reader
 from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.limits import NotExamined
+from simpleindex.archives.member_text import MemberText
 from simpleindex.core.errors import NotAllowed, NotHere, Unavailable
 from simpleindex.core.files import File
 from simpleindex.core.names import Kind, ProjectName
@@ -90,7 +91,7 @@ def test_members_texts_and_differences(file_source: OneFile, is_file: bool) -> N
     reader = DistributionReader(Examiner(), InlineThreads())
     members = result(reader.members(source, NAME, FILE))
     assert [each.path for each in members.members] == ["a/x.py", "a/y.py"]
-    assert result(reader.texts(source, NAME, FILE, ["a/x.py", "none"])) == {"a/x.py": "x = 1\n"}
+    assert result(reader.texts(source, NAME, FILE, ["a/x.py", "none"])) == {"a/x.py": MemberText("x = 1\n")}
     assert result(reader.differences(source, NAME, FILE, {"a/x.py": "x = 0\n"})) == {
         "a/x.py": "@@ -1 +1 @@\n-x = 0\n+x = 1"
     }
@@ -173,7 +174,7 @@ def test_what_nobody_waits_for_is_not_examined(file_source: OneFile) -> None:
     assert examiner.count == 1
     assert all(body._closed for body in file_source.bodies)
     threads.held = False
-    assert result(reader.texts(source, NAME, FILE, ["a/x.py"])) == {"a/x.py": "x = 1\n"}
+    assert result(reader.texts(source, NAME, FILE, ["a/x.py"])) == {"a/x.py": MemberText("x = 1\n")}
 
 
 def test_what_is_kept_is_weighed_with_its_question(monkeypatch: pytest.MonkeyPatch) -> None:

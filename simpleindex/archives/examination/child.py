@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Judgement = Callable[..., Any]
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 """Raised whenever what is sent changes: a server may run on while another version is installed."""
 
 OUT_OF_MEMORY: Final = 77

@@ -63,7 +63,12 @@ def _wheel_end(file: BinaryIO, filename: str, size: int, parts: list[tuple[int, 
 
 def _members(file: BinaryIO, filename: str) -> list[Any]:
     listed = list_members(file, filename)
-    return [[[each.path, each.size, each.fingerprint] for each in listed.members], listed.is_complete]
+    return [[astuple(each) for each in listed.members], listed.is_complete]
+
+
+def _texts(file: BinaryIO, filename: str, paths: list[str]) -> dict[str, Any]:
+    texts = read_texts(file, filename, paths)
+    return {path: text and astuple(text) for path, text in texts.items()}
 
 
 def _description(file: BinaryIO, content_type: str) -> list[Any]:
@@ -82,7 +87,7 @@ JUDGEMENTS: Final[Mapping[str, Callable[..., Any]]] = {
     "upload": _upload,
     "wheel end": _wheel_end,
     "members": _members,
-    "texts": read_texts,
+    "texts": _texts,
     "differences": compare_texts,
     "description": _description,
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from simpleindex.access.identity import UploadRules
     from simpleindex.archives.contents import MemberList
+    from simpleindex.archives.member_text import MemberText
     from simpleindex.core.names import DistributionName, ProjectName
 
 Value = TypeVar("Value")
@@ -180,7 +181,7 @@ def members(descriptor: int, size: int, filename: str) -> Request[MemberList]:
 
 def member_texts(
     descriptor: int, size: int, filename: str, paths: Sequence[str]
-) -> Request[dict[str, str | None]]:
+) -> Request[dict[str, MemberText | None]]:
     """Request the text of members; see :func:`simpleindex.archives.contents.read_texts`.
 
     Args:
@@ -299,20 +300,27 @@ def _member_list(value: object) -> MemberList:
     rows, is_complete = _row(value, 2)
     if not isinstance(rows, list) or not isinstance(is_complete, bool):
         raise BadAnswer(repr(value)[:100])
-    listed = (_row(row, 3) for row in rows)
+    listed = (_row(row, 5) for row in rows)
     return MemberList(
         tuple(
-            Member(_any_text(path), read_number(size), text(fingerprint))
-            for path, size, fingerprint in listed
+            Member(_any_text(path), read_number(size), text(fingerprint), text(link), _any_text(target))
+            for path, size, fingerprint, link, target in listed
         ),
         is_complete,
     )
 
 
-def _optional_texts(value: object) -> dict[str, str | None]:
+def _optional_texts(value: object) -> dict[str, MemberText | None]:
     if not isinstance(value, dict):
         raise BadAnswer(repr(value)[:100])
-    return {path: None if content is None else _any_text(content) for path, content in value.items()}
+    return {path: None if row is None else _member_text(row) for path, row in value.items()}
+
+
+def _member_text(value: object) -> MemberText:
+    from simpleindex.archives.member_text import MemberText  # noqa: PLC0415  (as above)
+
+    content, *facts = _row(value, 4)
+    return MemberText(_any_text(content), *map(text, facts))
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import tarfile
 import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -353,3 +354,56 @@ def test_what_a_kept_page_was_made_from_counts_too() -> None:
         info = replace(request.info, header={"accept-encoding": "gzip"}.get)
         assert len(result(InsidePage(made).answer(replace(request, info=info))).body) < 2_000
     assert 1 <= len(renderer._pages) <= 100_000 * 8 // 200_000
+
+
+@for_each(
+    ("member", "data", "text", "remark"),
+    [
+        (
+            "a.txt",
+            b"un caf\xe9: 2 \x80",
+            "un café: 2 €",
+            "It is not in UTF-8, and does not state its encoding; shown as cp1252, which is a guess.",
+        ),
+        ("a.py", b"# coding: sjis\n#\x82\xa0", "あ", "It is in shift-jis, as it states."),
+        ("a.txt", "あ".encode("utf-16"), "あ", "It is in utf-16, by the mark that it begins with."),
+        ("a.py", b"# coding: idna\n", "idna", "It is not in idna, which it states; shown as utf-8."),
+        (
+            "a.py",
+            b"# coding: <b>\n# coding: ascii\n#\xe9\n",
+            "&lt;b&gt;",
+            "It is not in ascii, which it states; shown as cp1252, which is a guess.",
+        ),
+        ("a.py", "# coding: utf-8\né".encode(), "é", ""),
+    ],
+)
+def test_a_text_in_another_encoding_says_so(member: str, data: bytes, text: str, remark: str) -> None:
+    html = inside(member, wheel("1.0", {member: data}))
+    assert text in html
+    assert "<b>" not in html
+    assert remark in html
+    assert remark or "It is " not in html
+
+
+def test_links_of_an_sdist_are_listed_and_have_no_page() -> None:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for path, kind, target in (
+            ("acme-1.0/one", tarfile.SYMTYPE, "/etc/<passwd>\u202e"),
+            ("acme-1.0/two", tarfile.LNKTYPE, "acme-1.0/three"),
+        ):
+            info = tarfile.TarInfo(path)
+            info.type, info.linkname = kind, target
+            archive.addfile(info)
+        archive.addfile(tarfile.TarInfo("acme-1.0/three"))
+    data = made.getvalue()
+    name = "acme-1.0.tar.gz"
+    sdist = File(name, "1.0", Kind.SDIST, len(data), hashlib.sha256(data).hexdigest(), None), data
+    html = inside(shelf=sdist)
+    assert "1 file, 2 links, " in html
+    assert "symbolic link to</span> /etc/&lt;passwd&gt;\\u202e<" in html
+    assert "hard link to</span> acme-1.0/three<" in html
+    assert f"{name}/acme-1.0/three" in html
+    assert f"{name}/acme-1.0/one" not in html
+    page = asking(f"inside/acme/{name}/acme-1.0/one", Shelf(sdist))
+    assert isinstance(error(InsidePage(services()).answer(page)), NotHere)

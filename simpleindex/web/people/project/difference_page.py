@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from simpleindex.archives.contents import MemberList
+    from simpleindex.archives.member_text import MemberText
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.web.http.response import Response
@@ -127,9 +128,9 @@ class DifferencePage:
         )
         texts = await reader.texts(source, name, older, tuple(paths_before.values()))
         former = {
-            paths_after[path]: text
+            paths_after[path]: found.text
             for path, member in paths_before.items()
-            if path in paths_after and (text := texts.get(member)) is not None
+            if path in paths_after and (found := texts.get(member)) is not None
         }
         differences = await reader.differences(source, name, newer, former) if former else {}
         plain = {member: path for path, member in paths_after.items()}
@@ -149,13 +150,15 @@ class DifferencePage:
         request: PageRequest,
         name: ProjectName,
         newer: File,
-        former: Mapping[str, str | None],
+        former: Mapping[str, MemberText | None],
         paths: Mapping[str, str],
     ) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
         members = tuple(member for path, member in paths.items() if is_metadata(path))
         texts = await self._services.reader.texts(request.source, name, newer, members) if members else {}
-        before = next((text for path, text in former.items() if text is not None and is_metadata(path)), "")
-        after = next((text for text in texts.values() if text is not None), "")
+        before = next(
+            (each.text for path, each in former.items() if each is not None and is_metadata(path)), ""
+        )
+        after = next((each.text for each in texts.values() if each is not None), "")
         return await self._services.threads.run(_compare_metadata, before, after)
 
 

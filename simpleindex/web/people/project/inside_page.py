@@ -57,7 +57,8 @@ class InsidePage:
         text = None
         if entry_points is not None:
             texts = await self._services.reader.texts(request.source, name, file, (entry_points,))
-            text = texts.get(entry_points)
+            found = texts.get(entry_points)
+            text = None if found is None else found.text
 
         def values() -> Mapping[str, Any]:
             members = sorted(listed.members, key=lambda member: member.path)
@@ -66,6 +67,7 @@ class InsidePage:
                 **_values(name, file),
                 "members": [(each, has_address(each.path), times[each.path] > 1) for each in members],
                 "is_complete": listed.is_complete,
+                "links": sum(bool(member.link) for member in members),
                 "size": sum(member.size for member in members),
                 "entry_points": text,
             }
@@ -76,7 +78,7 @@ class InsidePage:
         texts = await self._services.reader.texts(request.source, name, file, (path,))
         if path not in texts:
             raise NotHere(f"file {shown(path)} in {file.filename}")
-        text = texts[path]
+        found = texts[path]
         listed = await self._services.reader.members(request.source, name, file)
         sizes = [member.size for member in listed.members if member.path == path]
 
@@ -84,7 +86,8 @@ class InsidePage:
             return {
                 **_values(name, file),
                 "path": path,
-                "lines": None if text is None else lines_of(text),
+                "member": found,
+                "lines": None if found is None else lines_of(found.text),
                 "size": max(sizes, default=0),
                 "largest": bounds.MEMBER_TEXT.most,
                 "is_repeated": len(sizes) > 1,
@@ -130,6 +133,7 @@ def _values(name: ProjectName, file: File, problem: str | None = None) -> dict[s
         "problem": problem,
         "members": (),
         "is_complete": True,
+        "links": 0,
         "size": 0,
         "entry_points": None,
     }
