@@ -139,4 +139,27 @@ def test_a_browser_that_has_logged_in_sees_private_projects(
         assert "alice" in browser.value("document.querySelector('header').innerText")
         browser.open(f"{server.url}/secret-plan/")
         assert "secret-plan" in browser.value("document.querySelector('h1').innerText")
+        log_out(browser, server.url)
+        browser.open(f"{server.url}/secret-plan/")
+        assert "secret-plan" not in browser.value("document.body.innerText")
+        # The way back leads to no page that only alice may read.
+        entries = browser.do("Page.getNavigationHistory")["entries"]
+        entry = next(each for each in entries if each["url"].endswith("/secret-plan/"))
+        browser.value("window.isBefore = true")
+        browser.do("Page.navigateToHistoryEntry", entryId=entry["id"])
+        browser.wait_for("window.isBefore === undefined && document.readyState === 'complete'")
+        assert "secret-plan" not in browser.value("document.body.innerText")
     publishing.assert_no_secret_was_told()
+
+
+def log_out(browser: Browser, url: str) -> None:
+    """Press the button of the account's page, and the one that sees whether the browser has forgotten the password."""
+    browser.open(f"{url}{PAGE}")
+    browser.value("document.querySelector('form[action$=\"logout/\"] button').click()")
+    browser.wait_for("location.pathname === '/-/logout/' && document.readyState === 'complete'")
+    assert "was told to forget" in browser.value("document.querySelector('h1').innerText")
+    browser.value("document.querySelector('form[action$=\"?check\"] button').click()")
+    browser.wait_for("location.search === '?check' && document.readyState === 'complete'")
+    assert "Your browser sends no password." in browser.value("document.body.innerText")
+    browser.open(f"{url}/")
+    assert "Log in" in browser.value("document.querySelector('header').innerText")

@@ -1,4 +1,4 @@
-"""Composition of the pages of a person's account: logging in, and the person's tokens."""
+"""Composition of the pages of a person's account: logging in and out, and the person's tokens."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from simpleindex.web.people.account.account_forms import AccountForms
 from simpleindex.web.people.account.account_page import AccountPage
 from simpleindex.web.people.account.login_page import LoginPage
+from simpleindex.web.people.account.logout_page import LogoutForm, LogoutPage
 from simpleindex.web.publish.writers import Writers
 
 if TYPE_CHECKING:
@@ -55,4 +56,8 @@ def compose_account(
         logins.audit.record,
         runtime.threads.writes,
     )
-    return AccountPages({"login": LoginPage(index_url), "account": page}, {"account": forms})
+    logout = LogoutPage(renderer)
+    return AccountPages(
+        {"login": LoginPage(index_url), "logout": logout, "account": page},
+        {"account": forms, "logout": LogoutForm(logout, admission, index_url)},
+    )

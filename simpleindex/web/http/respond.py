@@ -45,6 +45,9 @@ _log = logger(__name__)
 
 _VARY: Final = ("Vary", "Accept, Accept-Encoding")
 
+LOGIN_CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="simpleindex"')
+"""Has clients send a password or a token (RFC 7617)."""
+
 LONGEST_RETRY_AFTER: Final = 2
 """Seconds of a Retry-After. pip obeys it five times without a word, and poetry does too, so this is a wait of 10 s."""
 
@@ -56,7 +59,7 @@ def error_response(error: BaseException | None) -> Response | None:
             return sentence(404, str(error))
         case Unauthenticated():
             # pip and others look at keyrings, and ask, on this alone (docs/protocol.md, "Logins for reading" and "Answers to an upload").
-            return sentence(401, str(error), ("WWW-Authenticate", 'Basic realm="simpleindex"'))
+            return sentence(401, str(error), LOGIN_CHALLENGE)
         case TooManyFailures():
             # Without the header pip shows the sentence, which has the time, at once.
             soon = error.retry_after <= LONGEST_RETRY_AFTER

@@ -377,10 +377,66 @@ def test_logging_in_leads_back(account: AccountFixture) -> None:
     assert answer.headers[b"location"] == b"./-/account/"
 
 
+class TestLogout:
+    """What a browser is told, so that it forgets the password; browsers themselves: ``tests/end_to_end/test_account.py``."""
+
+    def send(self, account: AccountFixture, *headers: str, query: str = "", method: str = "POST") -> Answer:
+        lines = (*BROWSER, *headers, "Content-Length: 0")
+        (answer,) = account.site.send(head(method, f"/-/logout/{query}", *lines))
+        return answer
+
+    def test_the_button(self, account: AccountFixture) -> None:
+        assert account.get(basic("alice"), target="/-/logout").headers[b"location"] == b"logout/"
+        page = account.get(basic("alice"), target="/-/logout/")
+        assert "You are alice. Your browser sends the password" in text_of(page)
+        assert b'action="../../-/logout/"' in page.body
+        assert b'action="../../-/logout/"' in account.get(basic("alice")).body
+        assert "You are logged out" in text_of(account.get(target="/-/logout/"))
+        assert account.get(basic("alice"), target="/-/logout/more").status == 404
+
+    @pytest.mark.parametrize(
+        "credentials", [basic("alice"), basic("alice", "wrong"), basic("nobody"), "Authorization: Basic ?"]
+    )
+    def test_a_password_is_told_to_be_wrong(self, account: AccountFixture, credentials: str) -> None:
+        """Also one that is; nothing is compared, and no login fails."""
+        told = self.send(account, *OWN_PAGE, credentials)
+        assert (told.status, told.headers[b"www-authenticate"]) == (401, b'Bearer realm="simpleindex"')
+        assert told.headers[b"cache-control"] == b"no-store"
+        assert "Your browser was told to forget the password" in text_of(told)
+        assert b'action="../../-/logout/?check"' in told.body
+        checked = self.send(account, *OWN_PAGE, credentials, query="?check")
+        assert (checked.status, checked.headers[b"www-authenticate"]) == (401, b'Basic realm="simpleindex"')
+        assert "You are logged out" in text_of(checked)
+        assert account.audited() == []
+
+    @pytest.mark.parametrize("query", ["", "?check", "?check=1"])
+    def test_a_browser_that_has_forgotten_it(self, account: AccountFixture, query: str) -> None:
+        answer = self.send(account, *OWN_PAGE, query=query)
+        assert (answer.status, b"www-authenticate" in answer.headers) == (200, False)
+        assert "Your browser sends no password." in text_of(answer)
+        assert "Log in" in text_of(answer)
+
+    @pytest.mark.parametrize(
+        "origin", ["Origin: https://evil.example", "Origin: null", "Sec-Fetch-Site: same-site"]
+    )
+    def test_other_sites_pages_log_nobody_out(self, account: AccountFixture, origin: str) -> None:
+        for query in ("", "?check"):
+            answer = self.send(account, origin, basic("alice"), query=query)
+            assert (answer.status, b"www-authenticate" in answer.headers) == (403, False)
+
+    def test_other_methods_and_bodies(self, account: AccountFixture) -> None:
+        assert self.send(account, *OWN_PAGE, basic("alice"), method="PUT").status == 405
+        lines = (*BROWSER, *OWN_PAGE, FORM, basic("alice"), "Content-Length: 2000")
+        (answer,) = account.site.send(head("POST", "/-/logout/", *lines) + b"x" * 2000)
+        assert answer.status == 413
+        (answer,) = account.site.send(head("POST", "/-/logout/more", *OWN_PAGE, "Content-Length: 0"))
+        assert answer.status == 404
+
+
 def test_without_users_there_is_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with contextmanager(service_fixture)(tmp_path, monkeypatch) as world:
         world.start(watch="off", access_log="off")
-        for target in ("/-/login", "/-/account/", "/-/account"):
+        for target in ("/-/login", "/-/account/", "/-/account", "/-/logout", "/-/logout/"):
             assert world.ask(target, ("Accept", "application/xhtml+xml")).status == 404
         assert b"Log in" not in world.ask("/", ("Accept", "application/xhtml+xml")).body
         assert world.ask("/-/account/", method="POST").status == 405
