@@ -105,10 +105,12 @@ class IndexService(Service):
         self.troubles = Troubles(time.time)
         PUBLISHER.addObserver(self.troubles)
         self.index = compose(settings, lambda: self.settings, reactor, owner, self.troubles)
+        self._ports: list[tuple[str, IListeningPort]] = []
+        self._url = IndexUrl(self.index, lambda: self.settings, self._ports)
         if self._supervisor is not None:
             from simpleindex.service.workers.membership import join_workers  # noqa: PLC0415  (only with --workers)
 
-            join_workers(self.index, self._supervisor)
+            join_workers(self.index, self._url, self._supervisor)
         self._gate = AcceptGate(reactor)
         self._gate.close_idle = self._close_idle
         for site in self.index.http.sites:
@@ -122,8 +124,6 @@ class IndexService(Service):
         self._examines = True
         self.access_log: AccessLog | None = None
         self._state_lock = state_lock(settings)
-        self._ports: list[tuple[str, IListeningPort]] = []
-        self._url = IndexUrl(self.index, lambda: self.settings, self._ports)
         self._changes: ConfigurationChanges | None = None
         self._work = RegularWork(reactor)
         self.sweep_loops: list[LoopingCall] = []

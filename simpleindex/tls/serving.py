@@ -110,7 +110,7 @@ class Certificates:
     ) -> tuple[str, ...]:
         """Read all certificates at the start, and refuse what cannot be served.
 
-        One of the ACME authority that cannot be served, as after a long time off, is passed over: a new one is requested. So is
+        One of the ACME authority that cannot be served, as after a long time off or without ``--acme``, is passed over. So is
         the private CA's beside it, as after a first start by a clock that was ahead.
 
         Args:
@@ -133,7 +133,8 @@ class Certificates:
             except UnusableCertificate as error:
                 if not self._may_pass_over(place):
                     raise RefusedStart(str(error)) from error
-                further = "; a new one is requested when it is due" if place.is_from_acme else ""
+                is_renewed = place.is_from_acme and self._acme is not None
+                further = "; a new one is requested when it is due" if is_renewed else ""
                 passed_over.append(f"{error} It is not served{further}.")
         if not certificates:
             raise RefusedStart(" ".join(passed_over) or f"{self._certs} holds no certificate: put one there.")
@@ -253,11 +254,11 @@ class Certificates:
         connection.set_context(self._loaded.context_for(connection.get_servername()))
 
     def _may_pass_over(self, place: CertificatePlace) -> bool:
-        """Return whether the start goes on without a certificate that cannot be served: with ``--acme``, and not the operator's."""
-        if self._acme is None:
-            return False
+        """Return whether the start goes on without a certificate that cannot be served: one of an ACME authority, or the private CA's beside it."""
+        if place.is_from_acme:
+            return True
         with suppress(UnusableCertificate):
-            return place.is_from_acme or read_place(place, self._ca).private
+            return self._acme is not None and read_place(place, self._ca).private
         return False
 
     def _look(self) -> tuple[tuple[CertificatePlace, ...], bool]:

@@ -280,18 +280,25 @@ def test_http_where_that_is_all_that_is_open(new_client: Callable[..., Server], 
 def test_workers_over_one_state_directory(new_client: Callable[..., Server], pebble: Pebble) -> None:
     """The first one requests, whichever the authority reaches answers the challenge, and all serve what comes."""
     server = new_client("--acme-name", NAME, "--workers=2")
+    plain = free_port()
+    server.listen = [*server.listen, "--http", f"tcp:{plain}:interface=127.0.0.1"]
     server.launch().await_line(ISSUED)
     server.await_line("2 workers serve")
-    server.process.send_signal(signal.SIGHUP)
     context = ssl.create_default_context(cafile=str(pebble.root()))
+
+    def redirect() -> str | None:
+        with closing(http.client.HTTPConnection("127.0.0.1", plain, timeout=PATIENCE)) as connection:
+            connection.request("GET", "/simple/")
+            return connection.getresponse().getheader("Location")
 
     def is_served_by_all() -> bool:
         try:
-            return {shown(server, context) for _ in range(8)} != set()
+            served = {shown(server, context) for _ in range(8)}
         except ssl.SSLError:
             return False
+        return bool(served) and {redirect() for _ in range(8)} == {f"https://{NAME}:{server.port}/simple/"}
 
-    wait_until(is_served_by_all, "both serve it")
+    wait_until(is_served_by_all, "both serve it, and name the index by it")
     assert len(re.findall(ISSUED, server.log)) == 1
 
 

@@ -473,6 +473,20 @@ def test_acmes_certificate_is_enough_where_the_private_cas_is_not_valid(tmp_path
     assert "b.pem is not valid before" in server.refusal("a.example.com")
 
 
+def test_a_certificate_that_acme_left_behind_holds_up_no_start(tmp_path: Path) -> None:
+    """The option was taken away months ago, and the machine is started again."""
+    certs = tmp_path / "certs"
+    left = issue("a.example.org", end=timedelta(hours=-1)).put(certs / ACME_DIRECTORY / ACME_FILE)
+    server = Server(certs, None)
+    assert server.refusal().startswith(f"{left} expired on ")
+    own = issue("b.example.com", by=ROOT)
+    own.put(certs / "b.pem")
+    (warning,) = server.certificates.load()
+    assert warning.startswith(f"{left} expired on ")
+    assert warning.endswith(": renew it, or remove it. It is not served.")
+    assert server.shake(None).leaf == own.certificate
+
+
 def test_acmes_certificate_is_served_once_a_clock_that_was_ahead_is_right(tmp_path: Path) -> None:
     """Until then it looked ended; without a change of the file it would wait for the next renewal, which may be in two months."""
     certs = tmp_path / "certs"

@@ -54,20 +54,21 @@ class IndexUrl:
         )
 
     def check_certificates(self, *, force: bool = False) -> None:
-        """Look whether the certificates' files changed, and serve the new ones."""
+        """Serve the certificates' files as they are now, and name the index by them."""
         assert self.index.security is not None  # only then is it called
+        before = self.current()
         self.index.security.check(force=force)
+        if self.current() != before:
+            self.use()
         # Another CA's certificates may have come meanwhile, or gone.
         has_private_ca = self.index.security.certificates.clients_need_ca
         listings = self.index.http.listings
         listings.describe(replace(listings.description, has_private_ca=has_private_ca))
 
     def use_issued_certificate(self) -> None:
-        """Serve the certificate that the ACME authority issued, and name the index by it."""
+        """Serve the certificate that the ACME authority issued, and log how to install now."""
         assert self.index.security is not None  # --acme comes with --https
         before, needed_ca = self.current(), self.index.security.certificates.clients_need_ca
         self.check_certificates(force=True)
-        if (url := self.current()) != before:
-            self.use()
-        if url != before or needed_ca != self.index.security.certificates.clients_need_ca:
+        if (url := self.current()) != before or needed_ca != self.index.security.certificates.clients_need_ca:
             log_each(_log, installation_lines(self.index, url))

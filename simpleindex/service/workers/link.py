@@ -142,7 +142,7 @@ class SupervisorLink(LineReceiver):
         """Return the number of this worker, and the reports of the others that have sent them within :data:`COLLECT_SECONDS`.
 
         Args:
-            subject: What they are about: metrics, or the status.
+            subject: What they are about: metrics, the status, or that they serve a new certificate.
         """
         if self.description.count == 1 or self.transport is None:
             return self.description.number, {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
+
 from simpleindex.service.workers.event_queue import queue_view
 from simpleindex.service.workers.supervised_serials import SupervisedSerials
 from simpleindex.service.workers.supervised_watch import SupervisedWatch
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.names import ProjectName
     from simpleindex.service.composition.index import ComposedIndex
+    from simpleindex.service.ports.index_url import IndexUrl
     from simpleindex.service.workers.link import SupervisorLink
 
     Announcement = Callable[[ProjectName], Coroutine[Any, Any, None]]
@@ -33,8 +36,11 @@ def _both(first: Announcement | None, second: Announcement) -> Announcement:
     return announce
 
 
-def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
-    """Let changes of this worker be listed by all, and theirs by this one; let each show the status and the metrics of all."""
+def join_workers(index: ComposedIndex, url: IndexUrl, link: SupervisorLink) -> None:
+    """Let changes of this worker be listed by all, and theirs by this one; let each show the status and the metrics of all.
+
+    A certificate that one of them got is served by all.
+    """
     directories = {directory.name: directory for directory in index.sources.directories}
     for name, directory in directories.items():
         if directory.live.announce is None and not directory.live.serials.are_shared:
@@ -57,3 +63,11 @@ def join_workers(index: ComposedIndex, link: SupervisorLink) -> None:
     if index.metrics is not None:
         index.metrics.other_workers = partial(link.collect, "metrics")
         link.reports["metrics"] = index.metrics.report
+    if index.acme is not None:
+
+        async def use_certificate() -> str:
+            url.check_certificates(force=True)
+            return ""
+
+        link.reports["certificate"] = use_certificate
+        index.acme.renewal.notify_workers = lambda: Deferred.fromCoroutine(link.collect("certificate"))

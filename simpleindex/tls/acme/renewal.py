@@ -265,12 +265,16 @@ class CertificateRenewal:
         requests: The blocking half.
         threads: Runs it; started and stopped with the renewal.
         reactor: The event loop and the clock.
+
+    Attributes:
+        notify_workers: Makes the other workers use the files in ``--certs`` as they are now; set where there are any.
     """
 
     def __init__(self, requests: CertificateRequests, threads: Threads, reactor: Any) -> None:
         self._requests = requests
         self._threads = threads
         self._reactor = reactor
+        self.notify_workers: Callable[[], object] = lambda: None
         self._use_certificate: Callable[[], None] = lambda: None
         self._call: Any = None
         self._is_running = False
@@ -328,6 +332,7 @@ class CertificateRenewal:
                 end=outcome.certificate.not_valid_after_utc,
             )
             self._use_certificate()
+            self.notify_workers()
         if (explained := outcome.explained) is not None:
             _log.warn(
                 "The certificate authority suggests to renew the certificate at {when:%Y-%m-%d %H:%M} UTC, and explains it: {page}",

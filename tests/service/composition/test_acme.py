@@ -240,6 +240,14 @@ def test_a_certificate_is_served_and_names_the_index(
     assert line == f"{LETS_ENCRYPT} certifies {NAME}; by --acme you agree to its terms of service."
 
 
+def test_a_certificate_that_somebody_else_put_there_names_the_index_too(world: ServiceFixture) -> None:
+    """As another worker, or the operator: plain HTTP redirected to this machine's own name until the next start."""
+    service = world.start(https=HTTPS)
+    issue(NAME).put(world.certs / "own.pem")
+    service._url.check_certificates(force=True)
+    assert service.index.http.redirect.base_url == f"https://{NAME}:8443/"
+
+
 @pytest.mark.parametrize(
     ("https", "http", "port"),
     [

@@ -36,14 +36,15 @@ class Link:
     def __init__(self) -> None:
         self.changed: Any = None
         self.announced: list[tuple[str, str]] = []
+        self.collected: list[str] = []
         self.reports: dict[str, Any] = {}
         self.watches: dict[str, Any] = {}
         self.serials: dict[str, Any] = {}
         self.clock = Clock()
         self.description = SimpleNamespace(count=2, queues={})
 
-    def collect(self, subject: str) -> str:
-        return subject
+    async def collect(self, subject: str) -> None:
+        self.collected.append(subject)
 
     def send(self, message: object) -> None:
         """Nothing is sent here."""
@@ -52,7 +53,7 @@ class Link:
         self.announced.append((directory, name))
 
 
-def joined(announce: Any = None) -> tuple[Live, Link]:
+def joined(announce: Any = None, *, acme: Any = None, url: Any = None) -> tuple[Live, Link]:
     """An index of one directory that is served by a worker."""
     live, link = Live(announce), Link()
     directory = SimpleNamespace(
@@ -65,11 +66,14 @@ def joined(announce: Any = None) -> tuple[Live, Link]:
     index: Any = SimpleNamespace(
         sources=SimpleNamespace(directories=[directory]),
         metrics=None,
+        acme=acme,
         http=SimpleNamespace(status=SimpleNamespace(report="the status", other_workers=None)),
     )
-    join_workers(index, link)  # type: ignore[arg-type]
-    assert index.http.status.other_workers.collect() == "status"
-    assert link.reports == {"status": "the status"}
+    join_workers(index, url, link)  # type: ignore[arg-type]
+    Deferred.fromCoroutine(index.http.status.other_workers.collect())
+    assert link.collected == ["status"]
+    assert link.reports["status"] == "the status"
+    assert len(link.reports) == 1 + (acme is not None)
     # Nodes of one directory have nobody who gives out serials for all.
     assert link.serials == ({} if announce else {"local": live.serials})
     assert link.watches == {"local": directory.supervised_watch}
@@ -87,6 +91,18 @@ def test_a_change_is_announced_to_nodes_first_and_to_the_workers(has_nodes: bool
     Deferred.fromCoroutine(live.announce(ACME))
     assert nodes == (["acme"] if has_nodes else [])
     assert link.announced == [("local", "acme")]
+
+
+def test_a_new_certificate_is_served_by_all_at_once() -> None:
+    """Also by those that did not request it, which read the files once a minute otherwise."""
+    checks: list[bool] = []
+    url = SimpleNamespace(check_certificates=lambda *, force: checks.append(force))
+    acme = SimpleNamespace(renewal=SimpleNamespace(notify_workers=None))
+    _, link = joined(acme=acme, url=url)
+    acme.renewal.notify_workers()
+    assert link.collected[1:] == ["certificate"]
+    Deferred.fromCoroutine(link.reports["certificate"]())
+    assert checks == [True]
 
 
 def test_changes_of_others_are_looked_at_where_there_is_such_a_directory() -> None:
