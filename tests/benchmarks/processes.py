@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -140,22 +138,6 @@ class Running:
         with contextlib.suppress(ProcessLookupError):
             # The group is its own session's: nobody else's process can be in it.
             os.killpg(self._process.pid, number)
-
-
-_PORTS: Final = itertools.count(os.getpid() % 2_000)
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody else takes.
-
-    Below those that the system gives for port 0 (32768, ip(7)), and others for each process of a parallel run: a
-    server that begins to listen a moment later finds it free still.
-    """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
-    while True:
-        port = 12_000 + (worker % 10) * 2_000 + next(_PORTS) % 2_000
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 @contextlib.contextmanager

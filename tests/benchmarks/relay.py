@@ -13,7 +13,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tests.benchmarks.processes import LOAD_PROCESSOR, free_port, on_processor
+from tests.benchmarks.processes import LOAD_PROCESSOR, on_processor
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

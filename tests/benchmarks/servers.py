@@ -12,8 +12,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import quote
 
-from tests.benchmarks.processes import SERVER_PROCESSOR, Running, free_port, wait_until
+from tests.benchmarks.processes import SERVER_PROCESSOR, Running, wait_until
 from tests.benchmarks.setup import find
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import socket
 import ssl
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.end_to_end.running import wait_until
 from tests.fixtures.certificates import issue
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,17 +44,6 @@ def imitated_authority(home: Path, answers: type[BaseHTTPRequestHandler]) -> Ite
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now, and below those that the system gives to others meanwhile."""
-    while True:
-        with (
-            suppress(OSError),
-            socket.create_server(("127.0.0.1", secrets.randbelow(12_000) + 20_000)) as taken,
-        ):
-            port: int = taken.getsockname()[1]
-            return port
 
 
 def answers(port: int) -> bool:
@@ -142,7 +131,8 @@ class Pebble:
         self._launch(resolver)
         pebble = ["pebble", "-strict", "-config", str(self._home / "config.json")]
         self._launch([*pebble, "-dnsserver", f"127.0.0.1:{self._dns}"])
-        wait_until(lambda: answers(self._port) and answers(self._dns_management), "pebble answers")
+        ports = (self._port, self._management, self._dns_management)
+        wait_until(lambda: all(map(answers, ports)), "pebble answers")
         assert all(process.poll() is None for process in self._running), self.log[-3000:]
         return self
 

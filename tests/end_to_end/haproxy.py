@@ -9,9 +9,10 @@ import subprocess
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from tests.end_to_end.acme_servers import answers, free_port
+from tests.end_to_end.acme_servers import answers
 from tests.end_to_end.running import PATIENCE, Answer, ask, wait_until
 from tests.fixtures.certificates import issue
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

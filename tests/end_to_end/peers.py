@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import pytest
 
-from tests.benchmarks.processes import free_port
 from tests.benchmarks.uploads import basic, devpi_login, form
 from tests.end_to_end.running import PATIENCE, bare_environment, wait_until
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

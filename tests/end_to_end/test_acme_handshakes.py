@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.challenge_certificates import make_challenge_certificates
 from simpleindex.tls.acme.state_files import AcmeState
-from tests.end_to_end.acme_servers import free_port
 from tests.end_to_end.running import PATIENCE, Server, ask
 from tests.fixtures.certificates import Issued, issue
 from tests.fixtures.depth import number_of
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     import http.client

@@ -21,8 +21,9 @@ from simpleindex.config.acme_values import Identifier
 from simpleindex.tls.acme.issuing import certificate_path, names_of
 from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount
 from tests.end_to_end.acme_place import Place
-from tests.end_to_end.acme_servers import MISSING, Pebble, free_port, imitated_authority
+from tests.end_to_end.acme_servers import MISSING, Pebble, imitated_authority
 from tests.fixtures.certificates import issue
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
