@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import argon2
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from simpleindex.access.logins import hashes
 from simpleindex.system.log import FILTER
 from tests.fixtures.databases import UnsyncedConnection
-from tests.fixtures.depth import number_of
+from tests.fixtures.depth import THOROUGH, number_of
 from tests.fixtures.log import CapturedLog, release_failures
 from tests.fixtures.postgresql import running_postgresql
 from tests.order import in_shares
@@ -35,6 +35,9 @@ settings.register_profile(
     "simpleindex",
     settings.get_profile(settings.get_current_profile_name()),
     deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # The same examples in every run, so that none fails because of one that another run did not try; a thorough run tries others.
+    derandomize=not THOROUGH,
     max_examples=number_of(100, least=15),
 )
 settings.load_profile("simpleindex")
