@@ -45,7 +45,7 @@ def trial(place: Path, *, is_tls: bool = False) -> TrialServer:
 @pytest.mark.usefixtures("program")
 def test_requests(tmp_path: Path) -> None:
     with trial(tmp_path) as server:
-        server.wait_until_ready(20)
+        server.wait_until_ready(120)
         assert server.get("text") == b"no JSON"
         assert server.get_json("json?x=1") is None
         assert server.get_json("text") is None
@@ -63,10 +63,10 @@ def test_it_ends_at_once(tmp_path: Path, program: pytest.MonkeyPatch) -> None:
     """The last line of its log says why."""
     program.setattr(trial_server, "_TWISTD", "print('The reason.\\n'); raise SystemExit(1)")
     with trial(tmp_path) as server, pytest.raises(NoAnswer, match=r"does not start: The reason\.$"):
-        server.wait_until_ready(20)
+        server.wait_until_ready(120)
     program.setattr(trial_server, "_TWISTD", "")
     with trial(tmp_path) as server, pytest.raises(NoAnswer, match="it wrote no log"):
-        server.wait_until_ready(20)
+        server.wait_until_ready(120)
 
 
 def test_it_is_never_ready_nor_ends(tmp_path: Path, program: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NOTIFICATION = notification_of({"time": "2026-11-29T06:30:00.000+00:00", "event": "upload"}, None)
 
 
-def program(place: Path, script: str, timeout: float = 10.0) -> ProgramTarget:
+def program(place: Path, script: str, timeout: float = 120.0) -> ProgramTarget:
     path = place / "program"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)

@@ -389,7 +389,10 @@ def test_threads(world: RecordsFixture) -> None:
 
 
 _WORKER = """
-import sys
+import sqlite3, sys
+from functools import partial
+from tests.fixtures.databases import UnsyncedConnection
+sqlite3.connect = partial(sqlite3.connect, factory=UnsyncedConnection)
 from simpleindex.access.identity import Action
 from simpleindex.access.token_options import TokenOptions
 from simpleindex.records.database import RecordsDatabase

@@ -87,7 +87,7 @@ def test_a_server_is_made_with_the_first_use(postgresql: PostgreSQL) -> None:
     url = postgresql.create_database()
     nodes = [open_downloads("/nowhere", url) for _ in range(4)]
     threads = [
-        threading.Thread(target=node.add, args=({KEY: 2}, ()), kwargs={"patience": 5}) for node in nodes
+        threading.Thread(target=node.add, args=({KEY: 2}, ()), kwargs={"patience": 60}) for node in nodes
     ]
     for thread in threads:
         thread.start()

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 ACME, OTHER = ProjectName("acme"), ProjectName("other")
 OPTIONS = TokenOptions((Action.READ,), ("*",), None, "")
-PATIENCE = 10.0
+PATIENCE = 120.0
 
 
 class Clock:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from simpleindex.tls.acme.renewal import Outcome
     from tests.fixtures.postgresql import PostgreSQL
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 
 
 class Node:

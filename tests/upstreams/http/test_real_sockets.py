@@ -85,7 +85,7 @@ class Contexts:
 
 
 class TestRealSockets(TestCase):
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.root = issue(ca=True)
