@@ -71,6 +71,11 @@ class Browser:
 
     def do(self, method: str, **parameters: Any) -> Any:
         """Send a command and return its result."""
+        message = self._answer_to(method, parameters)
+        assert "error" not in message, message
+        return message["result"]
+
+    def _answer_to(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
         number = next(self._numbers)
         command = {"id": number, "method": method, "params": parameters}
         if self._session is not None:
@@ -79,8 +84,7 @@ class Browser:
         while True:
             message = self._next_message()
             if message.get("id") == number:
-                assert "error" not in message, message
-                return message["result"]
+                return message
 
     def open(self, url: str) -> None:
         """Open a page and wait until it is loaded."""
@@ -89,13 +93,18 @@ class Browser:
 
     def value(self, expression: str) -> Any:
         """Return what an expression of JavaScript comes to, in the page."""
-        answer = self.do("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        answer = self.do("Runtime.evaluate", **_evaluation(expression))
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> None:
-        """Wait until an expression is true."""
-        wait_until(lambda: self.value(expression), expression)
+        """Wait until an expression is true; a page that is left meanwhile gives no answer."""
+
+        def is_true() -> bool:
+            answer = self._answer_to("Runtime.evaluate", _evaluation(expression))
+            return bool(answer.get("result", {}).get("result", {}).get("value"))
+
+        wait_until(is_true, expression)
 
     def type(self, text: str) -> None:
         """Type a text where the focus is, character by character."""
@@ -142,3 +151,7 @@ class Browser:
                 self.complaints.append(f"{facts['entry']['text']} {facts['entry'].get('url')}")
             case "Page.javascriptDialogOpening":
                 self.complaints.append(f"dialog: {facts['message']}")
+
+
+def _evaluation(expression: str) -> dict[str, Any]:
+    return {"expression": expression, "returnByValue": True, "awaitPromise": True}

@@ -21,7 +21,7 @@ from tests.fixtures.distributions import put, sdist_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CLIENT_SECONDS = 120
+_CLIENT_SECONDS = 600
 
 # Builds with nothing but Python: the installers would fetch any other backend from an index.
 _BACKEND = '''\

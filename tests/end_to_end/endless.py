@@ -34,9 +34,11 @@ def _main() -> None:
     from simpleindex.archives.examination.pool import ExaminationPool
     from simpleindex.archives.examination.process import default_program
     from simpleindex.directory.layout.package_directory import PackageDirectory
-    from simpleindex.service import runtime
+    from simpleindex.service import ending, runtime
     from simpleindex.system.threads import core_count
 
+    # A busy machine takes longer than ten seconds to end; a server that joins its threads takes for ever.
+    setattr(ending, "_FORCE_SECONDS", 120.0)  # noqa: B010 (it is a constant)
     seconds, *arguments = sys.argv[1:]
     program = default_program()
     here = str(Path(__file__).parent)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import boto3
 from botocore.config import Config
 
-from tests.end_to_end.acme_servers import answers, free_port
+from tests.end_to_end.acme_servers import answers
 from tests.end_to_end.running import bare_environment, wait_until
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,11 +134,10 @@ class SeaweedFS(ObjectStoreServer):
             ),
         )
         self.ports.append(gateway)
+        wait_until(lambda: answers(gateway), "the store listens")
         for _ in range(self._gateways - 1):
             self.ports.append(free_port())
             self.start_gateway(len(self.ports) - 1)
-        for port in self.ports:
-            wait_until(lambda port=port: answers(port), "the store listens")  # type: ignore[misc]
         wait_until(self._takes_writes, "the store takes writes")
         return self
 
@@ -157,6 +157,7 @@ class SeaweedFS(ObjectStoreServer):
         )
         if before:
             self._running[gateway] = self._running.pop()
+        wait_until(lambda: answers(self.ports[gateway]), "the gateway listens")
 
     def _takes_writes(self) -> bool:
         client = self.client()

@@ -48,7 +48,7 @@ environments = ["{environment}"]
 _ENVIRONMENT: Final = f"sys_platform == '{sys.platform}' and platform_machine == '{platform.machine()}' and implementation_name == 'cpython'"
 """This machine's, in which uv and poetry stay that way: what only others need is not fetched."""
 
-_SECONDS: Final = 120
+_SECONDS: Final = 300
 
 _INDEX_URLS: Final = ("global.index-url", "install.index-url", "download.index-url", ":env:.index-url")
 

@@ -19,12 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which a wait is a failure; far beyond what anything takes on a busy machine."""
 
 JSON = "application/vnd.pypi.simple.v1+json"
 
 _BETWEEN_LOOKS = 0.02
+_WITH_LIMITS = """
+import importlib, json, runpy, sys
+for name, seconds in json.loads(sys.argv[1]).items():
+    module, _, constant = name.rpartition(".")
+    imported = importlib.import_module(f"simpleindex.{module}")
+    assert hasattr(imported, constant), name
+    setattr(imported, constant, seconds)
+del sys.argv[:2]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 _SIGNS_OF_FAILURE = ("Traceback", "should never happen", "Unhandled")
 
 
@@ -66,14 +76,17 @@ class Installed:
     Attributes:
         python: Its interpreter.
         twistd: The script of that name, which lies where Twisted is installed.
+        limits: Seconds that the server has for something, because a busy machine takes longer; by its constants' names.
     """
 
     python: Path
     twistd: Path
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def command(self, *arguments: str | Path) -> list[str]:
         """How to run ``twistd``."""
-        return [str(self.python), str(self.twistd), *map(str, arguments)]
+        changed = ["-c", _WITH_LIMITS, json.dumps(self.limits)] if self.limits else []
+        return [str(self.python), *changed, str(self.twistd), *map(str, arguments)]
 
     def run(self, *arguments: str | Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run Python to its end."""

@@ -126,7 +126,9 @@ def test_a_browser_that_has_logged_in_sees_private_projects(
         browser.wait_for(f"location.pathname === '{PAGE}' && document.readyState === 'complete'")
         browser.value("document.getElementById('note').value = 'laptop'")
         browser.value("document.querySelector('.fields button').click()")
-        browser.wait_for("document.querySelector('.note.good pre') !== null")
+        browser.wait_for(
+            "document.readyState === 'complete' && document.querySelector('.note.good pre') !== null"
+        )
         publishing.tokens.append(browser.value("document.querySelector('.note.good pre').innerText").strip())
         assert "laptop" in browser.value("document.querySelector('.tokens').innerText")
         browser.do("Page.reload")
@@ -134,7 +136,9 @@ def test_a_browser_that_has_logged_in_sees_private_projects(
         assert "has made the token" in browser.value("document.querySelector('.note.bad').innerText")
         assert browser.value("document.querySelectorAll('.tokens tbody tr').length") == 1
         browser.value("document.querySelector('.tokens button').click()")
-        browser.wait_for("document.querySelector('details .tokens') !== null")
+        browser.wait_for(
+            "document.readyState === 'complete' && document.querySelector('details .tokens') !== null"
+        )
         browser.open(f"{server.url}/")
         assert "alice" in browser.value("document.querySelector('header').innerText")
         browser.open(f"{server.url}/secret-plan/")

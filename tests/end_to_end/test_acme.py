@@ -27,11 +27,12 @@ from simpleindex.records.postgresql.acme import SharedAcmeStore
 from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, names_of
 from simpleindex.tls.acme.settings import AcmeSettings
 from tests.end_to_end.acme_place import Place
-from tests.end_to_end.acme_servers import MISSING, Pebble, free_port
+from tests.end_to_end.acme_servers import MISSING, Pebble
 from tests.end_to_end.clients import found, version_in
 from tests.end_to_end.running import JSON, PATIENCE, Installed, Server, ask, bare_environment, wait_until
 from tests.fixtures.certificates import issue
 from tests.fixtures.distributions import add_wheel
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +50,15 @@ del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 """Runs twistd with another ``sleep``: Python's fails under a libfaketime that leaves the steady clock as it is."""
+
+TELLING_NOBODY = """
+import runpy, sys, threading
+from acme.client import ClientV2
+ClientV2.answer_challenge = lambda *_: threading.Event().wait()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs twistd where a challenge stays open, because the authority is never told to validate it."""
 
 FAKETIME = [str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")]
 
@@ -302,14 +312,17 @@ def test_workers_over_one_state_directory(new_client: Callable[..., Server], peb
     assert len(re.findall(ISSUED, server.log)) == 1
 
 
-def test_what_was_left_behind(new_client: Callable[..., Server], pebble: Pebble) -> None:
+def test_what_was_left_behind(new_client: Callable[..., Server], pebble: Pebble, tmp_path: Path) -> None:
     """A certificate that ended while the server was off, a process killed with a challenge open, and then another name."""
     server = new_client("--acme-name", NAME)
     issue(NAME, end=timedelta(hours=-1)).put(certificate_path(server.certs))
     challenges = server.home / "state" / "acme" / "challenges" / "tls-alpn-01"
+    installed = server.installed
+    server.installed = instead(installed, tmp_path / "twistd", {}, "-c", TELLING_NOBODY)
     server.launch()
     wait_until(lambda: challenges.is_dir() and [*challenges.iterdir()], "a challenge is open")
     server.kill()
+    server.installed = installed
     assert re.search(
         r"certificate\.pem (expired|ended|has).*It is not served; a new one is requested", server.log
     ), server.log

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.end_to_end.running import JSON, PATIENCE, wait_until
+from tests.fixtures.depth import number_of
 from tests.fixtures.distributions import metadata_text, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-CLIENTS: Final = int(os.environ.get("SIMPLEINDEX_CLIENTS", "300"))
+CLIENTS: Final = int(os.environ.get("SIMPLEINDEX_CLIENTS", number_of(800)))
 FILE: Final = wheel_bytes("wanted", files={"blob": random.Random(1).randbytes(200_000)})
 PAGE: Final = json.dumps(
     {
@@ -137,9 +138,11 @@ class Crowd:
         self._connections = []
         for _ in range(CLIENTS):
             plain = socket.create_connection(("127.0.0.1", front.port), timeout=PATIENCE)
-            self._connections.append(
-                entered.enter_context(front.trust.wrap_socket(plain, server_hostname="localhost"))
-            )
+            connection = entered.enter_context(front.trust.wrap_socket(plain, server_hostname="localhost"))
+            self._connections.append(connection)
+            # After its first request it may wait for 75 seconds, before that for 20, which a busy machine needs for all.
+            connection.sendall(b"GET /-/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert _answer(connection)[0] == 200
 
     def ask(self, path: str) -> None:
         """All ask, and the server has read it."""

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.running import Installed, Server, wait_until
+from tests.end_to_end.running import PATIENCE, Installed, Server, wait_until
 from tests.fixtures.distributions import add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.slow
-
-ENDS_WITHIN = 20.0
-"""Seconds for what takes ten, on a machine that may be busy; a server that joins its threads never ends."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def test_an_endless_file_is_withheld(new_server: Callable[..., Server]) -> None:
 def test_sigterm_ends_it_whatever_others_do(new_server: Callable[..., Server]) -> None:
     """A process that computes, a thread that waits for it, and a thread that computes in C and cannot be told to stop."""
     server = new_server("--watch=poll", "--poll-interval=1")
-    server.installed = Endless(server.installed.python, server.installed.twistd, 10_000)
+    server.installed = Endless(server.installed.python, server.installed.twistd, seconds=10_000)
     add_wheel(server.root, "acme")
     server.start()
     assert len(server.project("acme")["files"]) == 1
@@ -84,7 +81,8 @@ def test_sigterm_ends_it_whatever_others_do(new_server: Callable[..., Server]) -
     wait_until(lambda: _seconds(pid) > before + 1, "its thread computes")
     children = children_of(pid)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(ENDS_WITHIN) == -signal.SIGTERM
+    # It takes ten seconds; a server that joins its threads never ends.
+    assert server.process.wait(PATIENCE) == -signal.SIGTERM
     wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), "its processes end")
     server.is_over = True
     server.assert_clean()

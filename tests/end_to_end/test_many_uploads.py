@@ -138,7 +138,7 @@ def test_large_uploads(publishing: Publishing, tmp_path: Path) -> None:
     assert len(listed(server)) == 12
     assert_the_head_alone_is_refused(server, token)
     assert_twine_sends_once(publishing, tmp_path, large)
-    assert litter(server.root) == []
+    wait_until(lambda: litter(server.root) == [], "nothing unfinished is left")
 
 
 def assert_the_head_alone_is_refused(server: Server, token: str) -> None:
@@ -319,5 +319,5 @@ def test_a_tree_that_cannot_be_written(
     assert [*listed(server)] == [wheel_name("first")]
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert upload(server, token, "third", "1.0", wheel_bytes("third")).status == 200
-    assert litter(server.root) == []
+    wait_until(lambda: litter(server.root) == [], "nothing unfinished is left")
     server.stop()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
 import urllib.request
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.end_to_end.running import wait_until
+from tests.end_to_end.running import PATIENCE, wait_until
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.metric_queries import ALERTS, dashboard_queries
+from tests.fixtures.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,8 +32,8 @@ pytestmark = [
 
 CONFIGURATION = """\
 global:
-  scrape_interval: 250ms
-  evaluation_interval: 250ms
+  scrape_interval: 1s
+  evaluation_interval: 1s
 rule_files: ["{alerts}"]
 scrape_configs:
   - job_name: simpleindex
@@ -44,6 +45,15 @@ scrape_configs:
       - targets: ["localhost:{port}"]
 """
 
+SHOWN = {
+    'simpleindex_requests_total{route="project",class="2xx"}': 3,
+    'up{job="simpleindex"}': 1,
+    "simpleindex_downloads_total": 1,
+    "simpleindex_ready": 1,
+    "simpleindex_projects": 1,
+    "time() - process_start_time_seconds < bool 600": 1,
+}
+
 
 class Prometheus:
     """A running Prometheus that scrapes one server.
@@ -54,9 +64,7 @@ class Prometheus:
     """
 
     def __init__(self, place: Path, server: Server) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         configuration = place / "prometheus.yml"
         configuration.write_text(CONFIGURATION.format(alerts=ALERTS, ca=server.ca, port=server.port))
         check = subprocess.run(
@@ -74,20 +82,29 @@ class Prometheus:
     def get(self, page: str, **fields: str) -> Any:
         """Return the data of an answer of its HTTP API."""
         url = f"http://{self.address}/api/v1/{page}?{urllib.parse.urlencode(fields)}"
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
             return json.load(response)["data"]
 
-    def value(self, query: str) -> float | None:
+    def _value(self, query: str) -> float | None:
         """Return the value of a query with one result; None while there is none, or no answer."""
         with suppress(OSError):
             result = self.get("query", query=query)["result"]
             return float(result[0]["value"][1]) if result else None
         return None
 
+    def shows(self, query: str, value: float) -> bool:
+        """Whether a query has this result: after a scrape that took longer than Prometheus waits it has none."""
+        return self._value(query) == value
+
+    def has_scraped(self) -> bool:
+        """Whether the last scrape brought everything."""
+        (target,) = self.get("targets")["activeTargets"]
+        return (target["health"], target["lastError"]) == ("up", "")
+
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -106,14 +123,9 @@ def test_prometheus(scraped: tuple[Server, Prometheus]) -> None:
     for _ in range(3):
         assert server.get("/simple/acme/").status == 200
     assert server.get("/acme/acme-1.0-py3-none-any.whl").status == 200
-    pages = 'simpleindex_requests_total{route="project",class="2xx"}'
-    wait_until(lambda: prometheus.value(pages) == 3, "three pages are counted")
-    assert prometheus.value('up{job="simpleindex"}') == 1
-    assert prometheus.value("simpleindex_downloads_total") == 1
-    assert prometheus.value("simpleindex_ready") == prometheus.value("simpleindex_projects") == 1
-    assert prometheus.value("time() - process_start_time_seconds < bool 600") == 1
-    (target,) = prometheus.get("targets")["activeTargets"]
-    assert (target["health"], target["lastError"]) == ("up", "")
+    for query, value in SHOWN.items():
+        wait_until(partial(prometheus.shows, query, value), f"{query} is {value}")
+    wait_until(prometheus.has_scraped, "the target is up")
     now = time.time()
     for query in dashboard_queries():
         expression = query.replace("$job", ".*").replace("$__rate_interval", "1m")

@@ -15,6 +15,7 @@ import pytest
 from packaging.version import Version
 
 from tests.end_to_end.clients import Client, add_self_building_sdist, pip, sha256, version_in
+from tests.end_to_end.running import wait_until
 from tests.fixtures.distributions import add_sdist, add_wheel, put, wheel_bytes, wheel_name
 
 if TYPE_CHECKING:
@@ -230,5 +231,10 @@ def test_resumes_a_broken_download(client: Client, index: Server, target: Path, 
     url = f"https://localhost:{relay.port}/simple/"
     client("install", "--index-url", url, "--resume-retries", "3", "--target", target, "pip-large")
     assert (target / "pip_large.bin").read_bytes() == blob
-    statuses = [seen.status for seen in index.requests() if re.search(rf"/{wheel.name}$", seen.path)]
-    assert (relay.broken, statuses) == (1, [200, 206])
+
+    def statuses() -> list[int]:
+        # A request is logged when it ends: the broken one, of which the server learns last, perhaps after the other.
+        return sorted(seen.status for seen in index.requests() if re.search(rf"/{wheel.name}$", seen.path))
+
+    wait_until(lambda: len(statuses()) > 1, "both requests are logged")
+    assert (relay.broken, statuses()) == (1, [200, 206])

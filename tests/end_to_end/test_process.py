@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,9 +119,16 @@ def test_becomes_another_user(installed: Installed, for_nobody: Path) -> None:
         server.stop()
 
 
+LONG = {"service.ending._FORCE_SECONDS": PATIENCE}
+"""After SIGTERM a process has ten seconds, and is ended by force before they are over."""
+
+
 def test_sigterm_lets_a_download_end(new_server: Callable[..., Server]) -> None:
     """Nobody new gets in, but who is being served is served to the end."""
     server = new_server()
+    server.installed = replace(
+        server.installed, limits={**LONG, "service.shutdown.DRAIN_SECONDS": PATIENCE - 10}
+    )
     data = wheel_bytes("large", files={"blob": random.Random(6).randbytes(12 << 20)})
     path = put(server.root / "large" / wheel_name("large"), data)
     server.start()
@@ -144,6 +152,7 @@ def accepts(server: Server) -> bool:
 def test_sigterm_does_not_wait_for_ever(new_server: Callable[..., Server]) -> None:
     """A client that never reads holds the end up for 10 s and no longer."""
     server = new_server()
+    server.installed = replace(server.installed, limits=LONG)
     data = wheel_bytes("large", files={"blob": random.Random(6).randbytes(12 << 20)})
     path = put(server.root / "large" / wheel_name("large"), data)
     server.start()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.end_to_end.peers import program
-from tests.end_to_end.running import bare_environment, wait_until
+from tests.end_to_end.running import PATIENCE, bare_environment, wait_until
 from tests.end_to_end.storages import ON_BOTH_STORAGES
 from tests.fixtures.distributions import add_sdist, add_wheel
 
@@ -27,7 +27,7 @@ directory = {directory}
 master = {url}
 api-method = simple
 json = true
-timeout = 10
+timeout = 120
 workers = 2
 stop-on-error = true
 hash-index = false
@@ -47,7 +47,7 @@ def mirror(server: Server, home: Path) -> str:
         env=bare_environment(home, SSL_CERT_FILE=str(server.ca)),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

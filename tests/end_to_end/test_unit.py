@@ -34,11 +34,11 @@ from simpleindex.commands.server.systemd_unit import (
     render_unit,
     render_units,
 )
-from tests.benchmarks.processes import free_port
 from tests.end_to_end.acme_servers import MISSING, Pebble
-from tests.end_to_end.running import wait_until
+from tests.end_to_end.running import PATIENCE, wait_until
 from tests.end_to_end.seccomp import CANNOT
 from tests.fixtures.distributions import add_wheel
+from tests.fixtures.ports import free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,7 +61,7 @@ def analyze(*arguments: str | Path, **environ: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
         env={**os.environ, **environ},
     )
 
@@ -91,7 +91,7 @@ def confining(directory: Path, options: UnitOptions) -> list[str]:
     state.mkdir()
     (unit,) = written(directory, {SERVICE: render_unit(replace(options, writes=(state,)))})
     command = [sys.executable, str(Path(__file__).with_name("seccomp.py")), str(unit), "--"]
-    if subprocess.run([*command, "/bin/true"], check=False, timeout=60).returncode == CANNOT:
+    if subprocess.run([*command, "/bin/true"], check=False, timeout=PATIENCE).returncode == CANNOT:
         pytest.skip("root may not make namespaces here")
     return command
 
@@ -131,7 +131,7 @@ def trusting(certificate: Path) -> ssl.SSLContext:
 def asked(port: int, context: ssl.SSLContext | None, name: str, path: str = "/") -> tuple[str | None, bytes]:
     """Ask for a path, over TLS if there is a context; return the protocol agreed on, and the body."""
     with ExitStack() as stack:
-        channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
         if context is not None:
             channel = stack.enter_context(context.wrap_socket(channel, server_hostname=name))
         # HTTP/1.0 keeps the body from being chunked.
@@ -282,7 +282,7 @@ def test_rules_bite(confined: list[str], tmp_path: Path) -> None:
     """)
     places = [str(tmp_path), str(tmp_path / "state"), os.readlink("/proc/self/ns/mnt")]
     command = [*confined, sys.executable, "-c", probe, *places]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -378,7 +378,7 @@ def test_twistd_under_the_unit(scheme: str, workers: int, tmp_path: Path) -> Non
             server.send_signal(signal.SIGTERM)
             await_word(b"STOPPING=1")
             # twistd ends by the signal it was sent, which systemd takes for a clean end (systemd.service(5)).
-            assert server.wait(30) == -signal.SIGTERM
+            assert server.wait(PATIENCE) == -signal.SIGTERM
         except (AssertionError, OSError) as error:
             raise AssertionError((tmp_path / "log").read_text()) from error
         finally:
@@ -432,5 +432,5 @@ def bound(address: str) -> socket.socket:
     """Systemd's end of the notification socket."""
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     receiver.bind(address)
-    receiver.settimeout(20)
+    receiver.settimeout(PATIENCE)
     return receiver
