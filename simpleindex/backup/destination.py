@@ -50,7 +50,7 @@ class BackupDestination:
             raise CannotBackUp(
                 f"There is no {printable(os.path.dirname(self.path))}, so {place} is not made: mount the disk, or make the directory."
             )
-        make_directories(self.path, 0o700)
+        make_directories(self.path)
         busy = CannotBackUp(f"Another simpleindex backup or restore works in {place}; wait until it is done.")
         with self._locked(fcntl.LOCK_EX, busy):
             for name in os.listdir(self.path):

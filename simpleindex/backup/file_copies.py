@@ -179,8 +179,8 @@ def copy_database(source: str, target: str) -> StoredCopy:
         raise FileVanished(source) from None
     os.close(os.open(target, _WRITING, 0o600))
     with (
-        closing(sqlite3.connect(_uri(source, "rw"), uri=True, timeout=_SQLITE_SECONDS)) as reading,
-        closing(sqlite3.connect(_uri(target, "rw"), uri=True)) as writing,
+        closing(sqlite3.connect(_uri(source), uri=True, timeout=_SQLITE_SECONDS)) as reading,
+        closing(sqlite3.connect(_uri(target), uri=True)) as writing,
     ):
         # In one step: between two, a write of the server would have it begin again.
         reading.backup(writing)
@@ -193,5 +193,5 @@ def copy_database(source: str, target: str) -> StoredCopy:
     return StoredCopy(status, copy.size, copy.sha256)
 
 
-def _uri(path: str, mode: str) -> str:
-    return f"file:{quote(os.fsencode(path))}?mode={mode}"
+def _uri(path: str) -> str:
+    return f"file:{quote(os.fsencode(path))}?mode=rw"

@@ -276,14 +276,14 @@ class ObjectStore:
                 **condition,
             )
 
-    def create_in_parts(self, key: str, file: BinaryIO, metadata: Mapping[str, str] | None = None) -> None:
+    def create_in_parts(self, key: str, file: BinaryIO) -> None:
         """Put an object that does not exist yet in parts, however small it is.
 
         Raises:
             ConditionFailed: It exists.
             OSError: The store cannot be used.
         """
-        self._put_in_parts(key, file, metadata or {}, {"IfNoneMatch": "*"})
+        self._put_in_parts(key, file, {}, {"IfNoneMatch": "*"})
 
     def _put_in_parts(
         self, key: str, file: BinaryIO, metadata: Mapping[str, str], condition: Mapping[str, str]

@@ -12,22 +12,24 @@ if TYPE_CHECKING:
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
+_MOST: Final = 5
+"""Names that are returned at the most."""
+
 _LONGEST: Final = 50
 """Characters of a name that is looked for; with n of them there are 75 n spellings: 4,000, which takes 2 ms."""
 
 
-def near_names(name: ProjectName, names: Sequence[ProjectName], most: int = 5) -> tuple[ProjectName, ...]:
+def near_names(name: ProjectName, names: Sequence[ProjectName]) -> tuple[ProjectName, ...]:
     """Return the names that differ in one letter: one too many, missing, wrong, or changed places with the next.
 
     Args:
         name: What was requested.
         names: Those that there are, in order.
-        most: How many at the most.
     """
     if len(name) > _LONGEST:
         return ()
     found = {spelling: None for spelling in _spellings(name) if spelling != name and _has(names, spelling)}
-    return tuple(names[bisect_left(names, spelling)] for spelling in sorted(found))[:most]
+    return tuple(names[bisect_left(names, spelling)] for spelling in sorted(found))[:_MOST]
 
 
 def _has(names: Sequence[str], name: str) -> bool:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from simpleindex.records.interface import RecordsAccess, RecordsTransaction
-from simpleindex.system.ownership import make_private, make_state_directory
+from simpleindex.system.ownership import make_directories, make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +167,7 @@ class RecordsConnection(RecordsAccess):
 
     def _made(self) -> sqlite3.Connection:
         """Make the database, unless another process is faster."""
-        make_state_directory(os.path.dirname(self._path))
+        make_directories(os.path.dirname(self._path))
         make_private(self._path)
         connection = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
         try:

@@ -13,7 +13,7 @@ from simpleindex.records.audit.audit import AUDIT_FILENAME
 from simpleindex.records.audit.audit_files import audit_files
 from simpleindex.records.audit.audit_questions import AuditQuestion
 from simpleindex.records.audit.audit_sharing import AuditSharing
-from simpleindex.system.ownership import make_state_directory
+from simpleindex.system.ownership import make_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,7 +92,7 @@ def copy_audit_to_file(source: SharedAudit, directory: str) -> int:
     count = 0
     lines = source.lines(AuditQuestion())
     if (first := next(lines, None)) is not None:
-        make_state_directory(directory)
+        make_directories(directory)
         with _new_file(Path(directory, AUDIT_FILENAME)) as file:
             for count, line in enumerate(chain([first], lines), 1):  # noqa: B007  (the last number is returned)
                 file.write(line + b"\n")

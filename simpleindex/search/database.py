@@ -90,7 +90,7 @@ class SearchDatabase:
         """Open or make the index; a corrupt one is replaced. Return whether that was possible; if not, the log says why."""
         with self._writing, self._reading:
             try:
-                make_directories(os.path.dirname(self._path), 0o700)
+                make_directories(os.path.dirname(self._path))
                 try:
                     self._connect()
                 except sqlite3.DatabaseError as error:

@@ -14,8 +14,10 @@ def give_to_owner_of(directory: str, descriptor: int) -> None:
             os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
-def make_directories(path: str, mode: int) -> None:
-    """Make a directory and those above it that are missing; what root makes belongs to the owner of what was there.
+def make_directories(path: str) -> None:
+    """Make a directory and those above it that are missing, for their owner alone.
+
+    Where root makes them, they belong to the owner of the directory that was there.
 
     Raises:
         OSError: It cannot be made.
@@ -29,7 +31,7 @@ def make_directories(path: str, mode: int) -> None:
         path = path or "/"
     for made in reversed(missing):
         try:
-            os.mkdir(made, mode)
+            os.mkdir(made, 0o700)
         except FileExistsError:
             if not os.path.isdir(made):
                 raise
@@ -39,15 +41,6 @@ def make_directories(path: str, mode: int) -> None:
             give_to_owner_of(os.path.dirname(made) or ".", descriptor)
         finally:
             os.close(descriptor)
-
-
-def make_state_directory(path: str) -> None:
-    """Make the directory if it is missing, for its owner alone.
-
-    Raises:
-        OSError: It cannot be made.
-    """
-    make_directories(path, 0o700)
 
 
 def make_private(path: str) -> None:

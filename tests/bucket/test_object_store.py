@@ -246,9 +246,9 @@ class LyingStore(ObjectStore):
     def read(self, key: str, etag: str | None = None, span: Any = None) -> Any:
         return (b"other", "") if self.lie == "read" else super().read(key, etag, span)
 
-    def create_in_parts(self, key: str, file: Any, metadata: Any = None) -> None:
+    def create_in_parts(self, key: str, file: Any) -> None:
         if self.lie != "parts":
-            super().create_in_parts(key, file, metadata)
+            super().create_in_parts(key, file)
 
 
 @pytest.mark.parametrize(

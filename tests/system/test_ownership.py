@@ -131,15 +131,15 @@ def test_state_and_cache(tmp_path: Path, make: Callable[[Path], None]) -> None:
 def test_directories_that_are_there_are_left_alone(tmp_path: Path) -> None:
     """And a file in the way is an error."""
     (tmp_path / "there").mkdir()
-    make_directories(str(tmp_path / "there" / "a" / "b"), 0o700)
+    make_directories(str(tmp_path / "there" / "a" / "b"))
     give(tmp_path / "there")
-    make_directories(str(tmp_path / "there" / "a"), 0o700)
-    make_directories(str(tmp_path / "there" / "a" / "c"), 0o700)
+    make_directories(str(tmp_path / "there" / "a"))
+    make_directories(str(tmp_path / "there" / "a" / "c"))
     found = owners(tmp_path)
     assert found.pop("there") == OWNER
     assert found.pop("there/a/c") == OWNER
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError):
-        make_directories(str(tmp_path / "file"), 0o700)
+        make_directories(str(tmp_path / "file"))
     with pytest.raises(FileExistsError):
-        make_directories(str(tmp_path / "file" / "below"), 0o700)
+        make_directories(str(tmp_path / "file" / "below"))

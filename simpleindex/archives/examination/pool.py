@@ -328,6 +328,6 @@ class ExaminationPool:
                 _log.error("{trouble}", trouble=error.trouble.for_operator())
 
 
-def open_examination(limits: ExaminationLimits | None = None) -> ExaminationPool:
+def open_examination() -> ExaminationPool:
     """Make the pool of this process; nothing is run before a file is to be examined."""
-    return ExaminationPool(default_program(), limits or ExaminationLimits(), core_count())
+    return ExaminationPool(default_program(), ExaminationLimits(), core_count())

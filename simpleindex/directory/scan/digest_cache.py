@@ -83,7 +83,7 @@ class DigestCache:
     def open(self) -> None:
         """Open or make the database; a corrupt one is replaced, and where none can be opened nothing is remembered."""
         try:
-            make_directories(os.path.dirname(self._path), 0o700)
+            make_directories(os.path.dirname(self._path))
             self._make()
             try:
                 self._connection = self._connect()

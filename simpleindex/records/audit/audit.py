@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.core.text import printable
 from simpleindex.system.errors import trouble_of
 from simpleindex.system.log import logger
-from simpleindex.system.ownership import make_private, make_state_directory
+from simpleindex.system.ownership import make_directories, make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ class Audit:
                 if os.path.samestat(os.lstat(self.path), os.fstat(self._descriptor)):
                     return self._descriptor
             self._close()
-        make_state_directory(os.path.dirname(self.path))
+        make_directories(os.path.dirname(self.path))
         make_private(self.path)
         flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         self._descriptor = os.open(self.path, flags)

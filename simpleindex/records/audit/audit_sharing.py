@@ -15,7 +15,7 @@ from simpleindex.core.text import printable
 from simpleindex.records.audit.audit import AUDIT_FILENAME
 from simpleindex.records.audit.audit_tail import AuditTail
 from simpleindex.system.log import logger
-from simpleindex.system.ownership import make_private, make_state_directory
+from simpleindex.system.ownership import make_directories, make_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ class AuditSharing:
         with suppress(FileNotFoundError), open(path, encoding="ascii", errors="replace") as file:
             if name := file.read(64).strip():
                 return name
-        make_state_directory(self._state_directory)
+        make_directories(self._state_directory)
         make_private(path)
         name = secrets.token_hex(8)
         with open(path, "w", encoding="ascii") as file:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.records.downloads.database import DownloadsStore
 from simpleindex.records.sqlite_connection import use_wal
-from simpleindex.system.ownership import make_private, make_state_directory
+from simpleindex.system.ownership import make_directories, make_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +92,7 @@ class DownloadsFile(DownloadsStore):
 
     def _opened_to_write(self, patience: float) -> sqlite3.Connection:
         if not os.path.lexists(self.path):
-            make_state_directory(os.path.dirname(self.path))
+            make_directories(os.path.dirname(self.path))
             make_private(self.path)
         connection = self._opened(patience)
         try:

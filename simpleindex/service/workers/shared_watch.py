@@ -70,7 +70,6 @@ class SharedWatch(ChangeListener):
         directory: Its listings.
         reactor: Where events are waited for.
         run_in_thread: Runs what blocks.
-        make_watch: Makes the watch.
 
     Attributes:
         path: See above.
@@ -84,7 +83,6 @@ class SharedWatch(ChangeListener):
         directory: PackageDirectory,
         reactor: Any,
         run_in_thread: Callable[..., Deferred[Any]],
-        make_watch: Callable[..., InotifyWatch] = InotifyWatch,
     ) -> None:
         self._name = name
         self.path = path
@@ -92,7 +90,6 @@ class SharedWatch(ChangeListener):
         self._directory = directory
         self._reactor = reactor
         self._run_in_thread = run_in_thread
-        self._make_watch = make_watch
         self._cooperator = Cooperator(scheduler=lambda turn: reactor.callLater(0, turn))
         self._watch: InotifyWatch | None = None
         self._identity: tuple[int, int] | None = None
@@ -109,7 +106,7 @@ class SharedWatch(ChangeListener):
         """Begin to watch, or begin again where another directory lies now."""
         self.close()
         self._failure = None
-        self._watch = self._make_watch(self._reactor, self.path, self, self.queue)
+        self._watch = InotifyWatch(self._reactor, self.path, self, self.queue)
         # Before the watch: where another directory takes its place meanwhile, it is watched anew once more.
         self._identity = self._identity_now()
         try:

@@ -306,7 +306,7 @@ class CacheSpace:
     @staticmethod
     def make_parent(path: str) -> None:
         """Create the directory of a file."""
-        make_directories(os.path.dirname(path), 0o700)
+        make_directories(os.path.dirname(path))
 
     def complain(self, error: OSError) -> None:
         """Log, once a day, that the cache cannot be written."""

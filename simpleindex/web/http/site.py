@@ -153,7 +153,6 @@ class IndexSite(server.Site):
         reactor: IReactorTime,
         *,
         request_over: Callable[[Any], None] | None = None,
-        max_body: int = limits.BODY_BYTES,
         max_connections_per_address: int = 0,
         exempt: Callable[[str], bool] = lambda _: False,
     ) -> None:
@@ -163,7 +162,6 @@ class IndexSite(server.Site):
             resource: Answers the requests.
             reactor: For every deadline.
             request_over: See above.
-            max_body: See above.
             max_connections_per_address: 0 for any number; loopback and Unix sockets are never counted.
             exempt: Tells of an address whether it is not counted either (a trusted proxy).
         """
@@ -174,7 +172,7 @@ class IndexSite(server.Site):
         self.download_over: Callable[[Any], None] | None = None
         self.fast_lane: FastLane | None = None
         self.sending: Sending = PlainSending()
-        self.max_body = max_body
+        self.max_body = limits.BODY_BYTES
         self.bodies: BodyReceiver | None = None
         self.refusal: Callable[[Response, Any], Response] = presented
         self.connections = Connections(reactor.seconds, max_connections_per_address, exempt)
