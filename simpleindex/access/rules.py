@@ -72,7 +72,7 @@ class AccessRule:
 
     number: int
     projects: tuple[str, ...]
-    who: Mapping[Action, Principals] = field(default_factory=dict)
+    who: Mapping[Action, Principals]
     uploads: Mapping[str, int] = field(default_factory=dict)
 
 

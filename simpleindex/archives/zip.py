@@ -67,7 +67,7 @@ class ZipMember:
     stored_size: int
     size: int
     header_offset: int
-    extra: bytes = b""
+    extra: bytes
 
 
 def find_directory(pread: Pread, size: int) -> ZipDirectory:

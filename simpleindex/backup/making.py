@@ -64,7 +64,7 @@ class BackupRequest:
     packages: PackagesMode
     verifies: bool
     now: datetime
-    records: str | None = None
+    records: str | None
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,9 +133,9 @@ class Manifest:
     made: str
     host: str
     packages: PackagesMode
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    parts: tuple[BackupPart, ...] = ()
-    items: tuple[BackupItem, ...] = ()
+    options: Mapping[str, tuple[str, ...]]
+    parts: tuple[BackupPart, ...]
+    items: tuple[BackupItem, ...]
 
     def part(self, name: str) -> BackupPart | None:
         """Return the part of that name."""

@@ -62,7 +62,7 @@ class RestorePlan:
 
     roots: tuple[RestoreRoot, ...]
     steps: tuple[RestoreStep, ...]
-    below: str = ""
+    below: str
 
     def target(self, path: str) -> str:
         """Return where something with this path on the machine of the server is put."""

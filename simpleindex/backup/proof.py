@@ -55,7 +55,7 @@ class BackupProof:
         faults: Sentences about what is not.
     """
 
-    tell: Callable[[str], object] = lambda _: None
+    tell: Callable[[str], object]
     facts: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 

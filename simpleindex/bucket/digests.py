@@ -61,7 +61,7 @@ class BucketDigests(DigestCache):
 
     has_facts_about_new_files = True
 
-    def __init__(self, cache: str, bucket: PackageBucket, shared: SharedFacts | None = None) -> None:
+    def __init__(self, cache: str, bucket: PackageBucket, shared: SharedFacts | None) -> None:
         super().__init__(cache, bucket.root)
         self._bucket = bucket
         self._shared = shared

@@ -43,7 +43,7 @@ class ObjectBody:
         stamp: Stamp,
         sha256: str,
         threads: Threads,
-        cache: BucketFileCache | None = None,
+        cache: BucketFileCache | None,
     ) -> None:
         self._bucket = bucket
         self._path = path

@@ -42,7 +42,7 @@ class BucketSource(LocalSource):
         threads: Threads,
         *,
         redirect_seconds: int | None = None,
-        cache: BucketFileCache | None = None,
+        cache: BucketFileCache | None,
     ) -> None:
         super().__init__(live, bucket, threads.run)
         self._bucket = bucket

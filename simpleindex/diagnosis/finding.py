@@ -48,7 +48,7 @@ class SubjectReport:
 
     subject: str
     summary: str
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...]
 
 
 def report_on(subject: str, summary: str, findings: Iterable[Finding] = ()) -> SubjectReport:

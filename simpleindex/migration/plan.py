@@ -60,9 +60,9 @@ class ProjectPlan:
     """
 
     project: Project
-    fetched: tuple[File, ...] = ()
-    present: tuple[File, ...] = ()
-    refused: tuple[RefusedFile, ...] = ()
+    fetched: tuple[File, ...]
+    present: tuple[File, ...]
+    refused: tuple[RefusedFile, ...]
 
     @property
     def size(self) -> int:

@@ -35,7 +35,7 @@ def withheld(filename: str, rule: str, why: str, message: str) -> str:
     return _sentence(f"{filename} is not offered (withheld by the rule {rule})", why, message)
 
 
-def too_young(uploaded: float | None, min_age: float, dated_by: str | None = None) -> str:
+def too_young(uploaded: float | None, min_age: float, dated_by: str | None) -> str:
     """Say why a minimum age is not met.
 
     Args:
@@ -51,7 +51,7 @@ def too_young(uploaded: float | None, min_age: float, dated_by: str | None = Non
     )
 
 
-def too_late(uploaded: float | None, not_after: float, dated_by: str | None = None) -> str:
+def too_late(uploaded: float | None, not_after: float, dated_by: str | None) -> str:
     """Say why a date is not met; arguments as in :func:`too_young`."""
     if uploaded is None:
         return "when it was uploaded is not known"

@@ -69,7 +69,7 @@ class RecordsConnection(RecordsAccess):
         initialized: As for :class:`~simpleindex.records.database.RecordsDatabase`.
     """
 
-    def __init__(self, path: str, timeout: float, *, initialized: bool = False) -> None:
+    def __init__(self, path: str, timeout: float, *, initialized: bool) -> None:
         self._path = path
         self._initialized = initialized
         self._timeout = timeout
@@ -197,9 +197,7 @@ class MeasuredConnection(RecordsConnection):
         path: As for :class:`RecordsConnection`, and so the rest.
     """
 
-    def __init__(
-        self, times: OperationTimes, path: str, timeout: float, *, initialized: bool = False
-    ) -> None:
+    def __init__(self, times: OperationTimes, path: str, timeout: float, *, initialized: bool) -> None:
         super().__init__(path, timeout, initialized=initialized)
         self._times = times
 

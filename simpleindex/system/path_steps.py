@@ -28,7 +28,7 @@ class PathStep:
 
 
 def blocking_step(
-    steps: Sequence[PathStep], uid: int, groups: frozenset[int], *, write: bool = False
+    steps: Sequence[PathStep], uid: int, groups: frozenset[int], *, write: bool
 ) -> tuple[PathStep, str] | None:
     """Return the first step that a user may not take, and what it cannot be: "entered", "read" or "written to".
 

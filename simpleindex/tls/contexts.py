@@ -72,7 +72,7 @@ def select_http(connection: SSL.Connection, offered: list[bytes]) -> bytes:  # n
 def prepare_contexts(
     certificates: Sequence[ServerCertificate],
     url_host: str | None,
-    select_protocol: SelectProtocol = select_http,
+    select_protocol: SelectProtocol,
 ) -> Served:
     """Prepare the contexts for certificates.
 

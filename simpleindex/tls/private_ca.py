@@ -55,7 +55,7 @@ class PrivateCA:
     """
 
     certificate: x509.Certificate
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...]
     orphans: frozenset[str] = frozenset()
 
 

@@ -91,7 +91,7 @@ class Certificates:
         *,
         ca: x509.Certificate | None,
         now: Callable[[], datetime],
-        acme: AcmeServing | None = None,
+        acme: AcmeServing | None,
     ) -> None:
         self.passed_over: frozenset[str] = frozenset()
         self._certs = certs

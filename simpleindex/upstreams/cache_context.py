@@ -32,7 +32,7 @@ class CacheContext:
     cache: UpstreamCache
     clock: Any
     threads: Threads
-    wheels: WheelExaminer | None = None
+    wheels: WheelExaminer | None
 
     def key(self, project: ProjectName, filename: str) -> UpstreamFileKey:
         """Return the key of a file of this upstream in the cache."""

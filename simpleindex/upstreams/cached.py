@@ -91,8 +91,7 @@ class ListingAnswers:
 class CachedSource:
     """Offers the projects of an upstream. It requests each listing and file once for all clients, and survives its outages."""
 
-    def __init__(self, context: CacheContext, options: CacheOptions | None = None) -> None:
-        options = options or CacheOptions()
+    def __init__(self, context: CacheContext, options: CacheOptions) -> None:
         self.answers = ListingAnswers()
         self._context = context
         self._origin = FileOrigin(context.upstream.name, Delivery.CACHED)

@@ -33,7 +33,7 @@ class Listing:
 
     project: Project
     validators: Validators
-    fresh_for: float | None = None
+    fresh_for: float | None
 
 
 class Stream(Protocol):

@@ -281,7 +281,7 @@ class UnionSource:
             return []
         return members
 
-    def _why_not(self, name: ProjectName, *, is_local: bool = False) -> str | None:
+    def _why_not(self, name: ProjectName, *, is_local: bool) -> str | None:
         return why_not_upstream(name, self._rules, is_local=is_local, was_used=self._was_used(name))
 
     def _is_own(self, name: ProjectName) -> bool:

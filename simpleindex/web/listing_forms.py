@@ -28,7 +28,7 @@ class ListingForm:
 
     representation: Representation
     encoding: Encoding
-    is_absolute: bool = False
+    is_absolute: bool
 
     def tag(self, pieces: Iterable[bytes]) -> str:
         """Return the tag of a page in this form, made from all of its bytes before they are compressed."""

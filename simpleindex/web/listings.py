@@ -22,7 +22,6 @@ from simpleindex.web.pages.negotiation import (
     choose_encoding,
     choose_representation,
 )
-from simpleindex.web.pages.notes import NOTHING_MORE, IndexDescription
 from simpleindex.web.pages.simple_html import project_html, root_html
 from simpleindex.web.pages.simple_json import project_json, root_json
 from simpleindex.web.pages.templates import content_security_policy
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
     from simpleindex.web.http.response import RequestInfo
     from simpleindex.web.listing_forms import Subject
+    from simpleindex.web.pages.notes import IndexDescription
     from simpleindex.web.prepared_lists import PreparedLists
     from simpleindex.web.routing.routes import ProjectRoute, RootRoute
 
@@ -83,7 +83,7 @@ class Listings:
         encodings: dict[Encoding, Callable[[bytes], bytes]],
         cache_size: int,
         prepared: PreparedLists,
-        description: IndexDescription = NOTHING_MORE,
+        description: IndexDescription,
     ) -> None:
         self._public = public
         # Of 40 clients that request a new large page at once, each would render and hold a copy of its own.

@@ -100,8 +100,8 @@ class IndexParts:
     status: StatusPages
     why: Callable[[], WhyPages]
     pypi_json: Callable[[], PypiJson]
-    changes: WriteResponder | None = None
-    people: PeoplePages | None = None
+    changes: WriteResponder | None
+    people: PeoplePages | None
     downloads: Callable[[], DownloadPages] | None = None
 
 

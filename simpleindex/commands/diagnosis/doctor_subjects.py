@@ -64,9 +64,9 @@ class DoctorOptions:
     """
 
     settings: Settings
-    user: str | None = None
-    is_deep: bool = False
-    is_offline: bool = False
+    user: str | None
+    is_deep: bool
+    is_offline: bool
 
 
 def examine_subjects(options: DoctorOptions) -> Iterator[SubjectReport]:

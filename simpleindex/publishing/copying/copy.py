@@ -46,8 +46,8 @@ class CopiedFile:
     file: File
     sha256: str
     created: bool
-    beside: tuple[str, ...] = ()
-    url: str | None = None
+    beside: tuple[str, ...]
+    url: str | None
 
 
 class Copier:

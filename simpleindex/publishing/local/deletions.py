@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,9 +64,7 @@ class Deletions:
         now: Seconds since 1970.
     """
 
-    def __init__(
-        self, directory: PackageDirectory, staging: Staging, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, directory: PackageDirectory, staging: Staging, now: Callable[[], float]) -> None:
         self._directory = directory
         self._staging = staging
         self._now = now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.text import shown
@@ -35,8 +35,8 @@ class UploadForm:
         file_fields: Names of the other parts with a file name.
     """
 
-    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    filename: str | None = None
+    fields: Mapping[str, tuple[str, ...]]
+    filename: str | None
     content_type: str | None = None
     file_fields: frozenset[str] = frozenset()
 

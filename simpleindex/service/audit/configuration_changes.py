@@ -31,9 +31,9 @@ class Configuration:
     """
 
     settings: Settings
-    users: Users | None = None
-    access: Access | None = None
-    rules: tuple[PolicyRule, ...] = ()
+    users: Users | None
+    access: Access | None
+    rules: tuple[PolicyRule, ...]
 
 
 class ConfigurationChanges:

@@ -62,7 +62,7 @@ class SeenChange:
     project: ProjectName
     files: FileChanges
     time: float
-    made_by_nodes: MadeByNodes | None = None
+    made_by_nodes: MadeByNodes | None
 
 
 class HandChanges:

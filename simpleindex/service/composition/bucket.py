@@ -87,7 +87,7 @@ class ServedBucket(ServedDirectory):
     live: LiveBucket
     source: BucketSource
 
-    def __init__(self, location: str, runtime: Runtime, used_names: NameRecord | None = None) -> None:
+    def __init__(self, location: str, runtime: Runtime, used_names: NameRecord | None) -> None:
         settings = runtime.settings
         self.name = LOCAL
         self.path = location

@@ -66,7 +66,7 @@ class ServedDirectory:
     supervised_watch: Watch | None = None
     made_by_nodes: MadeByNodes | None = None
 
-    def __init__(self, path: str, name: str, runtime: Runtime, used_names: NameRecord | None = None) -> None:
+    def __init__(self, path: str, name: str, runtime: Runtime, used_names: NameRecord | None) -> None:
         settings = runtime.settings
         self.name = name
         self.path = path

@@ -49,7 +49,7 @@ class Logins:
     audit: Audit
     failed: FailedLogins
     users: Callable[[], Users] | None
-    files: tuple[FollowedFile[Users] | FollowedFile[Access], ...] = ()
+    files: tuple[FollowedFile[Users] | FollowedFile[Access], ...]
 
     def reload(self) -> None:
         """Read the files again because of SIGHUP, and log what is wrong with them."""

@@ -34,7 +34,7 @@ class SupervisedWatch(Watch):
         path: str,
         live: LiveDirectory,
         send: Callable[[Message], None],
-        queue: QueueView | None = None,
+        queue: QueueView | None,
     ) -> None:
         self._name = name
         self._path = path

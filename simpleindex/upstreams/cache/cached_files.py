@@ -218,7 +218,7 @@ class CachedFiles:
             require_disk(file.fileno(), size or 0, tempfile.gettempdir())
             return Incoming(self._space, os.dup(file.fileno()), None)
 
-    def begin_kept(self, size: int | None = None) -> Incoming:
+    def begin_kept(self, size: int | None) -> Incoming:
         """Begin to write a file into the cache.
 
         Args:

@@ -68,9 +68,7 @@ class ListingStore:
         ttls: How long listings are fresh; may be replaced at any time.
     """
 
-    def __init__(
-        self, context: CacheContext, hooks: ListingHooks, ttls: Ttls, memory_size: int = MEMORY
-    ) -> None:
+    def __init__(self, context: CacheContext, hooks: ListingHooks, ttls: Ttls, memory_size: int) -> None:
         self.ttls = ttls
         self._context = context
         self._now = wall_clock(context.clock)

@@ -63,7 +63,7 @@ class FileFacts:
 
     size: int
     sha256: str | None
-    requires_python: str | None = None
+    requires_python: str | None
     sidecar: Sidecar | None = None
     modified_ns: int | None = None
 

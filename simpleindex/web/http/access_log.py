@@ -114,7 +114,7 @@ class AccessLog:
         path: str,
         clock: IReactorTime,
         *,
-        trusted: Iterable[Network] = (),
+        trusted: Iterable[Network],
         now: Callable[[], float] = time.time,
     ) -> None:
         """Open the file for appending.

@@ -44,7 +44,7 @@ class PypiDocument:
     serial: int
     base_url: str
     has_releases: bool
-    advisories: tuple[Advisory, ...] = ()
+    advisories: tuple[Advisory, ...]
 
     def write(self) -> bytes:
         """Return the document as JSON."""

@@ -92,8 +92,8 @@ class PypiJsonRoute:
     """
 
     name: ProjectName
-    version: str | None = None
-    view: str = MAIN_VIEW
+    version: str | None
+    view: str
 
 
 @dataclass(frozen=True, slots=True)
