@@ -19,7 +19,7 @@ from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.source import Elsewhere
 from simpleindex.core.text import human_size
 from simpleindex.system.bodies import BytesBody, FileBody
-from simpleindex.system.shared_work import SharedWork
+from simpleindex.system.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
@@ -83,7 +83,7 @@ class DistributionReader:
         self._threads = threads
         self._answers: LRUCache[Any, tuple[Any, Any]] = LRUCache(_KEPT, _weight)
         self._broken: TTLCache[Any, str] = TTLCache(_MOST_BROKEN, _BROKEN_SECONDS, seconds)
-        self._work: SharedWork[Any] = SharedWork()
+        self._flights = SingleFlight()
 
     async def members(self, source: Source, name: ProjectName, file: File) -> MemberList:
         """Return the list of the files in a distribution.
@@ -137,12 +137,9 @@ class DistributionReader:
             return protocol.description(descriptor, size, content_type)
 
         data = text.encode("utf-8", "replace")
-
-        async def render(is_wanted: Callable[[], bool]) -> tuple[str, bool]:
-            return await self._examine(BytesBody(data, "", None), request, is_wanted)
-
-        rendered: tuple[str, bool] = await self._work.wait(
-            (hashlib.sha256(data).digest(), content_type), render
+        key = hashlib.sha256(data).digest(), content_type
+        rendered: tuple[str, bool] = await self._flights.run(
+            key, lambda: self._examine(BytesBody(data, "", None), request, key)
         )
         return rendered
 
@@ -154,11 +151,11 @@ class DistributionReader:
             raise NotAllowed(f"{file.filename} is kept by another index, and cannot be looked into here.")
         is_lent = False
 
-        async def look(is_wanted: Callable[[], bool]) -> Value:
+        async def look() -> Value:
             nonlocal is_lent
             is_lent = True
             try:
-                return await self._look(question, body, is_wanted)
+                return await self._look(question, body)
             finally:
                 body.close()
 
@@ -172,17 +169,17 @@ class DistributionReader:
                 raise NotAllowed(
                     f"{file.filename} is larger than {human_size(LARGEST_FILE)}, and is not looked into."
                 )
-            waiting: Awaitable[Value] = self._work.wait(question.key, look)
+            waiting: Awaitable[Value] = self._flights.run(question.key, look)
         finally:
             if not is_lent:
                 body.close()
         return await waiting
 
-    async def _look(self, question: _Question[Value], body: Body, is_wanted: Callable[[], bool]) -> Value:
+    async def _look(self, question: _Question[Value], body: Body) -> Value:
         """Examine a file, and keep what comes of it."""
         is_known = question.file.sha256 is not None
         try:
-            value = await self._examine(body, question.request, is_wanted)
+            value = await self._examine(body, question.request, question.key)
         except BrokenArchive as error:
             if is_known:
                 self._broken[question.key] = str(error)
@@ -192,15 +189,15 @@ class DistributionReader:
         return value
 
     async def _examine(
-        self, body: Body, request: Callable[[int, int], Request[Value]], is_wanted: Callable[[], bool]
+        self, body: Body, request: Callable[[int, int], Request[Value]], key: Hashable
     ) -> Value:
         if isinstance(body, FileBody):
-            outcome = await self._threads.run(self._ask, body.descriptor, request, is_wanted)
+            outcome = await self._threads.run(self._ask, body.descriptor, request, key)
         else:
             # A file that is still on its way from an upstream.
             with tempfile.TemporaryFile() as spool:
                 await self._copy(body, spool.fileno())
-                outcome = await self._threads.run(self._ask, spool.fileno(), request, is_wanted)
+                outcome = await self._threads.run(self._ask, spool.fileno(), request, key)
         if isinstance(outcome, NotExamined):
             raise Unavailable("Files cannot be examined now.", retry_after=10)
         if isinstance(outcome, OSError):
@@ -211,9 +208,9 @@ class DistributionReader:
         return value
 
     def _ask(
-        self, descriptor: int, request: Callable[[int, int], Request[Value]], is_wanted: Callable[[], bool]
+        self, descriptor: int, request: Callable[[int, int], Request[Value]], key: Hashable
     ) -> Value | Exception:
-        if not is_wanted():
+        if not self._flights.is_wanted(key):
             # Every reader has left while it waited for a thread.
             return NotExamined("nobody waits for it")
         (outcome,) = self._examiner.examine([request(descriptor, os.fstat(descriptor).st_size)])

@@ -14,6 +14,7 @@ from simpleindex.core.names import METADATA_SUFFIX, Kind
 from simpleindex.core.source import AnswerLifetime, Delivery, FileOrigin
 from simpleindex.system.bodies import FileBody
 from simpleindex.system.log import logger
+from simpleindex.system.single_flight import SingleFlight
 from simpleindex.upstreams.errors import FileRefused
 from simpleindex.upstreams.fetching.fetch import facts_of_file, open_in_thread
 from simpleindex.upstreams.fetching.fetches import Fetches
@@ -26,7 +27,6 @@ from simpleindex.upstreams.listings.modification_times import ModificationTimes
 from simpleindex.upstreams.listings.refresh import ListingRefresher
 from simpleindex.upstreams.listings.store import MEMORY, ListingHooks, ListingStore
 from simpleindex.upstreams.pages.enrich import Ttls, enriched_file, metadata_url
-from simpleindex.upstreams.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simpleindex.core.errors import NotHere
 from simpleindex.system.clocks import wall_clock
+from simpleindex.system.single_flight import SingleFlight
 from simpleindex.upstreams.errors import InvalidUpstreamPage, UpstreamFailed
 from simpleindex.upstreams.http.file_requests import FileRequests
 from simpleindex.upstreams.http.logins import FixedLogin
@@ -22,7 +23,6 @@ from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from simpleindex.upstreams.pages.project_parser import parse_flat, parse_project
 from simpleindex.upstreams.pages.roots import UpstreamRoot, parse_root
 from simpleindex.upstreams.pages.signed_urls import seconds_left, shorter
-from simpleindex.upstreams.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable

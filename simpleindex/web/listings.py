@@ -11,7 +11,7 @@ from simpleindex.core.caches import SizedCache
 from simpleindex.core.model import Project
 from simpleindex.core.stepping import Suspended
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.upstreams.single_flight import SingleFlight
+from simpleindex.system.single_flight import SingleFlight
 from simpleindex.web.conditional import not_modified
 from simpleindex.web.http.response import Response
 from simpleindex.web.listing_forms import ListingForm, RenderedListing

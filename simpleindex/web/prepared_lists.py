@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.caches import SizedCache
 from simpleindex.system.prepared_files import PreparedFile, shared_file, unnamed_file
-from simpleindex.upstreams.single_flight import SingleFlight
+from simpleindex.system.single_flight import SingleFlight
 from simpleindex.web.http.response import Content
 from simpleindex.web.listing_forms import RenderedListing
 from simpleindex.web.pages.negotiation import piecewise_compressor

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from simpleindex.core.files import File, Sidecar
     from simpleindex.core.names import ProjectName
+    from simpleindex.system.single_flight import SingleFlight
     from simpleindex.upstreams.cache.file_keys import UpstreamFileKey
     from simpleindex.upstreams.cache_context import CacheContext
     from simpleindex.upstreams.fetching.fetches import Fetches
     from simpleindex.upstreams.fetching.range_metadata_queue import RangeMetadataQueue
     from simpleindex.upstreams.pages.enrich import FileFacts
-    from simpleindex.upstreams.single_flight import SingleFlight
 
 _log: Final = logger(__name__)
 
@@ -89,9 +89,7 @@ class MetadataFiles:
         key = ("metadata", name, file.filename, identity_of(file), sidecar.sha256)
         data = self._memory.get(key)
         if data is None:
-            reading = Deferred.fromCoroutine(
-                self._flights.run(key, lambda: self._read(name, file, offered, sidecar))
-            )
+            reading = self._flights.run(key, lambda: self._read(name, file, offered, sidecar))
             try:
                 data = bytes(await reading.addTimeout(PATIENCE, self._context.clock))
             except TookTooLong:

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from simpleindex.core.names import ProjectName
+    from simpleindex.system.single_flight import SingleFlight
     from simpleindex.upstreams.cache_context import CacheContext
     from simpleindex.upstreams.interface import Listing
     from simpleindex.upstreams.listings.memory import ListingEntry
     from simpleindex.upstreams.listings.store import ListingStore
-    from simpleindex.upstreams.single_flight import SingleFlight
 
 _log: Final = logger(__name__)
 
@@ -108,9 +108,7 @@ class ListingRefresher:
         if self.fresh_project(name) is not None:
             assert entry is not None
             return entry, False
-        request: Deferred[tuple[ListingEntry, bool]] = Deferred.fromCoroutine(
-            self._flights.run(name, lambda: self._refresh(name))
-        )
+        request: Deferred[tuple[ListingEntry, bool]] = self._flights.run(name, lambda: self._refresh(name))
         if entry is not None:
             # Half of the time that pip waits for an answer.
             request.addTimeout(self._store.ttls.patience, self._clock)

@@ -22,20 +22,28 @@ class SingleFlight:
     def __init__(self) -> None:
         self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
 
-    async def run(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Return the result of the work for a key, which is begun unless it is under way."""
-        mine: Deferred[Any] = Deferred()
-        waiting = self._waiting.get(key)
-        if waiting is not None:
-            waiting.append(mine)
-        else:
-            self._waiting[key] = [mine]
+    def run(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
+        """Wait for the work for a key, which is begun unless it is under way.
+
+        Returns:
+            Fires with the value or the error of the work. To cancel it ends this waiting alone.
+        """
+        is_new = key not in self._waiting
+        waiting = self._waiting.setdefault(key, [])
+        mine: Deferred[Any] = Deferred(waiting.remove)
+        waiting.append(mine)
+        if is_new:
             Deferred.fromCoroutine(work()).addBoth(self._done, key)
-        return await mine
+        return mine
+
+    def is_wanted(self, key: Hashable) -> bool:
+        """Tell, in any thread, whether a request still waits for the work for a key."""
+        return bool(self._waiting.get(key))
 
     def _done(self, result: Any, key: Hashable) -> None:
-        waiting = [one for one in self._waiting.pop(key) if not one.called]
+        waiting = self._waiting.pop(key)
         if not waiting and isinstance(result, Failure) and not result.check(SimpleIndexError):
             _log.failure("", result)
-        for one in waiting:
-            one.callback(result)
+        # What one of them does next may cancel another.
+        while waiting:
+            waiting.pop(0).callback(result)
