@@ -173,6 +173,10 @@ class FilteredSource:
             # The source may have listed it since, and it is not judged yet.
             raise NotHere(f"file {filename}")
 
+    def denies(self, name: ProjectName) -> bool:
+        """Return whether a rule denies a whole project."""
+        return self._denial(name, self._policy()) is not None
+
     def _denial(self, name: ProjectName, policy: Policy) -> Denial | None:
         kept = self._judged.get(name)
         if kept is not None and kept[1] is policy and not policy.allowances:

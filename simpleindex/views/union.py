@@ -40,12 +40,14 @@ class UpstreamMember:
         scope: The names that are requested from it.
         is_listed: Whether its projects are on the list of projects. The public index has 700,000, a page of 70 MB and as
             much memory, which no installer reads: so only if the caller wants it.
+        denies: Returns whether a rule denies a whole project, so that it is not requested.
     """
 
     source: Source
     scope: Scope = EVERYTHING
     is_listed: bool = False
     name: str = "upstream"
+    denies: Callable[[ProjectName], bool] = lambda _: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,10 @@ class UnionSource:
         if position is None:
             raise NotHere(f"file {filename}")
         return await parts[position][0].file(name, filename)
+
+    def may_offer(self, name: ProjectName) -> bool:
+        """Return whether some upstream would be requested for a name that is not here; none is by this."""
+        return any(not member.denies(name) for member in self._members_for(name, is_local=False))
 
     async def words(self, name: ProjectName) -> tuple[SourceNote, ...]:
         """Return each source's answer for a project, or why it is not requested; for explanations."""

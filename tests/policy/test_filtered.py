@@ -86,6 +86,14 @@ def test_without_rules_nothing_is_added() -> None:
     assert at_once(world.filtered.projects()) is result(world.source.projects())
 
 
+def test_a_denial_is_known_without_a_request() -> None:
+    world = FilteredSourceFixture(deny())
+    assert world.filtered.denies(ACME)
+    world.policy = Policy((deny(versions=SpecifierSet(">1")),))
+    assert not world.filtered.denies(ACME), "some of its files may be offered"
+    assert not world.source.asked
+
+
 def test_what_is_withheld_is_not_given() -> None:
     """Neither is what lies beside it; the sentence is the rule's."""
     world = FilteredSourceFixture(deny(versions=SpecifierSet(">1"), message="Ask us."))

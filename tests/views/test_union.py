@@ -25,6 +25,7 @@ from tests.fixtures.distributions import add_wheel, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
 from tests.fixtures.stepping import at_once
 from tests.fixtures.stub_source import StubSource
+from tests.fixtures.tables import for_each
 from tests.fixtures.threads import PausedThreads
 
 if TYPE_CHECKING:
@@ -294,6 +295,31 @@ def test_a_private_name_is_in_no_question_to_an_upstream(
 def words_of(house: UnionFixture, name: ProjectName = ACME) -> list[str]:
     """What the sources say, in order."""
     return [f"{word.source} {word.sentence}" for word in result(house.union.words(name))]
+
+
+@for_each(
+    ("name", "expected"),
+    [
+        *(("other", True), ("acme", True), ("own-tool", False), ("own-public", True), ("used", False)),
+        *(("denied", True), ("denied-everywhere", False), ("excluded", True)),
+    ],
+)
+def test_which_names_an_upstream_may_be_requested_for(name: str, expected: bool) -> None:
+    """Nobody is asked for that, the local directory neither: who may not read a project there learns nothing of it."""
+    rules = NameRules(own=("own-*",), allow_upstream=("own-public",))
+    house = UnionFixture(rules, used=frozenset({"used"}))
+    house.members = [
+        UpstreamMember(
+            house.first, Scope(exclude=("excluded",)), denies=lambda name: name.startswith("denied")
+        ),
+        UpstreamMember(house.second, denies=lambda name: name == "denied-everywhere"),
+    ]
+    house.build()
+    house.local.add(WHEEL)
+    assert house.union.may_offer(ProjectName(name)) is expected
+    assert not house.local.asked + house.first.asked + house.second.asked
+    house.union.take(NameRules(Strategy.ISOLATED), {})
+    assert not house.union.may_offer(ProjectName(name))
 
 
 def test_words() -> None:

@@ -24,12 +24,14 @@ class ComposedSources:
         views: The source of each view, with every rule applied.
         explain: Returns what each source of a view knows of a project.
         upstreams: The other indexes; None without a sources file.
+        may_offer: Returns whether an upstream of a view would be requested for a name; none is by this.
     """
 
     directories: tuple[ServedDirectory, ...]
     views: Mapping[str, Source]
     explain: Callable[[str, ProjectName], Coroutine[Any, Any, tuple[SourceNote, ...]]]
     upstreams: Upstreams | None
+    may_offer: Callable[[str, ProjectName], bool] = lambda *_: False
 
     @property
     def unlisted(self) -> Mapping[str, tuple[str, ...]]:

@@ -99,7 +99,13 @@ def compose_upstreams(runtime: Runtime, first: ServedDirectory, used_names: Used
     upstreams = Upstreams(connected, files, cache, pins, start, directories)
     views = _views(runtime, upstreams)
     file.changed = partial(_apply, views, connected)
-    return ComposedSources(directories, views, lambda view, name: views[view].words(name), upstreams)
+    return ComposedSources(
+        directories,
+        views,
+        lambda view, name: views[view].words(name),
+        upstreams,
+        lambda view, name: views[view].may_offer(name),
+    )
 
 
 def _views(runtime: Runtime, upstreams: Upstreams) -> dict[str, UnionSource]:
@@ -120,10 +126,9 @@ def _views(runtime: Runtime, upstreams: Upstreams) -> dict[str, UnionSource]:
         parts = ViewParts(
             directories={each.name: filtered(each.source, each.name, is_own=True) for each in directories},
             upstreams={
-                each.settings.name: replace(
-                    each.member, source=filtered(each.member.source, each.settings.name)
-                )
+                each.settings.name: replace(each.member, source=judged, denies=judged.denies)
                 for each in upstreams.connected
+                for judged in [filtered(each.member.source, each.settings.name)]
             },
             unfiltered={each.name: each.source for each in directories},
             was_used=was_used,

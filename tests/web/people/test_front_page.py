@@ -144,7 +144,7 @@ def test_while_the_index_is_made(tmp_path: Path) -> None:
 
 def test_in_front_of_upstreams(pages: Pages) -> None:
     html = pages.html("/dev/", view="dev")
-    assert "also everything on <b>public</b>.</p>" in " ".join(html.split())
+    assert "also what is offered of <b>public</b>.</p>" in " ".join(html.split())
     assert "feed.xml?view=dev" in html
 
 
@@ -155,7 +155,7 @@ def test_no_reader_learns_how_many_there_are_that_only_others_may_read(pages: Pa
     ]
     pages.world.database.write("public", DocumentChanges(entries))
     pages.hidden.add("secret")
-    assert "of which 2 projects are in the cache" in pages.html("/dev/", view="dev")
+    assert "with 2 projects held in the cache" in pages.html("/dev/", view="dev")
 
 
 def test_the_notice_is_markdown_and_runs_nothing(pages: Pages) -> None:

@@ -97,6 +97,22 @@ def test_what_a_page_shows() -> None:
     assert "pip install --index-url https://index.example/simple/ acme-rockets==2.0" in commands
 
 
+def test_requirements_that_lie_behind_the_index_are_expected_there() -> None:
+    source = stocked()
+    metadata = METADATA.replace(
+        b"Requires-Dist: anvil", b"Requires-Dist: anvil\nRequires-Dist: Own_Tool>1\nRequires-Dist: ???"
+    )
+    source.add(WHEEL, b"newer", metadata=metadata)
+    index = site(StubSource(), views={"behind": source, "alone": source})
+    document = page(index, "/behind/acme-rockets/")
+    found = links(document)
+    assert found["../../behind/anvil/"] == "anvil"
+    assert "../../behind/own-tool/" not in found
+    assert found["../../-/why/own-tool?view=behind"] == "not here"
+    assert document.text.count("not here") == 1, "of what cannot be parsed nothing is said"
+    assert "not here" not in page(index, "/alone/acme-rockets/").text
+
+
 def test_a_version() -> None:
     index = site()
     document = page(index, "/acme-rockets/1.0/")

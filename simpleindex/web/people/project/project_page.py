@@ -79,6 +79,7 @@ class PageServices:
         threads: Threads for parsing metadata.
         address: Returns the address of a view, for commands.
         fronts_upstreams: Tells whether a view has projects that are not on its list.
+        may_have: Tells whether it can have a certain one, as far as is known without a request to an upstream.
         search: Finds dependents; None where there is no search.
         seconds: A clock that is never set back.
         uploads: Returns who uploaded the files of a project, as far as the reader may know.
@@ -91,6 +92,7 @@ class PageServices:
     threads: Threads
     address: Callable[[PageRequest], IndexAddress]
     fronts_upstreams: Callable[[str], bool] = lambda _: False
+    may_have: Callable[[PageRequest, ProjectName], bool] = lambda *_: False
     search: Search | None = None
     seconds: Callable[[], float] = time.monotonic
     uploads: Callable[[PageRequest, ProjectName], Awaitable[Mapping[str, UploadNote]]] = _no_uploads
@@ -153,6 +155,7 @@ class ProjectPage:
         missing = requested if requested and not version else ""
         facts = PageFacts(
             *(project, version, description, dependents, present, uploads, cached, downloads),
+            marks_absent=self._services.fronts_upstreams(request.view),
             is_of_project=requested is None,
             missing=missing,
         )
@@ -164,7 +167,7 @@ class ProjectPage:
             project,
             description,
             dependents,
-            present,
+            tuple(present.items()),
             tuple(sorted(uploads.items())),
             tuple(cached.items()),
             downloads,
@@ -190,13 +193,14 @@ class ProjectPage:
             kept = self._choices[key] = _Choice(project, version, files)
         return kept.version, kept.files
 
-    async def _present(self, request: PageRequest, description: Description) -> tuple[str, ...]:
-        """Return the required projects that the reader finds in this index."""
+    async def _present(self, request: PageRequest, description: Description) -> dict[str, bool]:
+        """Return the required projects, and whether the reader finds each in this index, or can expect it behind it."""
         required = {each.project for each in description.metadata.requirements if each.project is not None}
-        if self._services.fronts_upstreams(request.view):
-            return tuple(sorted(required))
         names = (await request.source.projects()).names
-        return tuple(name for name in sorted(required) if names[bisect_left(names, name) :][:1] == (name,))
+        return {
+            name: names[bisect_left(names, name) :][:1] == (name,) or self._services.may_have(request, name)
+            for name in sorted(required)
+        }
 
     async def _dependents(self, request: PageRequest, project: Project) -> tuple[Dependent, ...]:
         search = self._services.search
@@ -250,7 +254,8 @@ class PageFacts:
         project: The project, as the reader is offered it.
         version: The version; empty if there is none.
         dependents: Projects that require this one.
-        present: The required projects that are in this index.
+        present: The required projects, and whether each is in this index, or may be.
+        marks_absent: Whether those are marked that are not: where others are expected to be.
         uploads: Who uploaded each file, for readers who may know.
         cached: Which files of upstreams are in the cache, and which not.
         downloads: How often the project was downloaded; None if the reader may not know.
@@ -262,10 +267,11 @@ class PageFacts:
     version: str
     description: Description
     dependents: tuple[Dependent, ...]
-    present: tuple[str, ...]
+    present: Mapping[str, bool]
     uploads: Mapping[str, UploadNote]
     cached: Mapping[str, bool]
     downloads: DailyCounts | None = None
+    marks_absent: bool = False
     is_of_project: bool = True
     missing: str = ""
 
@@ -293,6 +299,7 @@ def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
         "metadata": metadata,
         "description": facts.description.rendered,
         "present": facts.present,
+        "marks_absent": facts.marks_absent,
         "uploads": facts.uploads,
         "cached": facts.cached,
         "downloads": None if facts.downloads is None else download_plot(facts.downloads),
