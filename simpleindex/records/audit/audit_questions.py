@@ -72,6 +72,12 @@ def read_entry(line: bytes) -> dict[str, Any] | None:
     return entry if {"time", "event"} <= entry.keys() else None
 
 
+def is_older(line: bytes, seconds: float) -> bool:
+    """Tell whether a line of the audit is an entry from before a time, seconds since 1970."""
+    entry = read_entry(line)
+    return entry is not None and entry["time"].encode() < _time_text(seconds)
+
+
 def users_of(entry: dict[str, Any]) -> set[str]:
     """Return the names by which the user of an entry may be looked for: also those of a command's user, and of a token."""
     who = entry.get("who", "")

@@ -1,64 +1,27 @@
-"""Read what the audit has of a project: who uploaded its files, and what happened lately. Blocking."""
+"""Read the latest entries of the audit: those about a project, and those about some kinds of events. Blocking."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from simpleindex.records.audit.audit_questions import AuditQuestion, matching_entries
+from simpleindex.records.audit.audit_questions import AuditQuestion, is_older, matching_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from simpleindex.core.names import ProjectName
-
-    SharedLines = Callable[[AuditQuestion], Iterable[bytes]]
-
-_MOST: Final = 64 * 1024 * 1024
-"""Bytes that are read from the end of the audit: some 200,000 lines, in a tenth of a second."""
+    from simpleindex.records.audit.audited_uploads import SharedLines
 
 _RECENT: Final = 1024 * 1024
+_LATEST: Final = 16 * _RECENT
 
-_UPLOADS: Final = frozenset({"upload", "copy"})
+_FIRST_LOOK: Final = 16 * 1024
+"""Bytes before the end of the audit in which most lines of the last minutes are."""
 
-
-@dataclass(frozen=True, slots=True)
-class UploadNote:
-    """Who uploaded a file.
-
-    Attributes:
-        who: The user, or ``token:ID`` for a token without one.
-        time: As the audit has it, RFC 3339 in UTC.
-    """
-
-    who: str
-    time: str
-
-
-def uploads_of(path: str, name: ProjectName, shared: SharedLines | None = None) -> dict[str, UploadNote]:
-    """Return who uploaded the files of a project, by file name.
-
-    Args:
-        path: The audit; one that is missing or cannot be read has nothing.
-        name: The project.
-        shared: Returns lines of all nodes; used in place of the file where they are available.
-    """
-    question = AuditQuestion(project=name, events=_UPLOADS)
-    if shared is not None:
-        with suppress(OSError):
-            return _upload_notes(matching_entries(shared(question), question))
-    return _upload_notes(_entries(path, question, _MOST))
-
-
-def _upload_notes(entries: Iterable[dict[str, Any]]) -> dict[str, UploadNote]:
-    notes: dict[str, UploadNote] = {}
-    for entry in entries:
-        filename, who = entry.get("filename"), entry.get("who") or f"token:{entry.get('token')}"
-        if filename is not None:
-            notes[filename] = UploadNote(str(who), str(entry.get("time", "")))
-    return notes
+_DISORDER_SECONDS: Final = 60.0
+"""By which a line may be older than one before it: processes write when they come to it, with the time of before."""
 
 
 def recent_entries(
@@ -76,7 +39,7 @@ def recent_entries(
     if shared is not None:
         with suppress(OSError):
             yield from matching_entries(shared(question), question)
-    yield from _entries(path, question, _RECENT)
+    yield from _entries(path, question, since, _RECENT)
 
 
 def latest_entries(path: str, since: float, events: frozenset[str]) -> Iterator[dict[str, Any]]:
@@ -87,13 +50,26 @@ def latest_entries(path: str, since: float, events: frozenset[str]) -> Iterator[
         since: The time, seconds since 1970.
         events: The kinds of events.
     """
-    return _entries(path, AuditQuestion(since=since, events=events), 16 * _RECENT)
+    return _entries(path, AuditQuestion(since=since, events=events), since, _LATEST)
 
 
-def _entries(path: str, question: AuditQuestion, most: int) -> Iterator[dict[str, Any]]:
+def _entries(path: str, question: AuditQuestion, since: float, most: int) -> Iterator[dict[str, Any]]:
     try:
         with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+            file.seek(_place_before(file, since - _DISORDER_SECONDS, most))
             yield from matching_entries(file, question)
     except OSError:
         return
+
+
+def _place_before(file: BinaryIO, since: float, most: int) -> int:
+    """Return a place before all lines of a time, or so many bytes before the end; an audit is long, and what is looked for at its end."""
+    size = os.fstat(file.fileno()).st_size
+    reach = _FIRST_LOOK
+    while reach < min(size, most):
+        file.seek(size - reach)
+        file.readline()
+        if is_older(file.readline(), since):
+            return size - reach
+        reach *= 4
+    return max(0, size - most)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
     from simpleindex.records.audit.audit import Audit
-    from simpleindex.records.audit.audit_reading import SharedLines
+    from simpleindex.records.audit.audited_uploads import SharedLines
     from simpleindex.upstreams.cache.cache import UpstreamCache
     from simpleindex.upstreams.cache.cached_listings import CachedListing
     from simpleindex.upstreams.listings.changes import ListingChange

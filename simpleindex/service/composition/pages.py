@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from simpleindex.access.identity import ANYONE, Action
 from simpleindex.archives.distribution_reader import DistributionReader
 from simpleindex.core.views import MAIN_VIEW
-from simpleindex.records.audit.audit_reading import uploads_of
+from simpleindex.records.audit.audited_uploads import AuditedUploads
 from simpleindex.web.downloads.history import DownloadHistory
 from simpleindex.web.downloads.rights import DownloadRights, ReadableDownloads
 from simpleindex.web.people.front_page import FrontPage, UpstreamsBehind
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from simpleindex.core.files import File
     from simpleindex.core.names import ProjectName
-    from simpleindex.records.audit.audit_reading import UploadNote
+    from simpleindex.records.audit.audited_uploads import UploadNote
     from simpleindex.service.composition.people_parts import PeopleParts
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.pages import PeoplePage
@@ -60,6 +60,7 @@ class _Composition:
     def __init__(self, parts: PeopleParts, renderer: PageRenderer) -> None:
         self._parts = parts
         self._renderer = renderer
+        self._audited = _audited_uploads(parts)
 
     def pages(self) -> ComposedPages:
         services = self._services()
@@ -141,10 +142,14 @@ class _Composition:
     async def _uploads(self, request: PageRequest, name: ProjectName) -> Mapping[str, UploadNote]:
         """Return who uploaded what, for those who administer the project."""
         decision = self._parts.admission.decide(request.reader, Action.ADMIN, name, exists=True)
-        if self._parts.logins is None or not decision.allowed:
+        if self._audited is None or not decision.allowed:
             return {}
-        sharing = self._parts.runtime.audit_sharing
-        shared = None if sharing is None else sharing.shared.lines
-        return await self._parts.runtime.threads.reads.run(
-            uploads_of, self._parts.logins.audit.path, name, shared
-        )
+        return await self._parts.runtime.threads.reads.run(self._audited.of, name)
+
+
+def _audited_uploads(parts: PeopleParts) -> AuditedUploads | None:
+    """Return the uploads in the audit; None where nobody can log in to see them."""
+    if parts.logins is None:
+        return None
+    sharing = parts.runtime.audit_sharing
+    return AuditedUploads(parts.logins.audit.path, None if sharing is None else sharing.shared.lines)

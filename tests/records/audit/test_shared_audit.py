@@ -14,8 +14,8 @@ from simpleindex.core.audit_entry import AuditEntry  # noqa: E402
 from simpleindex.core.names import ProjectName  # noqa: E402
 from simpleindex.records.audit.audit import Audit  # noqa: E402
 from simpleindex.records.audit.audit_questions import AuditQuestion, matching_entries  # noqa: E402
-from simpleindex.records.audit.audit_reading import uploads_of  # noqa: E402
 from simpleindex.records.audit.audit_sharing import AuditSharing  # noqa: E402
+from simpleindex.records.audit.audited_uploads import AuditedUploads  # noqa: E402
 from simpleindex.records.postgresql import audit as module  # noqa: E402
 from simpleindex.records.postgresql.audit import SharedAudit  # noqa: E402
 
@@ -97,12 +97,12 @@ def test_who_uploaded(nodes: tuple[Node, Node]) -> None:
     one.sharing.share()
     two.sharing.share()
     name, path, shared = ProjectName("acme"), one.audit.path, one.sharing.shared.lines
-    assert {file: each.who for file, each in uploads_of(path, name, shared).items()} == {
+    assert {file: each.who for file, each in AuditedUploads(path, shared).of(name).items()} == {
         "acme-1.0.zip": "alice",
         "acme-2.0.zip": "bob",
     }
     away = SharedAudit("postgresql://127.0.0.1:1/none").lines
-    assert [*uploads_of(path, name, away)] == ["acme-1.0.zip"]
+    assert [*AuditedUploads(path, away).of(name)] == ["acme-1.0.zip"]
 
 
 def test_rotations_and_restarts(nodes: tuple[Node, Node]) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from simpleindex.core.files import File
     from simpleindex.core.model import Project
     from simpleindex.core.source import Source
-    from simpleindex.records.audit.audit_reading import UploadNote
+    from simpleindex.records.audit.audited_uploads import UploadNote
     from simpleindex.search.search import Search
     from simpleindex.search.visibility import Dependent
     from simpleindex.system.threads import Threads
