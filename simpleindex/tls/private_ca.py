@@ -111,6 +111,11 @@ def ensure(
         raise RefusedStart(_cannot(error, certs)) from error
 
 
+def find_orphans(certs: Path, state: Path) -> frozenset[str]:
+    """Return the files with certificates of former CAs of ours, which are not served any more."""
+    return frozenset(map(str, _server_file(certs, state / "ca")[1]))
+
+
 def _server_file(certs: Path, home: Path) -> tuple[Path, list[Path]]:
     """Return the file of our certificate, and those of certificates that former CAs of ours made."""
     paths = [certs / SERVER_FILE]

@@ -13,11 +13,14 @@ from simpleindex.commands.arguments import Parser
 from simpleindex.commands.server_options import add_server_options, server_settings
 from simpleindex.core.text import plural, printable
 from simpleindex.records.opening import open_postgresql
+from simpleindex.tls.acme.schedule import CHECK_INTERVAL
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import RenewalStatus
 from simpleindex.tls.certificate_files import places, read_place
 from simpleindex.tls.certificates import CertificateOrigin, ServerCertificate, refuse_invalid_now
+from simpleindex.tls.issuing import is_made_here
 from simpleindex.tls.pem import UnusableCertificate
+from simpleindex.tls.private_ca import find_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +74,12 @@ def certificate_report(settings: Settings, now: datetime) -> dict[str, Any]:
         RefusedStart: The directory of certificates cannot be read.
     """
     ca = _private_ca(settings)
+    orphans = frozenset() if ca is None else find_orphans(settings.certs, settings.state)
     present = [_describe(place, ca, now) for place in places(settings.certs)]
+    for each in present:
+        if each["file"] in orphans:
+            sentence = f"{each['file']} was made by a private CA that is not in {settings.state / 'ca'} any more, and is not served: remove it."
+            each.update({"origin": "private-ca", "problem": sentence})
     try:
         status = _status(settings)
     except OSError as error:
@@ -103,7 +111,10 @@ def _describe(place: CertificatePlace, ca: x509.Certificate | None, now: datetim
     return {
         "file": place.where,
         "names": list(certificate.names),
-        "origin": certificate.origin.name.lower().replace("_", "-"),
+        # Where --state is another user's, whose CA it was cannot be seen, but not that it was one of ours.
+        "origin": "private-ca"
+        if is_made_here(certificate.leaf)
+        else certificate.origin.name.lower().replace("_", "-"),
         "expires": certificate.expires.isoformat(),
         "problem": _problem(certificate, now),
     }
@@ -150,9 +161,10 @@ def _lines(settings: Settings, report: dict[str, Any]) -> Iterator[str]:
     if (acme := report["acme"]) is not None:
         if acme["last-error"]:
             yield f"Last request to the authority of --acme: {acme['last-error']}"
-            yield f"Failed tries: {acme['failures']}; next try {_when(acme['next-try'])}."
+            if acme["failures"]:
+                yield f"Failed tries: {acme['failures']}; {_when('the next try is', acme['next-try'], now)}"
         elif acme["renew-at"]:
-            yield f"The certificate of --acme is renewed {_when(acme['renew-at'])}."
+            yield f"{_when('The certificate of --acme is renewed', acme['renew-at'], now)}"
         if acme["explanation"]:
             yield f"The authority explains when it suggests to renew: {printable(acme['explanation'])}"
     elif os.path.exists(settings.state) and not os.access(settings.state, os.X_OK):
@@ -168,5 +180,10 @@ def _left(left: timedelta) -> str:
     return f"{plural(hours // 24, 'day') if hours >= 48 else plural(hours, 'hour')} left"
 
 
-def _when(text: str | None) -> str:
-    return "at once" if text is None else f"at {datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
+def _when(what: str, text: str | None, now: datetime) -> str:
+    """Return the end of a sentence about something that a running server does at a time."""
+    if text is None:
+        return f"{what} at once."
+    time = datetime.fromisoformat(text)
+    is_missed = time < now - CHECK_INTERVAL
+    return f"{what} at {time:%Y-%m-%d %H:%M} UTC{', which has passed: does the server run with --acme?' if is_missed else '.'}"

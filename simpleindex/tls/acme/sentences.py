@@ -125,6 +125,11 @@ class Sentences:
                 raise AcmeFailed(
                     f"{host} refuses the account: {detail} To register another one, remove {self._state.account_place}."
                 ) from problem
+            case "userActionRequired":
+                raise AcmeFailed(
+                    f"{host} wants you to do something first: {detail} Where its terms have changed, remove {self._state.account_place}, and "
+                    "an account is registered that agrees to them."
+                ) from problem
             case "externalAccountRequired":
                 raise AcmeFailed(
                     f"{host} wants an account to be bound to one of theirs: give --acme-eab-id and --acme-eab-key."

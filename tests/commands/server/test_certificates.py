@@ -15,6 +15,8 @@ from simpleindex.records.opening import open_postgresql
 from simpleindex.records.postgresql.acme import SharedAcmeStore
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import CertificateStatus, FailedTries, RenewalStatus
+from simpleindex.tls.machine_names import MachineIdentity
+from simpleindex.tls.private_ca import ensure
 from tests.fixtures.certificates import NOW, issue
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def test_each_certificate_with_its_names_end_and_origin(
     issue("c.example.com", by=root).put(places / "certs/simpleindex.pem")
     page = "https://ca.test/why"
     status(
-        places, RenewalStatus(CertificateStatus("ab", "", datetime(2027, 1, 2, 3, 4, tzinfo=UTC), None, page))
+        places, RenewalStatus(CertificateStatus("ab", "", datetime(2127, 1, 2, 3, 4, tzinfo=UTC), None, page))
     )
     code, out = run(capsys)
     assert code == 0
@@ -95,7 +97,7 @@ def test_each_certificate_with_its_names_end_and_origin(
     assert " (29 hours left)\n" in out
     assert "simpleindex.pem: c.example.com\n  from the private CA, until " in out
     assert out.endswith(
-        "The certificate of --acme is renewed at 2027-01-02 03:04 UTC.\n"
+        "The certificate of --acme is renewed at 2127-01-02 03:04 UTC.\n"
         "The authority explains when it suggests to renew: https://ca.test/why\n"
     )
 
@@ -113,22 +115,49 @@ def test_what_is_wrong_is_named_and_fails(places: Path, capsys: pytest.CaptureFi
 def test_a_failed_request_is_shown_with_its_next_try(
     places: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    at = datetime(2027, 1, 2, 3, 4, tzinfo=UTC)
+    at = datetime(2127, 1, 2, 3, 4, tzinfo=UTC)
     failed = FailedTries("request", 3, "ca.test cannot be reached.", at, at, is_wait_requested=False)
     status(places, RenewalStatus(failed=failed))
     code, out = run(capsys)
     assert code == 1
     assert "Last request to the authority of --acme: ca.test cannot be reached.\n" in out
-    assert out.endswith("Failed tries: 3; next try at 2027-01-02 03:04 UTC.\n")
+    assert out.endswith("Failed tries: 3; the next try is at 2127-01-02 03:04 UTC.\n")
     code, out = run(capsys, "--json")
     assert code == 1
     assert json.loads(out)["acme"] == {
         "renew-at": None,
         "explanation": None,
-        "next-try": "2027-01-02T03:04:00+00:00",
+        "next-try": "2127-01-02T03:04:00+00:00",
         "failures": 3,
         "last-error": "ca.test cannot be reached.",
     }
+
+
+def test_a_time_that_has_passed_is_no_promise(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a server that does not run, or runs without the option, nothing is renewed."""
+    past = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    status(places, RenewalStatus(CertificateStatus("ab", "", past, None)))
+    assert run(capsys)[1].endswith(
+        "The certificate of --acme is renewed at 2026-01-02 03:04 UTC, which has passed: does the server run with --acme?\n"
+    )
+
+
+def test_a_certificate_of_a_private_ca_is_nobodys_own(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither where the CA cannot be read, nor that of a former one, which is not served."""
+    identity = MachineIdentity(("box.example.com",), ())
+    now = datetime.now(UTC)
+    ensure(places / "certs", places / "former", identity, now)
+    assert "  from the private CA, until " in run(capsys)[1]
+    ensure(places / "certs", places / "state", identity, now)
+    code, out = run(capsys)
+    assert code == 1
+    assert out.count("  from the private CA, until ") == 2
+    assert out.count("any more, and is not served: remove it.\n") == 1
+    assert (
+        f"{places}/certs/simpleindex.pem was made by a private CA that is not in {places}/state/ca any" in out
+    )
 
 
 def test_a_server_without_the_option_any_more(places: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,10 @@ def state(tmp_path: Path) -> AcmeState:
         (problem("accountDoesNotExist"), "does not know the account any more"),
         (problem("unauthorized"), "To register another one, remove "),
         (problem("externalAccountRequired"), "--acme-eab-id and --acme-eab-key"),
+        (
+            problem("userActionRequired", "The terms have changed"),
+            "The terms have changed. Where its terms have changed, remove ",
+        ),
         (problem("rejectedIdentifier"), "Correct --url or --acme-name."),
         (problem("caa"), "Because. Permit it in the DNS, in the name's CAA record."),
         (problem("invalidContact"), "the e-mail address of --acme"),
