@@ -97,6 +97,6 @@ def test_wrk(tmp_path: Path) -> None:
 
 def _benchmarked(output: Path, *options: str) -> Any:
     command = [sys.executable, "-m", "tests.benchmarks", *options, "--output", str(output)]
-    result = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=300, check=False)
+    result = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads((output / "results.json").read_text())

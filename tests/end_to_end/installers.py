@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-_SECONDS = 300
+_SECONDS = 900
 
 # pip takes a second to start, and a tenth to install a wheel.
 _PIP = """

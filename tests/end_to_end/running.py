@@ -264,7 +264,8 @@ class Server:
     def log(self) -> str:
         """All that it has said, over all its starts."""
         path = self.home / "log"
-        return path.read_text() if path.exists() else ""
+        # It may be read in the middle of a character.
+        return path.read_text(errors="replace") if path.exists() else ""
 
     @property
     def log_since_start(self) -> str:

@@ -228,7 +228,7 @@ class Person:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
         assert ended.returncode == 0, f"{lines}\n{ended.stdout}\n{ended.stderr}"
         return ended.stdout + ended.stderr
