@@ -143,10 +143,15 @@ def test_pages(world: SearchWorld) -> None:
     assert ([hit.project for hit in second.hits], second.has_more) == (["werkzeug"], False)
 
 
-def test_pages_have_one_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where candidates beyond the first are looked up: nothing comes twice, and nothing is left out."""
-    # A slow machine would end some of the searches earlier than others.
+@pytest.fixture
+def _no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let searches among hundreds of projects come to their end: a slow machine would end some of them earlier than others."""
     monkeypatch.setattr(candidates, "LONGEST_SEARCH", math.inf)
+
+
+@pytest.mark.usefixtures("_no_haste")
+def test_pages_have_one_order(tmp_path: Path) -> None:
+    """Also where candidates beyond the first are looked up: nothing comes twice, and nothing is left out."""
     world = SearchWorld(tmp_path)
     for number in range(MOST + 60):
         world.add(f"x-{number:04}-acme", "1.0")
@@ -226,6 +231,7 @@ def test_upstreams_are_waited_for_once_and_not_for_each_page_of_candidates(tmp_p
     assert len(reader.asked) == 20
 
 
+@pytest.mark.usefixtures("_no_haste")
 def test_a_reader_who_may_see_few_projects_finds_them_behind_many_others(tmp_path: Path) -> None:
     world = SearchWorld(tmp_path)
     for number in range(300):
