@@ -84,12 +84,14 @@ def refused(
     return f"Rule {rule.number} of the access file does not let {identity} {doing}."
 
 
-def granted_projects(grants: Sequence[Grant], action: Action) -> str:
+def granted_projects(grants: Sequence[Grant], action: Action, *, names_others: bool) -> str:
     """Name the projects on which somebody may perform an action, for that person.
 
     Args:
         grants: What the rules about the action give, in their order.
         action: The action.
+        names_others: Whether those are named on which the person may not: only where the person may read all projects, for a
+            rule about a private one has its name.
     """
     if not any(grant.allowed or grant.as_owner for grant in grants):
         return "no project"
@@ -99,16 +101,19 @@ def granted_projects(grants: Sequence[Grant], action: Action) -> str:
     if action.value == "upload":
         owned += ", and new names"
     parts: list[str] = []
+    but_some = ""
     for grant in grants:
-        rest = "all others" if parts else "every project"
+        rest = ("all others" if parts else "every project") + but_some
         names = rest if ALL in grant.projects else ", ".join(grant.projects)
         if grant.allowed:
             parts.append(names)
         elif grant.as_owner:
             parts.append(owned if names == "every project" else f"of {names}: {owned}")
-        else:
+        elif names_others or names == rest:
             parts.append(f"not {names}")
-    if parts[-1] == "not all others":
+        else:
+            but_some = " but some"
+    if parts[-1] == f"not all others{but_some}":
         parts.pop()
     return "; ".join(parts)
 

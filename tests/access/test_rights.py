@@ -569,4 +569,40 @@ class TestGrants:
             admin = ["owner"]
             """
         )
-        assert granted_projects(rules.grants(Identity(label), action), action) == sentence
+        assert granted_projects(rules.grants(Identity(label), action), action, names_others=True) == sentence
+
+    @pytest.mark.parametrize(
+        ("action", "sentence"),
+        [
+            (Action.READ, "open; all others but some"),
+            (Action.UPLOAD, "of every project but some: those that you published first, and new names"),
+            (Action.YANK, "every project but some"),
+            (Action.DELETE, "b-*"),
+            (Action.ADMIN, "no project"),
+        ],
+    )
+    def test_in_words_for_who_may_not_read_all(self, action: Action, sentence: str) -> None:
+        """A rule has the names of projects that are hidden from everybody else."""
+        rules = parse_access(
+            b"""
+            [[rule]]
+            projects = ["open"]
+            read = ["bob"]
+            [[rule]]
+            projects = ["merger-with-acme", "x-*"]
+            read = ["alice"]
+            upload = ["alice"]
+            yank = ["alice"]
+            delete = ["alice"]
+            [[rule]]
+            projects = ["b-*"]
+            delete = ["bob"]
+            [[rule]]
+            projects = ["*"]
+            read = ["anyone"]
+            upload = ["owner"]
+            yank = ["bob"]
+            """
+        )
+        grants = rules.grants(Identity("bob"), action)
+        assert granted_projects(grants, action, names_others=False) == sentence

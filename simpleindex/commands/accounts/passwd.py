@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from getpass import getpass
 from typing import Final
 
@@ -11,9 +12,20 @@ from simpleindex.access.logins.credentials import LONGEST_PASSWORD, SECRET_PREFI
 from simpleindex.access.logins.hashes import hash_password, require_libraries
 from simpleindex.access.logins.htpasswd import InvalidUserName, parse_user_name, with_password, without_user
 from simpleindex.access.logins.users_file import change_users_file
-from simpleindex.commands.arguments import Parser, add_path_options, command_paths, command_user
+from simpleindex.access.token_options import describe_token
+from simpleindex.commands.arguments import (
+    CommandPaths,
+    Parser,
+    add_path_options,
+    command_paths,
+    command_user,
+    complain,
+)
 from simpleindex.core.audit_entry import AuditEntry
-from simpleindex.core.errors import RefusedStart
+from simpleindex.core.errors import RefusedStart, Unavailable
+from simpleindex.core.text import plural
+from simpleindex.records.opening import open_records
+from simpleindex.records.tokens import TokenTable
 
 _SHORT: Final = 12
 """Characters. NIST SP 800-63B wants 8 where there is a second factor and 15 where there is none."""
@@ -39,7 +51,7 @@ def passwd(words: list[str]) -> int:
         raise RefusedStart(f"{path} cannot be changed: {error.strerror}.") from None
     event = "user-deleted" if arguments.delete else "password-set"
     where.record(AuditEntry(event, who=command_user(), detail=f"{user} in {path}"))
-    return 0
+    return 0 if not arguments.delete or _revoke_tokens(where, user) else 1
 
 
 def _parser() -> Parser:
@@ -79,6 +91,30 @@ def _delete(path: str, user: str) -> None:
 
     change_users_file(path, delete)
     print(f"{user} is no longer in {path}; tokens of {user} are refused from now on.", file=sys.stderr)
+
+
+def _revoke_tokens(where: CommandPaths, user: str) -> bool:
+    """Revoke the tokens of a user who was removed, for another person may get the name one day; return whether that was possible."""
+    records = open_records(str(where.state), where.records, is_logged=False)
+    tokens, revoked = TokenTable(records), 0
+    try:
+        for token in tokens.of_user(user):
+            if token.revoked is None:
+                tokens.revoke(token.id, time.time())
+                detail = describe_token(token)
+                where.record(AuditEntry("token-revoked", who=command_user(), token=token.id, detail=detail))
+                revoked += 1
+    except Unavailable as error:
+        complain(
+            f"The tokens of {user} are not revoked, and would work for a new user of that name: {error} "
+            "Revoke them with simpleindex token revoke."
+        )
+        return False
+    finally:
+        records.close()
+    if revoked:
+        print(f"{plural(revoked, 'token')} of {user} revoked.", file=sys.stderr)
+    return True
 
 
 def _read_password(user: str) -> str:

@@ -13,12 +13,16 @@ def is_cross_site(fetch_site: str | None, origin: str | None, hosts: tuple[str |
 
     Args:
         fetch_site: The header ``Sec-Fetch-Site``.
-        origin: The header ``Origin``; "null" comes from a page without an origin, and counts as another site.
+        origin: The header ``Origin``, for browsers without the other one; "null" comes from a page without an origin, and counts
+            as another site.
         hosts: Hosts with their ports, and URLs, of this index: the Host header, which no page can choose, and the
             configured URL.
     """
-    if fetch_site is not None and fetch_site.strip().lower() not in {"same-origin", "none"}:
-        return True
+    site = "none" if fetch_site is None else fetch_site.strip().lower()
+    if site != "none":
+        # The browser has compared the origins itself. What it sends as Origin is "null" under a Referrer-Policy "no-referrer", which
+        # proxies add, and may differ from a Host that a proxy has changed (Fetch, "append a request Origin header").
+        return site != "same-origin"
     if origin is None:
         return False
     host = _authority(origin)

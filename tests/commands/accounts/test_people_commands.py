@@ -177,6 +177,29 @@ def test_passwd_delete(world: PeopleFixture, capsys: Captured) -> None:
     assert [line["event"] for line in world.audited()] == ["user-deleted"]
 
 
+def test_a_new_user_of_an_old_name_has_no_tokens_of_before(world: PeopleFixture, capsys: Captured) -> None:
+    world.users.write_text(f"alice:{HASH}\nbob:{HASH}\n")
+    records = world.records()
+    options = TokenOptions((Action.READ,), ("*",), None, "")
+    users = ("alice", "alice", "bob")
+    made = [TokenTable(records).create(user, options, number)[0].id for number, user in enumerate(users)]
+    TokenTable(records).revoke(made[0], 2)
+    records.close()
+    _, err = run(capsys, "passwd", "--delete", "alice")
+    assert err.splitlines()[1:] == ["1 token of alice revoked."]
+    records = world.records()
+    assert [token.revoked is None for token in TokenTable(records).all()] == [False, False, True]
+    assert [(line["event"], line.get("token")) for line in world.audited()] == [
+        ("user-deleted", None),
+        ("token-revoked", made[1]),
+    ]
+    (world.state / "records.sqlite3").write_bytes(b"damaged" * 1000)
+    _, err = run(capsys, "passwd", "--delete", "bob", status=1)
+    assert "The tokens of bob are not revoked, and would work for a new user of that name" in err
+    assert parse_users(world.users.read_bytes()).hashes == {}
+    records.close()
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

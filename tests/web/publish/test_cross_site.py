@@ -21,6 +21,11 @@ OWN = ("index.example", "https://python.example.com/simple/")
         ("same-origin", None, OWN, False),
         ("none", None, OWN, False),
         (" Same-Origin ", None, OWN, False),
+        # Behind a proxy that changes Host, or hides who refers.
+        ("same-origin", "https://proxy.example", OWN, False),
+        ("same-origin", "null", OWN, False),
+        ("none", "https://evil.example", OWN, True),
+        ("same-site", "null", OWN, True),
         ("same-site", None, OWN, True),
         ("cross-site", None, OWN, True),
         ("cross-site", "https://index.example", OWN, True),

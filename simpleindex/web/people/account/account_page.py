@@ -124,13 +124,14 @@ class AccountPage:
 
     def _values(self, request: PageRequest, change: AccountChange) -> Mapping[str, Any]:
         reader, access, now = request.reader, self._access(), self.now()
-        # A token has the rights of its user, within limits that are shown beside them.
+        # A token has the rights of its user, within limits.
         person = reader if reader.user is None else Identity(reader.user)
         has_password = reader.token is None and reader.user is not None
         tokens = self._tokens.of_user(reader.user) if has_password and reader.user is not None else ()
         return {
             "address": request.info.address,
-            "rights": [(action.value, _right(access, person, action)) for action in Action],
+            # A token of few projects, which may have leaked, does not tell of all others.
+            "rights": () if reader.token else [(each.value, _right(access, person, each)) for each in Action],
             "limits": reader.token,
             "actions": list(Action),
             "has_password": has_password,
@@ -146,7 +147,11 @@ class AccountPage:
 
 def _right(access: Access, person: Identity, action: Action) -> str:
     """Say on which projects a person may do something; who may administer one may do everything with it."""
-    own, by_admin = (granted_projects(access.grants(person, each), each) for each in (action, Action.ADMIN))
+    reads_all = all(grant.allowed for grant in access.grants(person, Action.READ))
+    own, by_admin = (
+        granted_projects(access.grants(person, each), each, names_others=reads_all)
+        for each in (action, Action.ADMIN)
+    )
     if action is Action.ADMIN or by_admin == "no project" or own == "every project":
         return own
     if by_admin in own.split("; "):
