@@ -25,7 +25,7 @@ class CertificateFacts:
     Attributes:
         real_path: The same, with links followed.
         names: What it is for.
-        origin: ``operator``, ``authority`` or ``private-ca``; None if it cannot be read.
+        origin: ``operator``, ``authority``, ``private-ca`` or ``former-private-ca``; None if it cannot be read.
         expires: Its end; None if it cannot be read.
         problem: Why it cannot be served, as a sentence; None if it can.
     """
@@ -97,12 +97,15 @@ def _renewal(certificate: CertificateFacts, served: ServedNames) -> str:
     """Return the command by which another certificate takes its place."""
     if certificate.real_path.startswith(_BY_CERTBOT):
         return "certbot renew"
+    is_left_behind = certificate.origin == "authority" and not served.is_acme
+    if certificate.origin == "former-private-ca" or is_left_behind:
+        return f"rm {shlex.quote(certificate.path)}"
     if certificate.origin in ("private-ca", "authority") or served.is_acme:
         return "systemctl restart simpleindex"
     return f"cp NEW-CHAIN-AND-KEY.pem {shlex.quote(certificate.path)}"
 
 
 def _covers(name: str, host: str) -> bool:
-    """Tell whether a name of a certificate is a host's (RFC 6125 section 6.4.3)."""
+    """Return whether a name of a certificate is a host's (RFC 6125 section 6.4.3)."""
     name, host = name.lower(), host.lower().rstrip(".")
     return name == host or (name.startswith("*.") and host.partition(".")[2] == name[2:])

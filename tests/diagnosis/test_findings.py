@@ -251,6 +251,8 @@ CERTIFICATE = CertificateFacts(
             "expired",
             "systemctl restart simpleindex",
         ),
+        ({"problem": "It has expired.", "origin": "authority"}, Severity.ERROR, "expired", "rm /certs/a.pem"),
+        ({"problem": "Gone.", "origin": "former-private-ca"}, Severity.ERROR, "Gone", "rm /certs/a.pem"),
         (
             {"expires": NOW + timedelta(days=3)},
             Severity.WARNING,

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from simpleindex.config.acme_values import Identifier
+from simpleindex.tls.acme.certificate_requests import CertificateRequests
 from simpleindex.tls.acme.issuing import AcmeAuthority, certificate_path, read_certificate
-from simpleindex.tls.acme.renewal import CertificateRequests
 from simpleindex.tls.acme.settings import AcmeSettings
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import CertificateStatus, RenewalStatus

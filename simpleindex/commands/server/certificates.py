@@ -17,7 +17,7 @@ from simpleindex.tls.acme.schedule import CHECK_INTERVAL
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.status import RenewalStatus
 from simpleindex.tls.certificate_files import places, read_place
-from simpleindex.tls.certificates import CertificateOrigin, ServerCertificate, refuse_invalid_now
+from simpleindex.tls.certificates import ServerCertificate, refuse_invalid_now
 from simpleindex.tls.issuing import is_made_here
 from simpleindex.tls.pem import UnusableCertificate
 from simpleindex.tls.private_ca import find_orphans
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from simpleindex.tls.certificate_files import CertificatePlace
 
 _ORIGINS = {
-    CertificateOrigin.OPERATOR: "yours",
-    CertificateOrigin.AUTHORITY: "from the authority of --acme",
-    CertificateOrigin.PRIVATE_CA: "from the private CA",
+    "operator": "yours",
+    "authority": "from the authority of --acme",
+    "private-ca": "from the private CA",
+    "former-private-ca": "from a private CA that is gone",
 }
 
 
@@ -78,8 +79,8 @@ def certificate_report(settings: Settings, now: datetime) -> dict[str, Any]:
     present = [_describe(place, ca, now) for place in places(settings.certs)]
     for each in present:
         if each["file"] in orphans:
-            sentence = f"{each['file']} was made by a private CA that is not in {settings.state / 'ca'} any more, and is not served: remove it."
-            each.update({"origin": "private-ca", "problem": sentence})
+            sentence = f"{each['file']} is not served, because its private CA is not in {settings.state / 'ca'} any more: remove it."
+            each.update({"origin": "former-private-ca", "problem": sentence})
     try:
         status = _status(settings)
     except OSError as error:
@@ -152,10 +153,9 @@ def _lines(settings: Settings, report: dict[str, Any]) -> Iterator[str]:
         yield f"{settings.certs} holds no certificate; the server makes one with a private CA when it starts with --https."
     for each in report["certificates"]:
         if each["names"]:
-            origin = _ORIGINS[CertificateOrigin[each["origin"].upper().replace("-", "_")]]
             end = datetime.fromisoformat(each["expires"])
             yield f"{each['file']}: {', '.join(each['names'])}"
-            yield f"  {origin}, until {end:%Y-%m-%d %H:%M} UTC ({_left(end - now)})"
+            yield f"  {_ORIGINS[each['origin']]}, until {end:%Y-%m-%d %H:%M} UTC ({_left(end - now)})"
         if each["problem"]:
             yield f"  {each['problem']}"
     if (acme := report["acme"]) is not None:

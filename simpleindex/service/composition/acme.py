@@ -17,8 +17,9 @@ from simpleindex.service.ending import THREAD_SECONDS, Patience, bound_joins
 from simpleindex.service.places import own_directory
 from simpleindex.system.threads import Threads
 from simpleindex.tls.acme.alpn import select_protocol
+from simpleindex.tls.acme.certificate_requests import CertificateRequests
 from simpleindex.tls.acme.issuing import AcmeAuthority, names_of, read_certificate
-from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
+from simpleindex.tls.acme.renewal import CertificateRenewal
 from simpleindex.tls.acme.settings import AcmeSettings, ExternalAccount, public_identifiers, refuse_private
 from simpleindex.tls.acme.state_files import AcmeState
 from simpleindex.tls.acme.store import ANNOUNCED

@@ -12,9 +12,9 @@ pytest.importorskip("psycopg")
 
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.postgresql.acme import SharedAcmeStore
+from simpleindex.tls.acme.certificate_requests import CertificateRequests
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import certificate_path, read_certificate
-from simpleindex.tls.acme.renewal import CertificateRequests
 from simpleindex.tls.acme.store import ANNOUNCED
 from tests.fixtures.acme import DAY, DIRECTORY, NAME, FakeAuthority
 from tests.fixtures.certificates import NOW, issue
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from simpleindex.tls.acme.renewal import Outcome
+    from simpleindex.tls.acme.certificate_requests import Outcome
     from tests.fixtures.postgresql import PostgreSQL
 
 PATIENCE = 120.0

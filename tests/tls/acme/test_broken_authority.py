@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from acme import errors
 
+from simpleindex.tls.acme.certificate_requests import CertificateRequests
 from simpleindex.tls.acme.network import SESSION_SECONDS, BoundedNetwork
-from simpleindex.tls.acme.renewal import CertificateRequests
 from simpleindex.tls.acme.status import RenewalStatus
 from tests.fixtures.acme_client import Place, now
 from tests.fixtures.acme_protocol import URL, Answer, authorization

@@ -13,9 +13,10 @@ from twisted.internet.task import Clock
 
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.postgresql.acme import SharedAcmeStore
+from simpleindex.tls.acme.certificate_requests import CertificateRequests, Outcome
 from simpleindex.tls.acme.errors import AcmeFailed
 from simpleindex.tls.acme.issuing import read_certificate
-from simpleindex.tls.acme.renewal import CertificateRenewal, CertificateRequests
+from simpleindex.tls.acme.renewal import CertificateRenewal
 from simpleindex.tls.acme.state_files import AcmeState
 from tests.fixtures.acme import DAY, NAME, FakeAuthority
 from tests.fixtures.certificates import NOW, issue
@@ -230,7 +231,9 @@ def test_a_failure_is_remembered_over_a_restart_until_its_time_has_come(world: W
     assert failed is not None
     assert failed.sentence == "It failed."
     world.now += timedelta(minutes=1)
-    world.requests.check(is_for_operator=True)
+    assert world.requests.check() == Outcome(NOW + timedelta(minutes=2))
+    # To somebody who starts the server, or sends SIGHUP, it is said what is waited for.
+    assert world.requests.check(is_for_operator=True) == outcome
     assert world.authority.tries == 1
     world.now += timedelta(minutes=1)
     world.requests.check()
