@@ -113,6 +113,7 @@ PURE = (
     "records.audit.audit_questions",
     "records.lost_records",
     "search.document",
+    "search.excerpt",
     "search.folding",
     "search.release_events",
     "search.query",

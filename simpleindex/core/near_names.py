@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
-_MOST: Final = 5
+MOST_NEAR: Final = 5
 """Names that are returned at the most."""
 
 _LONGEST: Final = 50
@@ -26,10 +26,13 @@ def near_names(name: ProjectName, names: Sequence[ProjectName]) -> tuple[Project
         name: What was requested.
         names: Those that there are, in order.
     """
-    if len(name) > _LONGEST:
-        return ()
-    found = {spelling: None for spelling in _spellings(name) if spelling != name and _has(names, spelling)}
-    return tuple(names[bisect_left(names, spelling)] for spelling in sorted(found))[:_MOST]
+    found = {spelling for spelling in near_spellings(name) if _has(names, spelling)}
+    return tuple(names[bisect_left(names, spelling)] for spelling in sorted(found))[:MOST_NEAR]
+
+
+def near_spellings(name: str) -> set[str]:
+    """Return what may have been meant by a name: every text that differs in one letter as in :func:`near_names`."""
+    return set() if len(name) > _LONGEST else set(_spellings(name)) - {name}
 
 
 def _has(names: Sequence[str], name: str) -> bool:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier
 
+from simpleindex.core.near_names import near_spellings
 from simpleindex.core.parsing.version_texts import parse_specifiers
+from simpleindex.search.document_rows import unpack_text
+from simpleindex.search.excerpt import cut_excerpt
 from simpleindex.search.folding import normalize
 from simpleindex.search.query import (
     TRIGRAM,
@@ -24,10 +27,11 @@ from simpleindex.search.ranking import Candidate, DependentRow, ranked
 from simpleindex.search.release_events import Yank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from simpleindex.core.names import ProjectName
     from simpleindex.search.database import SearchDatabase
+    from simpleindex.search.excerpt import Excerpt
     from simpleindex.search.query import Query
 
 MOST: Final = 200
@@ -105,6 +109,29 @@ def yanks_of(database: SearchDatabase, name: ProjectName) -> list[Yank]:
     return [Yank(*row) for row in rows]
 
 
+def near_projects(database: SearchDatabase, name: str, limit: int) -> list[str]:
+    """Return the indexed projects whose names differ from a text in one letter, in order."""
+    rows = database.read(
+        "SELECT DISTINCT project FROM documents WHERE project IN (SELECT value FROM json_each(?)) ORDER BY project LIMIT ?",
+        (json.dumps([*near_spellings(name)]), limit),
+    )
+    return [project for (project,) in rows]
+
+
+def excerpts(database: SearchDatabase, terms: Mapping[Candidate, Sequence[str]]) -> dict[Candidate, Excerpt]:
+    """Return the text around the first match of terms in each candidate; nothing of one that is indexed from another file by now."""
+    statement = (
+        "SELECT written, text FROM documents JOIN originals USING (id) JOIN texts ON texts.rowid = id"
+        " WHERE project = ? AND origin = ? AND filename = ? AND digest = ?"
+    )
+    cut = {}
+    for each, wanted in terms.items():
+        # Whether the reader may read another file, nobody has looked.
+        for packed, text in database.read(statement, (each.project, each.origin, each.filename, each.digest)):
+            cut[each] = cut_excerpt(unpack_text(packed, text).split("\n"), wanted)
+    return cut
+
+
 class _CandidateSearch:
     """One search in one connection."""
 
@@ -121,10 +148,10 @@ class _CandidateSearch:
     def candidates(self) -> list[Candidate]:
         conditions, values = self._filters()
         few = self._few(conditions, values) if self._query.authors or self._query.dependencies else None
-        if few is not None:
-            self._compare(few)
-        else:
-            with self._deadline():
+        with self._deadline(self._end):
+            if few is not None:
+                self._compare(few)
+            else:
                 self._look_up(conditions, values)
         return ranked(self._candidates.values(), self._query)
 
@@ -159,9 +186,9 @@ class _CandidateSearch:
         return [text for (text,) in rows if _admits(text, spellings)]
 
     def _few(self, conditions: str, values: list[object]) -> list[int] | None:
-        """Return the documents that pass the filters, as far as they are found in time; None if they are many."""
+        """Return the documents that pass the filters, as far as they are found in half of the time; None if they are many."""
         few: list[int] = []
-        with self._deadline():
+        with self._deadline(self._end - LONGEST_SEARCH / 2):
             tables, expressions = self._filtered()
             statement = f"SELECT id FROM {tables} {conditions} LIMIT {_FEW + 1}"
             for (identifier,) in self._connection.execute(statement, [*expressions, *values]):
@@ -223,12 +250,12 @@ class _CandidateSearch:
     def _take(self, tables: str, values: list[Any], limit: int) -> None:
         rows = self._connection.execute(f"SELECT id, {_COLUMNS} FROM {tables} LIMIT ?", [*values, limit])
         for identifier, *row in rows:
-            self._candidates[identifier] = Candidate(*row)
+            self._candidates[identifier] = Candidate._make(row)
 
     @contextmanager
-    def _deadline(self) -> Iterator[None]:
-        """End the query that runs at the end of the time for a search; its rows until then count."""
-        self._connection.set_progress_handler(lambda: self._seconds() > self._end, _STEPS)
+    def _deadline(self, end: float) -> Iterator[None]:
+        """End the query that runs at the end of some time; its rows until then count."""
+        self._connection.set_progress_handler(lambda: self._seconds() > end, _STEPS)
         try:
             yield
         except sqlite3.OperationalError as error:

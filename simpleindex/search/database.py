@@ -27,10 +27,11 @@ _log: Final = logger(__name__)
 
 
 # Raised with every change of the tables or of what is written into them: older ones are then made again.
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 
 # The texts are kept without positions, which would double the size: 100,000 projects with 3 KiB each take 550 MB, and a
-# literal is looked for in the few documents that have all of its trigrams.
+# literal is looked for in the few documents that have all of its trigrams. What excerpts are cut from is a table of its own, so that
+# a search that goes through all documents reads no more than it needs.
 _TABLES: Final = (
     """CREATE TABLE documents (
     id INTEGER PRIMARY KEY, origin TEXT NOT NULL, project TEXT NOT NULL, filename TEXT NOT NULL, digest TEXT NOT NULL,
@@ -45,6 +46,7 @@ _TABLES: Final = (
     origin TEXT NOT NULL, project TEXT NOT NULL, version TEXT NOT NULL, seen_ns INTEGER NOT NULL,
     PRIMARY KEY (origin, project, version)) WITHOUT ROWID""",
     "CREATE INDEX yanks_by_time ON yanks (seen_ns)",
+    "CREATE TABLE originals (id INTEGER PRIMARY KEY, written BLOB NOT NULL)",
     "CREATE VIRTUAL TABLE facts USING fts5(name, summary, keywords, author, tokenize = 'trigram')",
     "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize = 'trigram', detail = none)",
 )
@@ -198,7 +200,7 @@ class SearchDatabase:
         connection.execute("BEGIN IMMEDIATE")
         # Another process may have made them meanwhile.
         if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
-            for table in ("documents", "dependencies", "yanks", "facts", "texts"):
+            for table in ("documents", "dependencies", "yanks", "originals", "facts", "texts"):
                 connection.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in _TABLES:
                 connection.execute(statement)

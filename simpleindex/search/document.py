@@ -13,7 +13,7 @@ from simpleindex.core.metadata import description_body, header_fields
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.parsing.address_texts import parse_addresses
 from simpleindex.core.parsing.version_texts import parse_requirement
-from simpleindex.search.folding import fold
+from simpleindex.search.folding import collapse, fold
 
 if TYPE_CHECKING:
     from simpleindex.core.files import File
@@ -52,6 +52,7 @@ class Document(NamedTuple):
         keywords: As the metadata write them.
         authors: Names and addresses of authors and maintainers.
         text: Classifiers and description, folded and bounded.
+        written: What excerpts are cut from, as the metadata write it: the keywords, the description and each classifier on lines.
         requires_python: Specifiers; None if there are none.
         dependencies: One for each required project.
     """
@@ -62,6 +63,7 @@ class Document(NamedTuple):
     keywords: str = ""
     authors: str = ""
     text: str = ""
+    written: str = ""
     requires_python: str | None = None
     dependencies: tuple[Dependency, ...] = ()
 
@@ -88,14 +90,16 @@ def document_of(project: ProjectName, file: File, metadata: bytes | None) -> Doc
     if str(canonicalize_name(title)) != project:
         title = project
     classifiers = fields.get("classifier", [])[:_MOST_CLASSIFIERS]
-    text = "\n".join((*classifiers, _description(fields, metadata)))
+    keywords, description = _line(fields, "keywords"), _description(fields, metadata)
+    text = "\n".join((*classifiers, description))
     return Document(
         project,
         title,
         _line(fields, "summary"),
-        _line(fields, "keywords"),
+        keywords,
         _authors(fields),
         fold(text[:LONGEST_TEXT]),
+        "\n".join(map(collapse, (keywords, description[:LONGEST_TEXT], *classifiers))),
         file.requires_python,
         tuple(_dependencies(fields.get("requires-dist", [])[:_MOST_REQUIREMENTS])),
     )

@@ -18,11 +18,21 @@ def fold(text: str) -> str:
 
     SQLite takes no lone surrogates, and its texts end at NUL.
     """
-    if not text.isascii():
-        # An accent may be a character of its own or not, and full width is another way to write the same letters.
-        encodable = text.encode("utf-8", "replace").decode()
-        text = _ACCENTS.sub("", unicodedata.normalize("NFKD", encodable.casefold()))
-    return _SPACE.sub(" ", text.replace("\0", " ")).strip().casefold()
+    return collapse(fold_letters(text.replace("\0", " ")))
+
+
+def fold_letters(text: str) -> str:
+    """Return text without case and accents. What each character becomes has the same length wherever it stands."""
+    if text.isascii():
+        return text.lower()
+    # An accent may be a character of its own or not, and full width is another way to write the same letters.
+    encodable = text.encode("utf-8", "replace").decode()
+    return _ACCENTS.sub("", unicodedata.normalize("NFKD", encodable.casefold())).casefold()
+
+
+def collapse(text: str) -> str:
+    """Return text with single spaces in the place of white space."""
+    return _SPACE.sub(" ", text).strip()
 
 
 def normalize(term: str) -> str:

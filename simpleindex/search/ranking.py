@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from simpleindex.search.folding import fold, normalize
+from simpleindex.search.folding import fold_letters, normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from simpleindex.search.query import Query
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An indexed project that matches a search, before it is known whether a reader may see it.
 
     Attributes:
@@ -51,27 +49,31 @@ def ranked(candidates: Iterable[Candidate], query: Query) -> list[Candidate]:
     The name that was typed comes first, then names that begin with it, names with every term, projects whose summary or keywords
     have the rest, and last those that only their description shows. Shorter names come before longer ones.
     """
-    return sorted(candidates, key=lambda candidate: _key(candidate, query))
+    typed, terms = query.name, [(term, normalize(term)) for term in (*query.prefixes, *query.terms)]
+    return sorted(
+        candidates, key=lambda each: (_tier(each, typed, terms), len(each.project), each.project, each.origin)
+    )
 
 
-def _key(candidate: Candidate, query: Query) -> tuple[int, int, str, str]:
+def _tier(candidate: Candidate, typed: str, terms: Sequence[tuple[str, str]]) -> int:
+    """Return how early a candidate comes; 0 is first.
+
+    Args:
+        candidate: Of thousands, so that nothing is done for one that can be done for all.
+        typed: The query's name.
+        terms: Those of the query, also as in names.
+    """
     name = candidate.project
-    return _tier(candidate, query), len(name), name, candidate.origin
-
-
-def _tier(candidate: Candidate, query: Query) -> int:
-    name, typed = candidate.project, query.name
     if name == typed:
         return 0
     if typed and name.startswith(typed):
         return 1
-    terms = [(term, normalize(term)) for term in (*query.prefixes, *query.terms)]
-    if all(normal in name.split("-") for _, normal in terms):
-        return 2
-    if all(normal in name for _, normal in terms):
-        return 3
-    facts = f"{fold(candidate.summary)}\n{fold(candidate.keywords)}"
-    if all(normal in name or term in facts for term, normal in terms):
+    missing = [term for term, normal in terms if normal not in name]
+    if not missing:
+        words = name.split("-")
+        return 2 if all(normal in words for _, normal in terms) else 3
+    facts = fold_letters(f"{candidate.summary}\n{candidate.keywords}")
+    if all(term in facts for term in missing):
         # Of two that only differ in this, the one is about what the other merely mentions.
-        return 4 if any(normal in name for _, normal in terms) else 5
+        return 4 if len(missing) < len(terms) else 5
     return 6

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError, gatherResults  # noqa: A004  (Twisted's own name)
 
 from simpleindex.core.errors import SimpleIndexError
 from simpleindex.core.names import ProjectName
+from simpleindex.core.near_names import MOST_NEAR
+from simpleindex.core.stepping import Started
 from simpleindex.search.candidates import (
     MOST,
     dependents,
+    excerpts,
     find_candidates,
+    near_projects,
     newest,
     recent_yanks,
     yanks_of,
@@ -21,9 +26,11 @@ from simpleindex.search.release_events import Event, newest_events, release_even
 from simpleindex.search.visibility import (
     Dependent,
     Hit,
+    hit_of,
+    is_shown,
+    is_visible,
     newest_release,
     visible_dependent,
-    visible_hit,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +101,8 @@ class Search:
             limit: The most hits.
             start: How many hits are left out.
         """
-        wanted, hits = start + limit + 1, list[Hit]()
+        wanted = start + limit + 1
+        found: dict[ProjectName, tuple[Candidate, Project]] = {}
         seen: set[Candidate] = set()
         # What only the second finds comes after everything that the first finds, so that pages of results have one order.
         for most in (MOST, _MOST_CHECKED):
@@ -103,14 +111,29 @@ class Search:
                 source,
                 [candidate for candidate in candidates if candidate not in seen],
                 lambda candidate: candidate.project,
-                lambda candidate, project: visible_hit(candidate, project, query),
+                lambda candidate, project: (
+                    (candidate, project) if is_visible(candidate, project, query) else None
+                ),
                 wanted,
             )
-            hits = _first_of_each([*hits, *visible])
-            if len(hits) >= wanted or len(candidates) < most:
+            for candidate, project in visible:
+                found.setdefault(project.name, (candidate, project))
+            if len(found) >= wanted or len(candidates) < most:
                 break
             seen.update(candidates)
-        return SearchResults(tuple(hits[start : start + limit]), len(hits) > start + limit)
+        hits = [hit_of(*each) for each in islice(found.values(), start, start + limit)]
+        return SearchResults(await self._with_excerpts(hits, query), len(found) > start + limit)
+
+    async def near(self, source: Source, query: Query) -> tuple[ProjectName, ...]:
+        """Return projects that a reader is offered and that a search for another name probably means, by name."""
+        if not query.is_for_names_only:
+            return ()
+        names = await self._threads.run(near_projects, self._database, query.name, MOST)
+        return tuple(
+            await self._visible(
+                source, names, str, lambda _, project: project.name if is_shown(project) else None, MOST_NEAR
+            )
+        )
 
     async def newest(self, source: Source, limit: int, *, yanked: bool = False) -> tuple[Hit, ...]:
         """Return the projects of the local directories with the newest releases that a reader is offered, newest first.
@@ -143,7 +166,7 @@ class Search:
         # A release that is among the newest is of a project that is among those with the newest files.
         events: list[Event] = []
         for hit in await self.newest(source, limit, yanked=True):
-            project = await self._project(source, hit.project, self._clock.seconds() + PATIENCE)
+            (project,) = await self._offered(source, [hit.project], self._clock.seconds() + PATIENCE)
             events += [] if project is None else release_events(project, hit.summary)
         yanks = await self._threads.run(recent_yanks, self._database, self._directories, limit)
         events += await self._visible(source, yanks, lambda yank: yank.project, yank_event, limit)
@@ -171,6 +194,17 @@ class Search:
             )
         )
 
+    async def _with_excerpts(self, hits: Sequence[Hit], query: Query) -> tuple[Hit, ...]:
+        """Return hits with the text around what neither their names nor their summaries show."""
+        hidden = {hit.indexed: hit.hidden_terms(query) for hit in hits if hit.indexed is not None}
+        hidden = {candidate: terms for candidate, terms in hidden.items() if terms}
+        if not hidden:
+            return tuple(hits)
+        found = await self._threads.run(excerpts, self._database, hidden)
+        return tuple(
+            replace(hit, excerpt=found[hit.indexed]) if hit.indexed in found else hit for hit in hits
+        )
+
     async def _visible(
         self,
         source: Source,
@@ -194,9 +228,8 @@ class Search:
             if self._clock.seconds() >= end:
                 break
             part = rows[first : first + _AT_ONCE]
-            projects = await gatherResults(
-                [self._project(source, ProjectName(name_of(row)), end) for row in part]
-            )
+            names = [ProjectName(name_of(row)) for row in part]
+            projects = await self._offered(source, names, end)
             for row, project in zip(part, projects, strict=True):
                 if project is not None and (seen := judge(row, project)) is not None:
                     visible.append(seen)
@@ -204,25 +237,26 @@ class Search:
                 break
         return visible[:limit]
 
-    def _project(self, source: Source, name: ProjectName, end: float) -> Deferred[Project | None]:
-        """Return a project as a reader is offered it; None if it is not, or its answer comes after the end."""
+    async def _offered(
+        self, source: Source, names: Sequence[ProjectName], end: float
+    ) -> list[Project | None]:
+        """Return projects as a reader is offered them; None for one that is not, or whose answer comes after the end."""
+        # Most answers need no waiting, and a Deferred costs more than such an answer.
+        asked = [Started(_project(source, name)) for name in names]
+        waiting = [self._in_time(each, end) for each in asked if not each.is_finished]
+        late = iter(await gatherResults(waiting) if waiting else ())
+        return [each.value if each.is_finished else next(late) for each in asked]
 
-        async def ask() -> Project | None:
-            try:
-                return await source.project(name)
-            except SimpleIndexError:
-                return None
-
-        asking = Deferred.fromCoroutine(ask())
-        if not asking.called:
-            asking.addTimeout(max(0.0, end - self._clock.seconds()), self._clock)
-            asking.addErrback(lambda failure: failure.trap(TimeoutError) and None)
+    def _in_time(self, asked: Started[Project | None], end: float) -> Deferred[Project | None]:
+        """Return the rest of an answer; None if it comes after the end."""
+        asking = Deferred.fromCoroutine(asked.rest())
+        asking.addTimeout(max(0.0, end - self._clock.seconds()), self._clock)
+        asking.addErrback(lambda failure: failure.trap(TimeoutError) and None)
         return asking
 
 
-def _first_of_each(hits: Sequence[Hit]) -> list[Hit]:
-    """Return the first hit of each project."""
-    first: dict[ProjectName, Hit] = {}
-    for hit in hits:
-        first.setdefault(hit.project, hit)
-    return list(first.values())
+async def _project(source: Source, name: ProjectName) -> Project | None:
+    try:
+        return await source.project(name)
+    except SimpleIndexError:
+        return None

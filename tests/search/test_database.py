@@ -11,7 +11,7 @@ import pytest
 
 from simpleindex.core.names import ProjectName
 from simpleindex.search import database as database_module
-from simpleindex.search.candidates import find_candidates
+from simpleindex.search.candidates import excerpts, find_candidates
 from simpleindex.search.database import SearchDatabase
 from simpleindex.search.document import Dependency, Document
 from simpleindex.search.document_rows import DocumentChanges, Entry, IndexedFile
@@ -91,6 +91,47 @@ def test_a_release_with_the_same_texts_is_not_tokenized_again(tmp_path: Path) ->
     database.write("local", DocumentChanges([Entry(file, newer._replace(authors="Wile E. Coyote"))]))
     assert found(database, "author:coyote") == ["acme"]
     database.close()
+
+
+def test_what_differs_only_in_case_is_written_again(tmp_path: Path) -> None:
+    """It is found as before, and shown as it is now."""
+    database = opened(tmp_path)
+    for written in ("\nFAST", "\nFast", "\nFast"):
+        database.write("local", DocumentChanges([Entry(FILE, ACME._replace(written=written))]))
+        assert excerpt(database) == ("", written.strip(), "")
+    database.close()
+
+
+def test_damaged_texts_cost_their_excerpts(tmp_path: Path) -> None:
+    database = opened(tmp_path)
+    database.write("local", DocumentChanges([Entry(FILE, ACME._replace(written="\nFAST"))]))
+    assert database._writer is not None
+    for damage in (
+        "UPDATE originals SET written = x'00'",
+        "UPDATE texts SET text = 'another'",
+        "DELETE FROM originals",
+    ):
+        database._writer.execute(damage)
+        assert excerpt(database) == ()
+    database.close()
+
+
+def test_a_file_that_is_indexed_since_gives_no_excerpt(tmp_path: Path) -> None:
+    """Nobody has looked whether the reader may read that one."""
+    database = opened(tmp_path)
+    database.write("local", DocumentChanges([Entry(FILE, ACME._replace(written="\nfast"))]))
+    (candidate,) = find_candidates(database, parse_query("fast"))
+    secret = ACME._replace(text="fast secret", written="\nfast secret")
+    for file in (FILE._replace(digest="another"), FILE._replace(filename="acme-2.0-py3-none-any.whl")):
+        database.write("local", DocumentChanges([Entry(file, secret)]))
+        assert excerpts(database, {candidate: ["fast"]}) == {}
+    database.close()
+
+
+def excerpt(database: SearchDatabase) -> tuple[str, ...]:
+    """The text around the word of the description."""
+    (candidate,) = find_candidates(database, parse_query("acme"))
+    return excerpts(database, {candidate: ["fast"]}).get(candidate, ())
 
 
 def test_a_new_time_changes_nothing_else(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.files import File
 from simpleindex.core.names import Kind, ProjectName
 from simpleindex.search.document import LONGEST_TEXT, Dependency, Document, document_of
+from simpleindex.search.document_rows import pack_text, unpack_text
 from tests.fixtures.distributions import metadata_text
 
 ACME = ProjectName("acme")
@@ -35,6 +36,7 @@ def test_facts_and_description() -> None:
     assert made.keywords == "rocket,trap"
     assert made.authors == "Jane Doe, Ann Roe, ann@example.com"
     assert made.text == "topic :: space # acme flies fast."
+    assert made.written.split("\n") == ["rocket,trap", "# Acme Flies FAST.", "Topic :: Space"]
     assert made.requires_python == ">=3.9"
 
 
@@ -70,7 +72,9 @@ def test_without_metadata_there_is_a_name() -> None:
 
 
 def test_a_long_description_is_cut() -> None:
-    assert len(document(body="word " * LONGEST_TEXT).text) <= LONGEST_TEXT
+    made = document(body="word " * LONGEST_TEXT)
+    assert len(made.text) <= LONGEST_TEXT
+    assert len(made.written) <= LONGEST_TEXT + 1
 
 
 def test_endless_headers_are_refused() -> None:
@@ -85,3 +89,7 @@ def test_whatever_a_stranger_writes_can_be_indexed(data: bytes) -> None:
     for text in (made.title, made.summary, made.keywords, made.authors, made.text):
         text.encode()
         assert "\0" not in made.text
+    assert (
+        unpack_text(pack_text(made.written, made.text), made.text)
+        == made.written.encode("utf-8", "replace").decode()
+    )

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from simpleindex.core.errors import NotAllowed, Unavailable
 from simpleindex.core.model import Project, Status
 from simpleindex.core.names import ProjectName
-from simpleindex.search import candidates
+from simpleindex.search import candidates, search
 from simpleindex.search.candidates import MOST
 from simpleindex.search.query import parse_query
 from simpleindex.search.search import PATIENCE
@@ -170,6 +170,75 @@ def test_a_hit_has_version_summary_and_time(world: SearchWorld) -> None:
     assert hit.uploaded_ns == world.source.pages["flask"].files[0].uploaded_ns
 
 
+@pytest.mark.parametrize(
+    ("query", "project", "matched"),
+    [
+        ("flask", "werkzeug", ["flask"]),
+        ("behind", "werkzeug", ["behind"]),
+        ("WSGI", "werkzeug", ["WSGI"]),
+        ("werkzeug wsgi library", "werkzeug", ["WSGI", "library"]),
+        ('"behind frameworks"', "werkzeug", ["behind frameworks"]),
+        ("framework :: wsgi", "numpy", ["Framework", "::", "WSGI"]),
+        ("auth users", "flask-login", ["auth"]),
+        ("flask", "flask", []),
+        ("web framework", "flask", []),
+        ("Flask_Login", "flask-login", []),
+        ("author:armin", "flask", []),
+        ("python:3.12 behind", "werkzeug", ["behind"]),
+        ("fl", "flask", []),
+    ],
+)
+def test_a_hit_shows_why_it_is_one(world: SearchWorld, query: str, project: str, matched: list[str]) -> None:
+    """The words around what neither the name nor the summary shows."""
+    (hit,) = (hit for hit in world.results(query).hits if hit.project == project)
+    assert [*hit.excerpt[1::2]] == matched
+
+
+def test_only_the_hits_of_a_page_are_explained(world: SearchWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    explained = list[int]()
+
+    def counted(database: Any, terms: Any) -> Any:
+        explained.append(len(terms))
+        return candidates.excerpts(database, terms)
+
+    monkeypatch.setattr(search, "excerpts", counted)
+    for number in range(30):
+        world.add(f"other-{number}", body="needles")
+        world.indexer.note("local", ProjectName(f"other-{number}"))
+    world.finish()
+    assert len(world.results("needle").hits) == len(world.results("needle", start=20).hits) + 10 == 20
+    assert explained == [20, 10]
+
+
+@pytest.mark.parametrize("typed", ["flsk", "flaskk", "fllask", "Flaks", "falsk", "f1ask"])
+def test_a_slip_of_the_keyboard(world: SearchWorld, typed: str) -> None:
+    assert world.names(typed) == []
+    assert world.near(typed) == ("flask",)
+    assert world.near(f"author:armin {typed}") == ()
+
+
+def test_near_names_of_two_words_of_many_and_of_none(world: SearchWorld) -> None:
+    assert world.near("flask logn") == ("flask-login",)
+    assert world.near("flask") == world.near("") == world.near("日志") == world.near("x" * 200) == ()
+    for number in range(10):
+        world.add(f"acme{number}")
+        world.indexer.note("local", ProjectName(f"acme{number}"))
+    world.finish()
+    assert world.near("acmex") == ("acme0", "acme1", "acme2", "acme3", "acme4")
+
+
+@pytest.mark.parametrize(
+    "project", [{"status": Status.QUARANTINED}, {"denied": "a rule"}, {"files": ()}, None]
+)
+def test_no_reader_learns_a_name_of_what_is_not_on_offer(
+    world: SearchWorld, project: dict[str, Any] | None
+) -> None:
+    reader = StubSource()
+    if project is not None:
+        reader.put(replace(world.source.pages["flask"], **project))
+    assert world.near("flsk", reader) == ()
+
+
 def test_a_reader_without_the_project_does_not_find_it(world: SearchWorld) -> None:
     reader = StubSource()
     reader.put(world.source.pages["werkzeug"])
@@ -182,7 +251,7 @@ def test_a_reader_without_the_version_finds_only_the_name(world: SearchWorld) ->
     reader = StubSource()
     reader.add("flask-2.0-py3-none-any.whl", metadata=b"Name: flask\nVersion: 2.0\n")
     (hit,) = world.results("flask", reader).hits
-    assert (hit.version, hit.summary) == ("2.0", "")
+    assert (hit.version, hit.summary, hit.excerpt) == ("2.0", "", ())
     for query in ("web framework", "author:armin", "depends:werkzeug", "flask author:armin"):
         assert world.names(query, reader) == []
     assert value(world.search.dependents(reader, ProjectName("werkzeug"))) == ()
@@ -326,7 +395,9 @@ def test_nothing_leaks(
                     secret in readable[hit.project] or secret == hit.project or secret[:2] == hit.project[:2]
                 )
                 assert hit.summary == "" or hit.summary in readable[hit.project]
+                assert {*"".join(hit.excerpt).split()} & {*SECRETS} <= readable[hit.project]
                 assert (hit.project, int(hit.version[0])) in offered
+        assert set(world.near(f"{secret}x", reader)) <= readable.keys()
         for dependent in value(world.search.dependents(reader, ProjectName(secret))):
             assert secret in readable[dependent.project]
     for hit in value(world.search.newest(reader, 20)):

@@ -73,6 +73,12 @@ class SearchWorld:
         results: SearchResults = result(Deferred.fromCoroutine(finding))
         return results
 
+    def near(self, text: str, source: Source | None = None) -> tuple[str, ...]:
+        """The names that were probably meant."""
+        finding = self.search.near(source or self.source, parse_query(text))
+        near: tuple[str, ...] = result(Deferred.fromCoroutine(finding))
+        return near
+
     def names(self, text: str, source: Source | None = None) -> list[str]:
         """The projects that are found."""
         return [hit.project for hit in self.results(text, source).hits]

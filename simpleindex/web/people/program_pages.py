@@ -116,13 +116,11 @@ def _badge_text(project: Project) -> str:
 
 def _results(found: FoundProjects, home: str) -> dict[str, Any]:
     """Return the results of a search in terms of JSON."""
-    direct = None
-    if found.direct is not None:
-        direct = {
-            "project": found.direct,
-            "url": f"{home}{found.direct}/",
-            "upstreams": list(found.upstreams),
-        }
+
+    def link(name: str) -> dict[str, Any]:
+        return {"project": name, "url": f"{home}{name}/"}
+
+    direct = None if found.direct is None else link(found.direct) | {"upstreams": list(found.upstreams)}
     return {
         "query": found.text,
         "start": found.start,
@@ -137,10 +135,12 @@ def _results(found: FoundProjects, home: str) -> dict[str, Any]:
                 "yanked": hit.is_yanked,
                 "source": hit.source,
                 "url": f"{home}{hit.project}/",
+                "excerpt": list(hit.excerpt),
             }
             for hit in found.hits
         ],
         "more": found.has_next,
+        "near": [link(name) for name in found.near],
         "direct": direct,
     }
 

@@ -39,6 +39,7 @@ class FoundProjects:
         has_next: Whether there is a page after it.
         is_cut: Whether more match than can be reached page by page.
         sentence: How many match, or why none does.
+        near: Projects with names of which the one that was typed is probably a slip, if nothing was found.
         direct: The project with exactly the name that was typed, if it is not among the hits and may be here nevertheless.
         upstreams: The names of the upstreams behind the view, of which only what somebody requested is searched.
     """
@@ -49,6 +50,7 @@ class FoundProjects:
     has_next: bool
     is_cut: bool
     sentence: str
+    near: tuple[ProjectName, ...]
     direct: ProjectName | None
     upstreams: tuple[str, ...]
 
@@ -75,6 +77,7 @@ class ResultsFinder:
         text, start = request.parameter("q").strip(), _results_start(request)
         query = parse_query(text)
         found = await self._search.search(request.source, query, limit=RESULTS, start=start)
+        near = () if found.hits or start else await self._search.near(request.source, query)
         upstreams = self._upstreams.get(request.view, ())
         has_next = found.has_more and start < _MOST_RESULTS
         direct = None if start else _direct(text, found, listed, is_behind=bool(upstreams))
@@ -88,6 +91,7 @@ class ResultsFinder:
         return FoundProjects(
             *(text, found.hits, start, has_next, found.has_more and not has_next),
             sentence,
+            near,
             direct,
             upstreams,
         )

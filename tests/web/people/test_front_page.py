@@ -209,6 +209,30 @@ def test_a_search(pages: Pages) -> None:
     assert "author: matches nothing" in pages.html("/?q=acme+author%3A")
 
 
+def test_a_result_shows_the_words_around_its_match(pages: Pages) -> None:
+    pages.world.add("gamma", "1.0", "Summary: Rays", body=f"They pass {HOSTILE} & Walls, <b>walls</b>.")
+    pages.world.indexer.note("local", ProjectName("gamma"))
+    pages.world.finish()
+    pages.time += 10
+    html = pages.html("/?q=walls")
+    assert (
+        '<p class="excerpt">They pass &lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&gt;&lt;img src=x onerror=alert(1)&gt; &amp; '
+        "<mark>Walls</mark>, &lt;b&gt;<mark>walls</mark>&lt;/b&gt;.</p>" in html
+    )
+    assert "excerpt" not in pages.html("/?q=rays")
+    (result_,) = pages.results("q=walls")["results"]
+    assert result_["excerpt"] == [f"They pass {HOSTILE} & ", "Walls", ", <b>", "walls", "</b>."]
+
+
+def test_a_search_that_finds_nothing_names_what_was_probably_meant(pages: Pages) -> None:
+    meant = '<p>Did you mean <a href="./acme/">acme</a>?</p>'
+    assert meant in pages.html("/?q=acne")
+    assert pages.results("q=acne")["near"] == [{"project": "acme", "url": "../acme/"}]
+    for target in ("/?q=acme", "/?q=acne&start=20", "/?q=python%3Aold+acne", "/?q=zzzzzz"):
+        assert "Did you mean" not in pages.html(target)
+    assert "Did you mean" not in pages.html("/?q=acne", source=StubSource())
+
+
 def test_a_project_of_which_everything_is_yanked_says_so(pages: Pages) -> None:
     assert "yanked" not in pages.html("/?q=acme")
     pages.world.add("gone", "1.0", yanked="explodes")
@@ -293,9 +317,11 @@ def test_results_as_json(pages: Pages) -> None:
                 "yanked": False,
                 "source": "local",
                 "url": "../acme/",
+                "excerpt": [],
             }
         ],
         "more": False,
+        "near": [],
         "direct": None,
     }
     assert pages.results("")["results"] == []

@@ -31,7 +31,23 @@
     if (hit.summary) {
       li.append(element("p", hit.summary));
     }
+    if (hit.excerpt.length) {
+      // Every second piece is what matched.
+      const pieces = hit.excerpt.map((text, place) => (place % 2 ? element("mark", text) : text));
+      const excerpt = element("p", "", { className: "excerpt" });
+      excerpt.append(...pieces);
+      li.append(excerpt);
+    }
     return li;
+  }
+
+  function meant(near, base) {
+    const line = element("p", "Did you mean ");
+    near.forEach(({ project, url }, place) => {
+      const after = near.length - place - 1;
+      line.append(element("a", project, { href: new URL(url, base).href }), after > 1 ? ", " : after ? " or " : "?");
+    });
+    return line;
   }
 
   function tell(sentence, className) {
@@ -48,6 +64,9 @@
       const list = element("ol", "", { className: "hits" });
       list.append(...found.results.map((hit) => item(hit, base)));
       results.append(list);
+    }
+    if (found.near.length) {
+      results.append(meant(found.near, base));
     }
     if (found.direct) {
       const { project, url, upstreams } = found.direct;
