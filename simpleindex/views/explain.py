@@ -229,15 +229,7 @@ def _summary(
         return f"No source has a file of {what}.{hint}"
     withheld = [file for file in files if not file.is_offered]
     rules = ", ".join(dict.fromkeys(file.cause for file in withheld))
-    times = [file.visible_from for file in withheld]
-    when = ""
-    if all(time is not None for time in times):
-        latest, soonest = (pick(time for time in times if time is not None) for pick in (max, min))
-        when = (
-            f", until {day_and_time(soonest)}"
-            if day_and_time(soonest) == day_and_time(latest)
-            else (f", the first until {day_and_time(soonest)}, the last until {day_and_time(latest)}")
-        )
+    when = _until([file.visible_from for file in withheld])
     many = (
         f"{len(withheld)} of {plural(len(files), 'file')} {'is' if len(withheld) == 1 else 'are'} not offered"
     )
@@ -245,6 +237,17 @@ def _summary(
         all_of_it = "its only file is" if len(files) == 1 else f"all of its {len(files)} files are"
         return f"{what} is not offered: {all_of_it} withheld ({rules}){when}."
     return f"{what} is offered in part: {many} ({rules}){when}."
+
+
+def _until(times: Sequence[float | None]) -> str:
+    """Return until when files are withheld, as a part of a sentence; empty if one of them is for good."""
+    known = [time for time in times if time is not None]
+    if len(known) < len(times):
+        return ""
+    soonest, latest = day_and_time(min(known)), day_and_time(max(known))
+    return (
+        f", until {soonest}" if soonest == latest else f", the first until {soonest}, the last until {latest}"
+    )
 
 
 def _status(project: Project) -> str:

@@ -220,14 +220,9 @@ class Fetch:
                     raise self._wrong("it sent other bytes the second time")
             if not data:
                 continue
-            size, largest = self.partial.size, self._context.cache.room.largest
-            if size is not None and incoming.size + len(data) > size and self._may_be_larger(stream):
-                self.partial.fail(self._wrong(f"it has more than {size} bytes"))
-                size = most_bytes(size)
-            elif size is None and self._expected.size is not None:
-                size = most_bytes(self._expected.size)
-            if incoming.size + len(data) > (largest if size is None else size):
-                raise self._wrong(f"it has more than {largest if size is None else size} bytes")
+            received = incoming.size + len(data)
+            if received > (most := self._most(stream, received)):
+                raise self._wrong(f"it has more than {most} bytes")
             await self._context.threads.run(incoming.write, data)
             self.partial.advance(incoming.size)
         if self._stopped:
@@ -240,9 +235,17 @@ class Fetch:
                 f"{self._expected.filename} broke off after {incoming.size} bytes", is_passing=True
             )
 
-    def _may_be_larger(self, stream: Stream) -> bool:
-        """Return whether a file that is larger than listed may be right: a hash decides, and no header states a size."""
-        return self._expected.is_verifiable and stream.size is None
+    def _most(self, stream: Stream, received: int) -> int:
+        """Return how many bytes the file may have, of which so many are here."""
+        size = self.partial.size
+        if size is None:
+            listed = self._expected.size
+            return self._context.cache.room.largest if listed is None else most_bytes(listed)
+        if received <= size or not self._expected.is_verifiable or stream.size is not None:
+            return size
+        # Only the listing states that size, and it states a hash too, which decides. Clients were promised the size.
+        self.partial.fail(self._wrong(f"it has more than {size} bytes"))
+        return most_bytes(size)
 
     def _begin_partial(self, size: int | None) -> None:
         stated = self.partial.size if self.partial.size is not None else self._expected.size

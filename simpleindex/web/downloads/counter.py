@@ -120,12 +120,8 @@ class DownloadCounter:
         try:
             await self._threads.run(partial(self._database.prune, before, patience=_PATIENCE))
         except (OSError, sqlite3.Error) as error:
-            trouble = trouble_of(error, self._database.path)
-            _log.error(
-                "Old counts of downloads are not removed, because {path} cannot be changed ({cause}): {remedy}",
-                path=printable(self._database.path),
-                cause=trouble.cause,
-                remedy=trouble.remedy,
+            self._log_error(
+                "Old counts of downloads are not removed, because {path} cannot be changed", error
             )
             return
         self._removed_before = before
@@ -183,13 +179,14 @@ class DownloadCounter:
     def _complain(self, error: OSError | sqlite3.Error) -> None:
         if not self._is_failing:
             self._is_failing = True
-            trouble = trouble_of(error, self._database.path)
-            _log.error(
-                "Downloads are not counted, because {path} cannot be written ({cause}): {remedy}",
-                path=printable(self._database.path),
-                cause=trouble.cause,
-                remedy=trouble.remedy,
-            )
+            self._log_error("Downloads are not counted, because {path} cannot be written", error)
+
+    def _log_error(self, what: str, error: OSError | sqlite3.Error) -> None:
+        path = self._database.path
+        trouble = trouble_of(error, path)
+        _log.error(
+            what + " ({cause}): {remedy}", path=printable(path), cause=trouble.cause, remedy=trouble.remedy
+        )
 
 
 def _key_of(request: FinishedRequest, program: str, day: int) -> DownloadKey:

@@ -117,12 +117,8 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
     if "" in segments[:-1]:
         return _behind_doubled_slashes(segments, views)
     first, prefix = segments[0], ""
-    if first == _OWN and segments[1:2] == ["view"] and segments[2:] and segments[2] in {*views, MAIN_VIEW}:
-        return _redirect(f"/{segments[2]}/" if segments[2] != MAIN_VIEW else "/", query)
-    if first == _OWN and segments[1:2] == [TRIAL]:
-        return _trial_route(segments[2:], views)
     if first == _OWN and len(segments) > 1:
-        return OwnPageRoute("/".join(segments[1:]))
+        return _own_route(segments[1:], query, views)
     if first == _UPLOAD and segments[1:] in ([], [""]):
         return UploadRoute()
     if first == _WELL_KNOWN:
@@ -143,12 +139,21 @@ def route(target: bytes, views: Collection[str] = ()) -> Route:
     elif segments[0] == _UPLOAD:
         raise NotHere("page")
     if segments[:2] == [_OWN, "view"] and prefix:
-        return route(f"/{'/'.join(map(quote, segments))}".encode(), views)
+        return _own_route(segments[1:], b"", views)
     if segments[0] == _OWN and prefix and segments[1:2] and segments[1] in _LINKED_PAGES:
         return _redirect(
             f"/{'/'.join(map(quote, segments))}", query if view == MAIN_VIEW else f"view={view}".encode()
         )
     return _index_route(segments, prefix, query, view, views)
+
+
+def _own_route(segments: list[str], query: bytes, views: Collection[str]) -> Route:
+    """Read a URL below ``/-/``."""
+    if segments[0] == "view" and segments[1:] and segments[1] in {*views, MAIN_VIEW}:
+        return _redirect(f"/{segments[1]}/" if segments[1] != MAIN_VIEW else "/", query)
+    if segments[0] == TRIAL:
+        return _trial_route(segments[1:], views)
+    return OwnPageRoute("/".join(segments))
 
 
 def _index_route(segments: list[str], prefix: str, query: bytes, view: str, views: Collection[str]) -> Route:
