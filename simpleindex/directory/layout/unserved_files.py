@@ -76,7 +76,6 @@ class PassedOver:
         while waiting and entries_left > 0 and directories_left > 0:
             directory, depth = waiting.pop(0)
             directories_left -= 1
-            is_hidden = os.path.basename(directory).startswith(".")
             try:
                 with os.scandir(os.path.join(root, directory)) as entries:
                     for entry in entries:
@@ -85,20 +84,26 @@ class PassedOver:
                             # Nobody can tell what else lies there.
                             self.has_traces = True
                             break
-                        path = f"{directory}/{entry.name}"
-                        if distribution_suffix(entry.name):
-                            self.has_traces = True
-                            if not is_hidden and not entry.name.startswith("."):
-                                self.add(cause, printable(path))
-                        elif is_trace(entry.name):
-                            self.has_traces = True
-                        elif depth < _DEEPEST and not is_hidden and _is_real_directory(entry):
-                            waiting.append((path, depth + 1))
+                        if self._leads_on(entry, directory, cause) and depth < _DEEPEST:
+                            waiting.append((f"{directory}/{entry.name}", depth + 1))
             except OSError as error:
                 raise_if_short(error)
                 continue
             self.looked_into.append(directory)
         self.has_traces = self.has_traces or bool(waiting)
+
+    def _leads_on(self, entry: os.DirEntry[str], directory: str, cause: UnservedCause) -> bool:
+        """Judge an entry; return whether it is a directory to be looked into."""
+        is_hidden = os.path.basename(directory).startswith(".")
+        if distribution_suffix(entry.name):
+            self.has_traces = True
+            if not is_hidden and not entry.name.startswith("."):
+                self.add(cause, printable(f"{directory}/{entry.name}"))
+            return False
+        if is_trace(entry.name):
+            self.has_traces = True
+            return False
+        return not is_hidden and _is_real_directory(entry)
 
 
 def _is_real_directory(entry: os.DirEntry[str]) -> bool:
