@@ -252,7 +252,7 @@ def _texts(value: object, where: str) -> list[str]:
 
 
 class InvalidAccess(SimpleIndexError):
-    """An access file that cannot be obeyed.
+    """An access file that is not valid.
 
     Attributes:
         reason: What is wrong, as a sentence without its subject.

@@ -6,7 +6,7 @@ from simpleindex.core.errors import SimpleIndexError
 
 
 class Unauthenticated(SimpleIndexError):
-    """Nobody is known to be asking: credentials are missing or wrong (401 with a challenge, RFC 9110 section 15.5.2).
+    """The client is not known: credentials are missing or wrong (401 with a challenge, RFC 9110 section 15.5.2).
 
     Attributes:
         reason: What is wrong, as a sentence fit for the client: it tells no user that exists from one that does not.
@@ -16,7 +16,7 @@ class Unauthenticated(SimpleIndexError):
 
 
 class TooManyFailures(SimpleIndexError):
-    """Passwords from there are not looked at for a while (429): too many were wrong, or too many wait.
+    """Passwords from an address are not checked for a while (429): too many were wrong, or too many wait.
 
     Attributes:
         retry_after: Whole seconds, at least one.

@@ -26,11 +26,11 @@ class SharedFacts(Protocol):
     """Facts about objects that nodes share, by path: their state, and the facts as text. Blocking."""
 
     def all(self) -> Mapping[str, tuple[str, str]]:
-        """Return those of every object."""
+        """Return the facts about every object."""
         ...
 
     def of(self, paths: Iterable[str]) -> Mapping[str, tuple[str, str]]:
-        """Return those of some objects."""
+        """Return the facts about some objects."""
         ...
 
     def remember(self, rows: Iterable[tuple[str, str, str]]) -> None:
@@ -38,11 +38,11 @@ class SharedFacts(Protocol):
         ...
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Delete those of objects that are gone."""
+        """Delete the facts about objects that are gone."""
         ...
 
     def save(self) -> None:
-        """Keep for good what was remembered since, where that is not done at once."""
+        """Write what was remembered since, unless that is done at once."""
         ...
 
     def close(self) -> None:

@@ -78,7 +78,7 @@ class FactsIndex:
         return every
 
     def of(self, paths: Iterable[str]) -> Mapping[str, tuple[str, str]]:  # noqa: ARG002
-        """Return nothing: facts of single objects are requested of the objects."""
+        """Return nothing: the facts about single objects are read from their metadata."""
         return {}
 
     def remember(self, rows: Iterable[Row]) -> None:

@@ -343,7 +343,7 @@ def _connect(location: BucketLocation) -> tuple[Any, Any]:
 
 
 def _require(status: int, key: str) -> None:
-    """Raise what a plain answer without an object comes to."""
+    """Raise the error for an answer without an object."""
     if status == MISSING:
         raise MissingObject(errno.ENOENT, "there is no such object", key)
     if status == CONDITION_FAILED:

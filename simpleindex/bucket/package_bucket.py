@@ -246,7 +246,7 @@ class PackageBucket(PackageDirectory):
         return self.download(self.listed(path, stamp))
 
     def download(self, file: ObjectState) -> int:
-        """Do the same with an object that need not be listed, as one in the trash."""
+        """Download any object to a file without a name, also one that is not listed, as in the trash."""
         with tempfile.TemporaryFile(dir=self._scratch) as copy:
             try:
                 self.store.download(file.key, file.etag, copy)
@@ -291,7 +291,7 @@ class PackageBucket(PackageDirectory):
         return file
 
     def metadata_of(self, paths: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
-        """Return the metadata of objects by path, without those that cannot be had now."""
+        """Return the metadata of objects by path, as far as they can be read now."""
         found: dict[str, Mapping[str, str]] = {}
 
         def read(path: str) -> None:
@@ -337,7 +337,7 @@ def _sort_in(
     filename: str,
     rank: int,
 ) -> bool:
-    """Sort in a distribution or a side file; return whether the name is that of one."""
+    """Add a distribution or a side file; return whether the name is that of one."""
     entry = DirectoryEntry(file.key, filename, rank, file.stamp)
     if distribution_suffix(filename):
         entries.append(entry)

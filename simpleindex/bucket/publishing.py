@@ -102,7 +102,7 @@ class BucketPublishing(Publisher):
         return self._writer.edit_project_file(name, change)
 
     def _facts(self, draft: StagedUpload, upload: Upload) -> ArchiveInfo | None:
-        """Return what a node would learn by reading the file; None if that cannot be had now."""
+        """Return the facts that a node would find by reading the file; None if they are not available now."""
         with draft.reader() as file:
             request = protocol.distribution(
                 file.fileno(), draft.size, upload.name.filename, upload.name.project

@@ -120,5 +120,5 @@ class BucketSerials(AgreedSerials):
 
 
 def _leave_due(failure: Failure) -> None:
-    """Pass over a server that is away: what is due is noted after the next listing."""
+    """Ignore a server that is away: what is due is noted after the next listing."""
     failure.trap(OSError)

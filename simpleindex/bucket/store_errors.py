@@ -44,7 +44,7 @@ def as_os_errors(key: str) -> Iterator[None]:
 
 
 def os_error(error: DriverError, key: str) -> Exception:
-    """Return an error of boto3 as one of the system, or as what a condition or an absence comes to."""
+    """Return an error of boto3 as an OSError, as ConditionFailed, or as MissingObject."""
     if not isinstance(error, ClientError):
         # Not its text: an endpoint's URL may be signed.
         return OSError(errno.EHOSTDOWN, f"the store cannot be reached ({type(error).__name__})", key)

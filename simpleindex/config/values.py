@@ -51,7 +51,7 @@ _LONGEST_POLL: Final = 86_400.0  # seconds; epoll refuses timeouts that do not f
 
 
 class WatchMode(StrEnum):
-    """How changes in the directory are learnt of."""
+    """How changes in the directory are noticed."""
 
     AUTO = "auto"
     INOTIFY = "inotify"

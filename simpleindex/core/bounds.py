@@ -1,4 +1,4 @@
-"""Bounds of what strangers write and is read here: each count and length is compared before a pattern or a library sees it.
+"""Bounds on input from strangers: each count and length is compared before a pattern or a library sees the input.
 
 Every reader is linear in its input up to these bounds; ``simpleindex/docs/limits.md`` lists the readers. Each number states
 its unit and its evidence: what real packages reach.
@@ -12,7 +12,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The most that is read of something.
+    """A bound: the most that is read of one kind of input.
 
     Attributes:
         what: What is counted, as the subject of a sentence: ``a line of its WHEEL file``.

@@ -38,7 +38,7 @@ class SizedCache(Generic[Key, Value]):
         self._values: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
 
     def get(self, key: Key) -> Value | None:
-        """Return the value of a key, which is used by that; None if it is not kept."""
+        """Return the value of a key, and count that as a use; None if there is none."""
         kept = self._values.get(key)
         if kept is None:
             return None
@@ -57,7 +57,7 @@ class SizedCache(Generic[Key, Value]):
             self.pop(next(iter(self._values)))
 
     def pop(self, key: Key) -> Value | None:
-        """Drop the value of a key and return it; None if it is not kept."""
+        """Drop the value of a key and return it; None if there is none."""
         kept = self._values.pop(key, None)
         if kept is None:
             return None

@@ -185,7 +185,7 @@ class CannotStore(SimpleIndexError):
 
 
 class InvalidSources(SimpleIndexError):
-    """A sources file that cannot be obeyed.
+    """A sources file that is not valid.
 
     Attributes:
         reason: What is wrong, as a sentence without its subject.

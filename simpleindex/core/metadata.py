@@ -66,7 +66,7 @@ class VerifiedMetadata:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What only the judgement of an upload asks of metadata.
+    """The fields of core metadata that are checked in uploads only.
 
     Attributes:
         metadata_version: As it is written there; None if it is missing.

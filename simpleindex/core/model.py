@@ -127,7 +127,7 @@ def _packed(files: Sequence[File]) -> PackedFiles:
 
 
 def restored_files(stored: StoredFiles) -> Sequence[File]:
-    """Return the files of a project of which :func:`stored_files` made these values."""
+    """Return the files from the values that :func:`stored_files` made of them."""
     return PackedFiles.restored(stored)
 
 

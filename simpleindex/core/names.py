@@ -140,7 +140,7 @@ def parse_distribution_name(filename: str, project: ProjectName | None = None) -
 
 
 def _oddity(filename: str, suffix: str) -> str:
-    """Say which character of a file name none of a distribution can have."""
+    """Name a character of a file name that no distribution's file name can have."""
     stem = filename.removesuffix(suffix)
     if copy := _COPY.search(stem):
         whole = stem[: copy.start()] + suffix

@@ -16,7 +16,7 @@ def serialize(value: Any) -> bytes:
 
 
 def deserialize(data: bytes) -> Any:
-    """Return the value of which :func:`serialize` made these bytes.
+    """Return the value from the bytes that :func:`serialize` made of it.
 
     Raises:
         ValueError, TypeError, EOFError: It made no such bytes.

@@ -152,7 +152,7 @@ class FreshAnswer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AnswerLifetime:
-    """How long an answer about a project stays as it is, unless rules or pins change.
+    """For how long an answer about a project is valid, unless rules or pins change.
 
     Attributes:
         until: Until when at most, seconds since 1970.
@@ -165,10 +165,10 @@ class AnswerLifetime:
 
 @runtime_checkable
 class LastingSource(Source, Protocol):
-    """A source that knows how long its answers stay as they are."""
+    """A source that knows for how long its answers are valid."""
 
     def lifetime(self, name: ProjectName) -> AnswerLifetime | None:
-        """Return how long the answer stays as it is that :meth:`project` has just given without waiting, or None.
+        """Return for how long the answer is valid that :meth:`project` has just given without waiting; None if that is not known.
 
         That a project is not here is such an answer too.
         """
@@ -180,7 +180,7 @@ class LastingSource(Source, Protocol):
 
 
 def lifetime_of(source: Source, name: ProjectName) -> AnswerLifetime | None:
-    """Return how long an answer of any source stays as it is; as :meth:`LastingSource.lifetime`."""
+    """Return for how long an answer of any source is valid; as :meth:`LastingSource.lifetime`."""
     return source.lifetime(name) if isinstance(source, LastingSource) else None
 
 

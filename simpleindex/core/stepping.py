@@ -1,4 +1,4 @@
-"""Run the first step of a coroutine at once: its result if that is all of it, or else the rest to be continued where waiting is possible."""
+"""Run the first step of a coroutine at once: it may have a result by then; otherwise the rest is continued where waiting is possible."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Suspended(Generic[Value]):
         return value
 
     def drop(self) -> None:
-        """End the coroutine; what it waits for goes on for others, and may fail unheard."""
+        """End the coroutine; what it waits for goes on for others, and its failure is ignored."""
         self._work.close()
         add_errback = getattr(self._waits_for, "addErrback", None)
         if add_errback is not None:

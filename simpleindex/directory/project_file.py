@@ -1,4 +1,4 @@
-"""``<project>/simpleindex.toml``: what file names cannot say of a project (docs/directory.md, "Yanks and status").
+"""``<project>/simpleindex.toml``: yanks and the status of a project (docs/directory.md, "Yanks and status").
 
 ::
 
@@ -43,7 +43,7 @@ _KEYS: Final = ("status", "reason", "yanked")
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """What a project's file says.
+    """The content of a project's ``simpleindex.toml``.
 
     Attributes:
         reason: Why it has that status, or None.
@@ -123,7 +123,7 @@ def _yanked(value: object, mistakes: list[str]) -> Mapping[str, str]:
 
 
 def yank_key(key: str) -> str:
-    """How a yank is looked up: a file name as it is, a version without trailing zeros.
+    """Return the key by which a yank is found: a file name as it is, a version without trailing zeros.
 
     Raises:
         InvalidProjectFile: It is neither.
@@ -177,7 +177,7 @@ def _nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
 
 
 class InvalidProjectFile(SimpleIndexError):
-    """A ``simpleindex.toml`` that cannot be obeyed.
+    """A ``simpleindex.toml`` that is not valid.
 
     Attributes:
         reason: What is wrong, as a sentence without its subject.

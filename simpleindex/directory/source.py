@@ -77,7 +77,7 @@ class LocalSource:
 
     @contextmanager
     def in_passing(self, name: ProjectName) -> Iterator[None]:
-        """Keep nothing in memory of a project that is read within the block: for one who reads all of them, each once."""
+        """Keep no project in memory that is read within the block, for callers that read each project once."""
         snapshots = self._live.snapshots
         was_at_rest = name not in snapshots.unpacked
         self._passing.add(name)
@@ -142,7 +142,7 @@ class LocalSource:
         return await self._file_body(path, known.stamp, filename, sha256)
 
     def _require_unchanged(self, snapshot: ProjectSnapshot, filename: str) -> None:
-        """Let nothing explain a changed state: it took too long to read the file once more."""
+        """Raise Changed for a file whose state changed: reading it once more took too long."""
         path = _path(snapshot, filename.removesuffix(METADATA_SUFFIX))
         known = None if path is None else snapshot.known.get(path)
         if path is not None and known is not None and self._directory.stamp(path) != known.stamp:

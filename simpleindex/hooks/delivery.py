@@ -39,7 +39,7 @@ _log: Final = logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:
-    """What came of one try.
+    """The outcome of one try to deliver an event.
 
     Attributes:
         trouble: Why the hook was not notified, as a clause; None if it was.
@@ -58,7 +58,7 @@ class HookTarget(Protocol):
         ...
 
     def close(self) -> None:
-        """End what is under way."""
+        """End the delivery that is under way."""
         ...
 
 

@@ -46,7 +46,7 @@ class Hooks:
         self._take(self._file.reload())
 
     def stop(self) -> None:
-        """End all."""
+        """End the deliveries of all hooks."""
         for delivery in self._running.values():
             delivery.stop()
         self._running.clear()

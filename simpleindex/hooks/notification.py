@@ -23,7 +23,7 @@ CONTENT_TYPE: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a hook is sent of one event.
+    """The notification of one event, as a hook gets it.
 
     Attributes:
         delivery: Its id: the same in every try, so that receivers may pass over what they have.

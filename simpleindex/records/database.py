@@ -129,7 +129,7 @@ class RecordsDatabase(Records):
         """Do nothing: every query finds the changes of other processes."""
 
     def catch_up(self) -> None:
-        """Do nothing: the same."""
+        """Do nothing: every query finds the changes of other processes."""
 
     def announce(self, place: str, project: str) -> None:
         """Do nothing: there are no other nodes."""

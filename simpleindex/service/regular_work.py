@@ -57,11 +57,11 @@ class RegularWork:
         return loop
 
     def add(self, loop: LoopingCall) -> None:
-        """Stop with the others what has been started already."""
+        """Add a loop that has been started, to be stopped with the others."""
         self._loops.append(loop)
 
     def stop(self) -> None:
-        """Call nothing any more."""
+        """Stop all calls."""
         for loop in self._loops:
             loop.stop()
 

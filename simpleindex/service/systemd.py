@@ -38,14 +38,14 @@ class ServiceNotifier(Protocol):
         """Report that shutdown begins."""
 
     def status(self, text: str) -> None:
-        """Set the line that shows how the service is."""
+        """Set the line that shows the state of the service."""
 
     def watchdog(self) -> None:
         """Give one sign of life."""
 
 
 class Notifier:
-    """Tells systemd how the service is (sd_notify(3)); does nothing where systemd did not ask, and never fails.
+    """Notifies systemd of the state of the service (sd_notify(3)); does nothing without NOTIFY_SOCKET, and never fails.
 
     Attributes:
         watchdog_interval: Seconds from one beat to the next, half of what systemd allows (sd_watchdog_enabled(3)); None
@@ -73,15 +73,15 @@ class Notifier:
         self.watchdog_interval = _watchdog_interval(environ, pid) if self._address else None
 
     def ready(self) -> None:
-        """Say that start, or reload, is complete."""
+        """Report that the start, or a reload, is complete."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """Say that a reload begins; :meth:`ready` ends it."""
+        """Report that a reload begins; :meth:`ready` ends it."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={self._monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Say that shutdown begins."""
+        """Report that the shutdown begins."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:

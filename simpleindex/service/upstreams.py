@@ -145,7 +145,7 @@ class Upstreams:
             _log.warn("{line}", line=line)
 
     def lines(self) -> Iterator[str]:
-        """Return what the log tells of them at the start."""
+        """Return the lines about them in the log at the start."""
         for directory in self.directories[1:]:
             yield f"Beside it: {directory.name}, {directory.path}."
         for each in self.start.upstreams:

@@ -92,7 +92,7 @@ def sync_file_system(path: str) -> None:
 
 @contextmanager
 def storing(place: str) -> Iterator[None]:
-    """Turn what the operating system says into what the client and the operator are to read.
+    """Turn an error of the operating system into one with a sentence for the client and one for the operator.
 
     Args:
         place: The path that is being changed, for where the error itself names none.

@@ -30,7 +30,7 @@ SYSTEM_CLOCKS: Final = Clocks()
 
 
 def keep_steady(reactor: Any) -> None:
-    """Make a reactor's time one that is never set back; by it are all its timeouts and intervals.
+    """Have a reactor count its timeouts and intervals by a clock that is never set back.
 
     Twisted's is the machine's. Where that is corrected by two hours after the start (a hardware clock in local time), each call
     that waits would come two hours late: connections would not end, and nothing more would be written to the access log.

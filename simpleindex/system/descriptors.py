@@ -22,7 +22,7 @@ _LEAST_KEPT: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class DescriptorBounds:
-    """From which descriptor on what is given up; the system always gives the lowest number that is free.
+    """The numbers of descriptors from which on connections wait, are closed, and files are not opened; the system gives the lowest free one.
 
     Attributes:
         limit: Of the process (RLIMIT_NOFILE).
@@ -98,5 +98,5 @@ def keep_reserve(descriptor: int) -> int:
 
 
 def discard_output() -> None:
-    """Let what is still printed go nowhere: who read it (``head``, ``less``) has read enough, and Python tries once more at its end."""
+    """Discard further output: its reader (``head``, ``less``) has closed the pipe, and Python would write to it once more at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

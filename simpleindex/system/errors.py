@@ -55,7 +55,7 @@ def raise_if_short(error: OSError) -> None:
 
 
 def own_trouble(error: BaseException | None) -> Trouble | None:
-    """Return the trouble of the server itself that an exception tells of; None for all other exceptions."""
+    """Return the trouble of the server itself that an exception reports; None for all other exceptions."""
     if isinstance(error, CannotStore):
         return error.trouble or (Trouble(error.fault, error.reason.rstrip(".")) if error.fault else None)
     if isinstance(error, OSError | MemoryError):
@@ -91,7 +91,7 @@ def _trouble_of_database(error: sqlite3.Error, place: str | None) -> Trouble:
 
 
 def _seen_there(path: str) -> Trouble | None:
-    """Find out from the system why a database cannot be opened or written; None if nothing shows."""
+    """Find out from the system why a database cannot be opened or written; None if it does not show."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
         # Not the database itself: to close that would drop the locks that SQLite holds in this process (fcntl(2)).

@@ -30,7 +30,7 @@ def cannot_run(executable: str) -> Trouble | None:
 
 
 def not_run(executable: str, error: OSError) -> Trouble:
-    """Return what it means that a program was not run."""
+    """Return the trouble of a program that could not be run."""
     # A virtual environment's Python is a link; what lies at its end has the owner, or a directory above it.
     place = os.path.realpath(executable)
     cause = error.strerror or str(error)

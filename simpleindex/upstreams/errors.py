@@ -71,7 +71,7 @@ class FileRefused(UpstreamFailed, init=False):
 
 
 class InvalidUpstreamPage(SimpleIndexError):
-    """What an upstream gave for a listing and is none.
+    """An upstream sent something else than a listing for one.
 
     Attributes:
         reason: What is wrong, as a sentence whose subject is the page; it quotes nothing of the page but what is short.
@@ -82,7 +82,7 @@ class InvalidUpstreamPage(SimpleIndexError):
 
 
 class ForbiddenAddress(SimpleIndexError):
-    """An upstream led to an address that it has no business with: one of a private network, or of this machine.
+    """An upstream led to an address that is not allowed for it: one of a private network, or of this machine.
 
     Attributes:
         host: Whose address it is, with the port where it is no usual one; the address itself would tell others of the network.
@@ -93,7 +93,7 @@ class ForbiddenAddress(SimpleIndexError):
 
 
 class UnusableAnswer(SimpleIndexError):
-    """What came over a connection is no HTTP that we take.
+    """An answer of an upstream that cannot be used: it is not valid HTTP, or not encoded as its headers state.
 
     Attributes:
         reason: What is wrong, as a sentence.

@@ -24,7 +24,7 @@ MOST_DESCRIPTORS: Final = 200
 
 
 class Receiver(Protocol):
-    """The part of a socket from which is received."""
+    """The receiving half of a socket."""
 
     def recv(self, length: int, /) -> bytes: ...
 

@@ -1,4 +1,4 @@
-"""What lies in the root and in a project's directories, as frozen values."""
+"""The content of the root and of a project's directories, as frozen values."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _BEFORE: Final = re.compile(
 
 
 def is_trace(filename: str) -> bool:
-    """Return whether a name is like a distribution's, whole or not: it has a suffix of one in it."""
+    """Return whether a name looks like that of a distribution, complete or not: it contains the suffix of one."""
     return len(filename) <= _LONGEST and _MARK.search(filename) is not None
 
 

@@ -113,7 +113,7 @@ class PackageDirectory(ServedRoot):
         )
 
     def _take_other(self, entry: os.DirEntry[str], others: OtherEntries) -> None:
-        """Take note of an entry of the root that is neither a project's directory nor a distribution."""
+        """Note an entry of the root that is neither a project's directory nor a distribution."""
         what = kind_of(entry)
         if what is EntryKind.OTHER:
             others.take_file(entry.name)
@@ -144,7 +144,7 @@ class PackageDirectory(ServedRoot):
         return [raw for raw, path in paths if path not in own and not os.path.lexists(path)]
 
     def places_of(self, project: ProjectName) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Where one project lies now: what :meth:`survey` would say of it, without judging the others' names.
+        """Return the places of one project now, as :meth:`survey` would, without judging the names of others.
 
         Returns:
             Raw names of its directories, the normalized one first, and names of its files directly in the root.
@@ -169,7 +169,7 @@ class PackageDirectory(ServedRoot):
     def entries_of(
         self, places: tuple[tuple[str, ...], tuple[str, ...]], filename: str
     ) -> list[DirectoryEntry]:
-        """Every place in which a project has a file of this name now, the preferred one first.
+        """Return every place where a project has a file of this name now, the preferred one first.
 
         Args:
             places: As :meth:`places_of` gives them.
@@ -201,7 +201,7 @@ class PackageDirectory(ServedRoot):
         return found
 
     def refusal(self, project: ProjectName) -> str | None:
-        """Why a project's normalized directory is none that may be written into, as a sentence; None if it is one."""
+        """Return why a project's normalized directory must not be written into, as a sentence; None if it may."""
         self.follow()
         real = os.path.realpath(os.path.join(self.root, project))
         if not real.startswith(self.root.rstrip("/") + "/"):
@@ -256,7 +256,7 @@ class PackageDirectory(ServedRoot):
         )
 
     def _read_directory(self, directory: str, rank: int, contents: _Contents) -> str | None:
-        """Sort in what one directory holds; return why it cannot be read, as a sentence, or None."""
+        """Add the entries of one directory; return why it cannot be read, as a sentence, or None."""
         try:
             names = self._list(directory, contents.stamps)
         except (FileNotFoundError, NotADirectoryError):
@@ -302,7 +302,7 @@ class PackageDirectory(ServedRoot):
             return False
 
     def _sort_in(self, contents: _Contents, path: str, filename: str, rank: int) -> bool:
-        """Sort in a distribution or a side file; return whether the name is that of one."""
+        """Add a distribution or a side file; return whether the name is that of one."""
         if distribution_suffix(filename):
             entry = self._entry(path, filename, rank)
             if entry is not None:

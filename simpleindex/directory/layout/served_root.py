@@ -84,7 +84,7 @@ class ServedRoot:
         return [() if state[0] in self._excluded_inodes else state for state in states]
 
     def has(self, path: str) -> bool:
-        """Return whether there is something below the root, links followed; as :meth:`stamp`, at half the cost where nothing is."""
+        """Return whether there is something at a path below the root, links followed: at half the cost of :meth:`stamp` where there is nothing."""
         return os.access(f"{self.root}/{path}", os.F_OK)
 
     def state_of(self, descriptor: int, path: str) -> Stamp | None:  # noqa: ARG002  (where files are not of this machine)

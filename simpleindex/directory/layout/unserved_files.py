@@ -42,7 +42,7 @@ class PassedOver:
         return sum_up(self._items) if self._items else ()
 
     def add(self, cause: UnservedCause, path: str) -> None:
-        """Take note of one thing that is not served."""
+        """Add one thing that is not served."""
         self._items.append(Unserved(cause, 1, path))
 
     def judge(self, path: str, filename: str) -> bool:

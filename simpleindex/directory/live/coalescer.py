@@ -1,4 +1,4 @@
-"""Work that is requested often and done seldom: one run at a time for each key, and no request is lost."""
+"""Coalesce requests for work: one run at a time for each key, and no request is lost."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Coalescer(Generic[Key]):
         return self._seconds() - min(since) if since else 0.0
 
     def ask(self, key: Key, *, first: bool = False) -> Deferred[None]:
-        """Have this key run once more.
+        """Request another run for a key.
 
         Args:
             key: Which.
@@ -132,7 +132,7 @@ class Coalescer(Generic[Key]):
         return waiter
 
     def note(self, keys: Iterable[Key]) -> None:
-        """Have these run once more, as :meth:`ask` does, while nobody waits for it: many at once cost little."""
+        """Request another run for each of these keys, as :meth:`ask` does, without waiting for it: many at once cost little."""
         now = self._seconds()
         for key in keys:
             self._discard_later(key)
@@ -141,7 +141,7 @@ class Coalescer(Generic[Key]):
         self._start()
 
     def note_all(self, keys: Sequence[Key]) -> None:
-        """Have very many run once more, in this order and after all others; until its turn a key takes next to no memory."""
+        """Request another run for very many keys, in this order and after all others; until its turn a key takes next to no memory."""
         self.note([key for key in keys if key in self._running])
         later = [key for key in keys if key not in self._waiting and not self._is_later(key)]
         if later:
@@ -149,7 +149,7 @@ class Coalescer(Generic[Key]):
         self._start()
 
     def note_set(self, keys: KeySet[Key], in_turn: Iterator[Key]) -> None:
-        """Have very many run once more after all others, as :meth:`note_all` does; until its turn a key need not be an object.
+        """Request another run for very many keys after all others, as :meth:`note_all` does; until its turn a key need not be an object.
 
         Args:
             keys: Which; they are taken out of it.
@@ -178,7 +178,7 @@ class Coalescer(Generic[Key]):
         return waiter
 
     def stop(self) -> None:
-        """Begin nothing more; what waits is never answered."""
+        """Begin no more runs; those who wait for one are not answered."""
         self._workers = 0
 
     def _start(self) -> None:

@@ -104,7 +104,7 @@ class DirectoryChanges(RootSurveys):
         self._surveys.ask(ROOT)
 
     def names_heard(self, entries: Mapping[str, bool], files: Mapping[str, Iterable[bytes]]) -> None:
-        """Events name what lies, or lay, in the root and in directories of it, even if it is gone by now."""
+        """Take the names in events: of what is, or was, in the root and in its directories."""
         self.private_names.appeared(entries)
         if any(is_trace(raw) for raw in entries):
             # Also where temporary names are no reason to look.

@@ -64,7 +64,7 @@ class LiveDirectory(DirectoryChanges):
         return answer
 
     def is_behind(self, name: ProjectName, snapshot: ProjectSnapshot) -> bool:
-        """Return whether a project's directories are not as its snapshot has them: "not here" must be known, not believed."""
+        """Return whether a project's directories differ from its snapshot; to be known before "not here" is answered."""
         if self.polling or name in self.private_names.reserved:
             return False  # It was looked at, or is known to lead elsewhere.
         known = snapshot.stamps
@@ -109,7 +109,7 @@ class LiveDirectory(DirectoryChanges):
         return tuple(sorted(empty | reserved - served))
 
     def lacks(self, name: ProjectName) -> bool:
-        """Return whether there surely is no such project, and its name is not taken; False where only waiting would tell.
+        """Return whether it is certain that there is no such project and that its name is not taken; False where that is not known yet.
 
         As sure as when :meth:`up_to_date` returns None and :meth:`why_own` too, at less cost.
         """
@@ -192,7 +192,7 @@ class LiveDirectory(DirectoryChanges):
         return self.announce is None or self.serials.are_shared
 
     def withheld(self) -> Iterator[tuple[ProjectName, Withheld]]:
-        """Everything that is there and not offered, by project."""
+        """Return everything that is there and not offered, by project."""
         for name, snapshot in self.snapshots.in_flux():
             for item in snapshot.project.withheld if snapshot.project else ():
                 yield name, item
@@ -259,7 +259,7 @@ class LiveDirectory(DirectoryChanges):
         return self._reader.directory.stamp("."), is_outdated(self._reader.directory, snapshot, thorough=True)
 
     async def _bounded(self, waiting: Deferred[None]) -> bool:
-        """Wait, though not for ever; whether it came in time."""
+        """Wait for a limited time; return whether that was enough."""
         waiting.addTimeout(LONGEST_WAIT, self._clock)
         try:
             await waiting

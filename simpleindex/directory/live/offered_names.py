@@ -21,7 +21,7 @@ _MANY: Final = 5_000
 
 
 class OfferedNames:
-    """The names, made when they are needed first, and changed one by one from then on."""
+    """The names of projects on offer; made when they are first needed, and changed one by one from then on."""
 
     def __init__(self) -> None:
         self._names: list[ProjectName] | None = None

@@ -101,7 +101,7 @@ class PrivateNames:
     # What looks tell
 
     def begin_survey(self) -> tuple[str, ...]:
-        """Return the raw names that a survey which begins now has to judge: which of them are gone again?"""
+        """Return the raw names of which a survey that begins now finds out whether they are gone again."""
         self._surveyed |= self._appeared
         self._appeared = {}
         return tuple(self._surveyed)
@@ -124,7 +124,7 @@ class PrivateNames:
         return is_new
 
     def is_traced(self, name: ProjectName) -> bool:
-        """Return whether an event named something like a distribution, and the name is yet to be remembered."""
+        """Return whether an event named something like a distribution whose project is not remembered yet."""
         return name in self._traced
 
     def remember(self, names: Iterable[ProjectName]) -> None:

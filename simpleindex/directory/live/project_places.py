@@ -1,4 +1,4 @@
-"""Where each project of a directory lies, in little memory for the many that lie in the one directory of their name."""
+"""The places of the projects of a directory; most lie in one directory that has their name, and take little memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Places(NamedTuple):
-    """Where one project lies.
+    """The places of one project.
 
     Attributes:
         directories: Raw names of its directories, the normalized one first.
@@ -96,7 +96,7 @@ class ProjectPlaces:
         )
 
     def remaining(self) -> RemainingNames:
-        """Return the names of all projects, as those that are yet to be dealt with."""
+        """Return the names of all projects, as the set of those that remain to be read."""
         return RemainingNames(self._plain, self.others)
 
     def missing_in(self, at_rest: NameSet) -> set[ProjectName]:

@@ -86,18 +86,18 @@ class RootGuard:
         return self.existing + len(self.vanished)
 
     def forget_projects(self, names: Iterable[ProjectName]) -> None:
-        """Believe nothing that is known of projects; these existed."""
+        """Forget what is known of projects; these existed."""
         self.vanished.update(names)
         self.existing = 0
         self.epoch += 1
 
     def note_appearance(self, names: Sequence[ProjectName]) -> None:
-        """Take note that projects exist, which did not before."""
+        """Count projects that are new."""
         self.existing += len(names)
         self.vanished.difference_update(names)
 
     def note_existence(self, name: ProjectName, *, before: bool, now: bool) -> None:
-        """Take note of whether a project exists now, and whether it did before."""
+        """Note whether a project exists now, and whether it did before."""
         self.existing += now - before
         if now:
             self.vanished.discard(name)

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def sweep(
     directory: PackageDirectory, snapshots: Iterable[tuple[ProjectName, ProjectSnapshot]], *, thorough: bool
 ) -> list[ProjectName]:
-    """Name the projects that must be looked at again."""
+    """Return the projects that must be looked at again."""
     return [name for name, snapshot in snapshots if is_outdated(directory, snapshot, thorough=thorough)]
 
 
 def is_outdated(directory: PackageDirectory, snapshot: ProjectSnapshot, *, thorough: bool = False) -> bool:
-    """Whether what is known of one project need no longer be true."""
+    """Return whether the state of a project may have changed."""
     if snapshot.trouble or snapshot.young:
         return True
     if any(directory.stamp(path) != stamp for path, stamp in snapshot.stamps.items()):

@@ -29,7 +29,7 @@ class WithheldLog:
                 self._logged.pop(name, None)
 
     def tell(self, name: ProjectName, snapshot: ProjectSnapshot) -> None:
-        """Say what is new among what a project does not offer."""
+        """Log what a project withholds, as far as it is new."""
         reasons = {item.reason for item in snapshot.project.withheld} if snapshot.project else set()
         unfinished = {
             known.outcome.reason

@@ -79,12 +79,12 @@ def assemble_project(
 
 
 def are_told_apart(name: ProjectName, found: Iterable[FileInPlace]) -> bool:
-    """Return whether installers can tell these files of a project from each other, so that all are offered."""
+    """Return whether installers can distinguish these files of a project, so that all are offered."""
     return not _withhold_ambiguous(name, {_file_of(item).filename: item for item in found})
 
 
 def _withhold_ambiguous(name: ProjectName, chosen: dict[str, FileInPlace]) -> list[Withheld]:
-    """Take out of a choice what installers cannot tell from another file of it: two names of one distribution, other bytes.
+    """Withhold files that installers cannot distinguish from another one: two names of one distribution, with other bytes.
 
     Of such files the one in the better place is served; else the one whose name is normalized, so that two copies of a
     directory serve the same, whatever the files' times; else the first by name. Two sdists in different formats stay: old

@@ -172,7 +172,7 @@ class BatchReader:
 
 
 def _is_to_be_remembered(job: ScanJob, snapshot: ProjectSnapshot) -> bool:
-    """Whether anything like a distribution lies in a project's places, or may have lain there before it was gone."""
+    """Return whether anything like a distribution is in a project's places, or may have been there."""
     if snapshot.has_traces or job.is_traced:
         return True
     if snapshot.trouble is not None:

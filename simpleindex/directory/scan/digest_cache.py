@@ -110,7 +110,7 @@ class DigestCache:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Write all that this thread remembers meanwhile in one transaction, which costs less than one for each project."""
+        """Write what this thread remembers within the block in one transaction, which costs less than one for each project."""
         rows: dict[str, list[object]] = {}
         self._gathered.rows = rows
         try:
@@ -268,7 +268,7 @@ class DigestCache:
 
 
 def _is_corrupt(error: sqlite3.Error) -> bool:
-    """Whether the file itself is bad: one that is locked, full or out of reach may be another process's good one.
+    """Return whether the file itself is damaged; one that is locked, full or out of reach may be good.
 
     That class itself stands for SQLITE_CORRUPT and SQLITE_NOTADB; everything else has one of its subclasses. Only for text
     that is none, Python raises one of those.
@@ -277,7 +277,7 @@ def _is_corrupt(error: sqlite3.Error) -> bool:
 
 
 def _checksum(*row: object) -> bytes:
-    """Of all that a row says: SQLite finds a damaged page only where its structure is hit."""
+    """Return the checksum of a row: SQLite finds a damaged page only where the damage breaks its structure."""
     return blake2b(repr(row).encode(), digest_size=8).digest()
 
 

@@ -1,4 +1,4 @@
-"""Decide which simpleindex.toml of a project is in force: the new one, or the last good one if the new one is broken."""
+"""Decide which ``simpleindex.toml`` of a project is in force: the new one, or the last valid one if the new one is not valid."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _path_of_project_file(look: ProjectListing, directories: Sequence[str]) -> s
 
 
 def loses_rules(before: ProjectFile, now: ProjectFile) -> bool:
-    """Whether something that was yanked, quarantined or archived no longer is."""
+    """Return whether something that was yanked, quarantined or archived no longer is."""
     if now.status is Status.QUARANTINED:
         return False  # Nothing is stricter, and it must not wait.
     is_status_lost = before.status in _HOLDING and before.status is not now.status

@@ -1,4 +1,4 @@
-"""What is known of each file of a project, in as little memory as the files themselves."""
+"""The facts about each file of a project, in as little memory as the files themselves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScannedFile:
-    """What reading one file taught.
+    """The facts that reading one file showed.
 
     Attributes:
         stamp: The state in which it was read.
@@ -48,7 +48,7 @@ _EMPTY: Final = serialize([])
 
 
 class ScannedFiles(Mapping[str, ScannedFile]):
-    """What is known of each file, by path; never changed.
+    """The facts about each file, by path; never changed.
 
     Of a listed file only what the list does not say is kept here, which is half of it.
 
@@ -143,7 +143,7 @@ class ScannedFiles(Mapping[str, ScannedFile]):
         return _unpacked(self.packed, stored_files(self.files))[1]
 
     def unpacked(self) -> dict[str, ScannedFile]:
-        """All of it at once."""
+        """Return the facts about every file, unpacked."""
         return {path: _known(*row) for path, row in self._rows.items()}
 
     def updated(self, newer: ScannedFiles) -> ScannedFiles:
@@ -196,7 +196,7 @@ def _unpacked(packed: bytes, files: StoredFiles) -> tuple[dict[str, Row], dict[s
 
 
 def _row(path: str, item: ScannedFile, index: int | None) -> Row:
-    """Begun by the path; of a listed file by its directory and its place in the list."""
+    """Return the row of a file: it begins with the path, or for a listed file with its directory and its place in the list."""
     flags = item.young, item.unfinished, item.left_alone
     if index is None:
         return path, None, item.stamp and tuple(item.stamp), _packed_outcome(item.outcome), *flags
@@ -224,7 +224,7 @@ def _known(file: File | None, stamp: Any, outcome: Any, *flags: bool) -> Scanned
 
 
 def _packed_outcome(outcome: ArchiveInfo | str | Withheld) -> tuple[Any, ...]:
-    """How it begins tells which it is: a digest as bytes, or a withheld file's name as text."""
+    """Return the outcome of reading a file as plain values: they begin with a digest as bytes, or with a withheld file's name as text."""
     if isinstance(outcome, str):
         return (bytes.fromhex(outcome),)
     if isinstance(outcome, Withheld):

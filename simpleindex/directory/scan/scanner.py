@@ -55,7 +55,7 @@ _TOLD_BY_THEIR_END: Final = (".whl", ".zip")
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """Where projects are read from, and how patiently.
+    """Reads the projects of one root.
 
     Attributes:
         now_ns: The time, nanoseconds since 1970.
@@ -200,7 +200,7 @@ class Scanner:
     def _idle_yanks(
         self, name: ProjectName, look: ProjectListing, project_file: ProjectFile
     ) -> Iterator[Unserved]:
-        """Yield yanks that match no file, neither a present nor a deleted one."""
+        """Yield the yanks that match neither a present nor a deleted file."""
         if not project_file.yanked:
             return
         filenames = {entry.filename for entry in look.entries}
@@ -220,7 +220,7 @@ class Scanner:
         return any(is_young(stamp, now) for stamp in stamps.values())
 
     def _may_be_half(self, directories: tuple[str, ...], stamps: Mapping[str, Stamp], now_ns: int) -> bool:
-        """Whether the project file may be half-written, or gone only until its successor is there.
+        """Return whether the project file may be half-written, or removed only to be replaced.
 
         Half a file is often valid TOML, so that it has rules shows nothing of those it is yet to have.
         """
@@ -325,7 +325,7 @@ def _raised_if_short(item: ScannedFile | OSError) -> ScannedFile:
 
 
 def _stays_listed(stamp: Stamp, before: ScannedFile) -> bool:
-    """Whether a file stays as it is until it is read again: nothing but ctime or links changed, as backups do it.
+    """Return whether a file stays listed until it is read again: only its ctime or link count changed, as backups do it.
 
     What is withheld is read at once instead: it may have become readable.
     """

@@ -169,7 +169,7 @@ class InotifyWatch:
             instance.close()
 
     def _ended(self) -> _Instance | None:
-        """Hear no more; return what is to be closed, if anything is."""
+        """Stop listening; return the instance to be closed, if there is one."""
         instance, self._instance = self._instance, None
         if instance is not None:
             self.shown.taking()
@@ -208,7 +208,7 @@ class InotifyWatch:
         """Return: it has begun when it was started."""
 
     def hear(self, data: bytes) -> None:
-        """Report once what these events come to."""
+        """Report the changes of these events, in one report."""
         if self._instance is None or not data:
             return
         changes = self._instance.sum_up(data)

@@ -1,4 +1,4 @@
-"""Events of inotify(7) as bytes, and what a batch of them comes to; nothing here needs a descriptor.
+"""Events of inotify(7) as bytes, and the changes that a batch of them reports; nothing here needs a descriptor.
 
 The flags are spelled out here so that the module can be imported where there is no inotify.
 """
@@ -47,7 +47,7 @@ LARGEST_EVENT_BYTES = 16 + 256  # inotify(7): the header, and NAME_MAX with its 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one batch of events comes to.
+    """The changes that one batch of events reports.
 
     Attributes:
         root: Whether entries of the root changed.
@@ -70,7 +70,7 @@ class Changes:
 
 @dataclass(slots=True)
 class _Batch:
-    """What the events read so far come to; as in :class:`Changes`, and the names that each watch has named since it was added."""
+    """The changes that the events so far report; as in :class:`Changes`, and the names that each watch has named since it was added."""
 
     root: bool = False
     root_gone: bool = False

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Watch(Protocol):
-    """Who reports changes; see :mod:`simpleindex.directory.watch.inotify`."""
+    """Reports changes; see :mod:`simpleindex.directory.watch.inotify`."""
 
     def start(self) -> None:
         """Begin, or begin again after a failure, with the root alone: the owner has each directory watched before it lists it again.
@@ -41,7 +41,7 @@ class Watch(Protocol):
 
 
 class NoWatch:
-    """Nothing reports changes: they are swept for, or not at all."""
+    """Reports nothing: changes are found by sweeps, or not at all."""
 
     def start(self) -> None:
         """There is nothing to do."""
@@ -60,7 +60,7 @@ class NoWatch:
 
 
 class QueueOwner(Protocol):
-    """Who shows a queue of events to others."""
+    """Shows a queue of events to other processes."""
 
     def opened(self, descriptor: int) -> None:
         """Take note of a queue's descriptor."""
@@ -72,7 +72,7 @@ class QueueOwner(Protocol):
 
 
 class HiddenQueue:
-    """Nobody else sees the queue."""
+    """Shows the queue to nobody."""
 
     def opened(self, descriptor: int) -> None:
         """There is nothing to do."""
@@ -82,7 +82,7 @@ class HiddenQueue:
 
 
 class WatchUnavailable(SimpleIndexError):
-    """The file system's events cannot be had.
+    """The file system's events are not available.
 
     Attributes:
         reason: Why, and what to do about it, as a sentence.

@@ -112,7 +112,7 @@ class DownloadsDatabase:
         self.write(write, patience=patience)
 
     def prune(self, before: int, *, patience: float) -> None:
-        """Remove the counts of days before one; a few files at a time, so that no writer waits long.
+        """Remove the counts of days before a given one; a few files at a time, so that no writer waits long.
 
         Args:
             before: The first day that is kept, days since 1970.

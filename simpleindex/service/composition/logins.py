@@ -57,7 +57,7 @@ class Logins:
             file.reload()
 
     def follow(self) -> None:
-        """Read the files again if they changed, so that the log tells of a correction before the next request."""
+        """Read the files again if they changed, so that a correction is logged before the next request."""
         if self.users is not None:
             self.users()
         _ = self.admission.access

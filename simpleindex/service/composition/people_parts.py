@@ -1,4 +1,4 @@
-"""What the pages for people are made of."""
+"""The parts of the index that pages for people are made from."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def _origins(runtime: Runtime, sources: ComposedSources) -> list[Origin]:
 
 
 def _follow(indexer: Indexer, runtime: Runtime, sources: ComposedSources) -> None:
-    """Let the indexer hear of changes in directories and in the cache."""
+    """Notify the indexer of changes in directories and in the cache."""
     for directory in sources.directories:
         directory.live.listener = partial(indexer.note, directory.name)
     if sources.upstreams is None:

@@ -65,7 +65,7 @@ def tls_policy(ca: bytes | None = None) -> IPolicyForHTTPS:
 
 @implementer(IAgent)
 class OutgoingAgent:
-    """Requests an upstream, and the hosts that it links to, over persistent connections.
+    """Sends requests to an upstream, and to the hosts that it links to, over persistent connections.
 
     Private addresses are refused when a connection is made, unless the host policy allows them. A proxy looks addresses up itself,
     so through a proxy only names and addresses that look private are refused.

@@ -96,5 +96,5 @@ class ListingMemory:
 
 
 def _end(entry: ListingEntry) -> None:
-    """Let nobody take a listing for fresh that is no longer in memory."""
+    """Mark a listing that is no longer in memory as not fresh."""
     entry.fresh_until = 0.0
