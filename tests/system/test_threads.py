@@ -47,9 +47,9 @@ def test_a_call_is_made_in_a_thread_and_its_value_delivered_in_the_reactor() -> 
     assert (number, name == threading.current_thread().name) == (7, False)
 
 
-@pytest.mark.parametrize("threads", [InlineThreads()])
-def test_without_threads_value_and_exception_are_there_at_once(threads: InlineThreads) -> None:
+def test_without_threads_value_and_exception_are_there_at_once() -> None:
     """As tests use it."""
+    threads = InlineThreads()
     values: list[object] = []
     threads.run(int, "7").addCallback(values.append)
     failing: Deferred[int] = threads.run(int, "x")

@@ -218,7 +218,8 @@ class AccessLogTests(LinesTestCase):
     def test_refuses_to_start(self) -> None:
         """A path that cannot be opened is an error at once."""
         clock: Any = self.clock
-        self.assertRaises(IsADirectoryError, AccessLog, ".", clock)
+        with self.assertRaises(IsADirectoryError):
+            AccessLog(".", clock, trusted=())
 
     def test_full_disk(self) -> None:
         """A full disk costs lines, is said once, and again only after it was better in between."""
