@@ -337,7 +337,7 @@ def test_what_was_left_behind(new_client: Callable[..., Server], pebble: Pebble,
     server.stop()
     server.launch().await_listening()
     assert shown(server, context) != first
-    assert "is requested now" not in server.log_since_start
+    assert "is requested from" not in server.log_since_start
     assert "issued" not in server.log_since_start
 
 

@@ -11,6 +11,7 @@ from cryptography import x509
 
 from simpleindex.commands.arguments import Parser
 from simpleindex.commands.server_options import add_server_options, server_settings
+from simpleindex.core.errors import RefusedStart
 from simpleindex.core.text import plural, printable
 from simpleindex.records.opening import open_postgresql
 from simpleindex.tls.acme.schedule import CHECK_INTERVAL
@@ -76,7 +77,11 @@ def certificate_report(settings: Settings, now: datetime) -> dict[str, Any]:
     """
     ca = _private_ca(settings)
     orphans = frozenset() if ca is None else find_orphans(settings.certs, settings.state)
-    present = [_describe(place, ca, now) for place in places(settings.certs)]
+    try:
+        present = [_describe(place, ca, now) for place in places(settings.certs)]
+    except RefusedStart as refused:
+        # Its advice is for the server, and a user who may not read here need not change that.
+        raise RefusedStart(_why_unreadable(refused) or str(refused)) from None
     for each in present:
         if each["file"] in orphans:
             sentence = f"{each['file']} is not served, because its private CA is not in {settings.state / 'ca'} any more: remove it."
@@ -108,7 +113,8 @@ def _describe(place: CertificatePlace, ca: x509.Certificate | None, now: datetim
     try:
         certificate = read_place(place, ca)
     except UnusableCertificate as error:
-        return {"file": place.where, "names": [], "origin": None, "expires": None, "problem": str(error)}
+        problem = _why_unreadable(error) or str(error)
+        return {"file": place.where, "names": [], "origin": None, "expires": None, "problem": problem}
     return {
         "file": place.where,
         "names": list(certificate.names),
@@ -119,6 +125,14 @@ def _describe(place: CertificatePlace, ca: x509.Certificate | None, now: datetim
         "expires": certificate.expires.isoformat(),
         "problem": _problem(certificate, now),
     }
+
+
+def _why_unreadable(error: Exception) -> str | None:
+    """Return a sentence about what this user may not read; None if that is not what is wrong."""
+    cause = error.__cause__
+    if not isinstance(cause, PermissionError):
+        return None
+    return f"{cause.filename} cannot be read ({cause.strerror}): run the command as root, or as the service's user."
 
 
 def _problem(certificate: ServerCertificate, now: datetime) -> str | None:

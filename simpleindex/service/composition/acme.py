@@ -78,7 +78,7 @@ class AcmeParts:
         )
         if self.is_awaited:
             yield (
-                f"A certificate for {names} is requested from {directory} now; until it is there, those above are served. "
+                f"A certificate for {names} is requested from {directory}; until it is there, those above are served. "
                 "By --acme you agree to the authority's terms of service."
             )
         else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from simpleindex.tls.private_ca import ensure
 from tests.fixtures.certificates import NOW, issue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.fixtures.postgresql import PostgreSQL
@@ -75,6 +77,29 @@ def test_a_state_that_is_anothers(
     assert run(capsys)[1].endswith(
         f"\n{places}/state cannot be read: requests of --acme are shown to root and to the service's user.\n"
     )
+
+
+@pytest.mark.parametrize("name", ["simpleindex-acme", "a.pem"])
+def test_a_user_who_may_not_read_there_is_told_who_may(
+    places: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """And not to remove a file, or to let a service read it that can."""
+    issue("a.example.com").put(places / "certs/a.pem")
+    issue("b.example.com").put(places / "certs/simpleindex-acme/certificate.pem")
+
+    def refuse(path: str, *arguments: Any, call: Callable[..., Any]) -> Any:
+        if os.path.basename(path) == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return call(path, *arguments)
+
+    for call in ("scandir", "open"):
+        monkeypatch.setattr(os, call, partial(refuse, call=getattr(os, call)))
+    code = main(["certificates", "--certs", "certs", "--state", "state"])
+    said = capsys.readouterr()
+    monkeypatch.undo()
+    assert code == (1 if name == "a.pem" else 2)
+    sentence = "cannot be read (Permission denied): run the command as root, or as the service's user."
+    assert f"{places}/certs/{name} {sentence}\n" in said.out + said.err
 
 
 def test_each_certificate_with_its_names_end_and_origin(

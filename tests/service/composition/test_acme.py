@@ -221,8 +221,7 @@ def test_a_certificate_is_served_and_names_the_index(
     service = world.start(https=HTTPS, acme="you@example.org", acme_name=(NAME,))
     lines = "\n".join(world.said)
     assert (
-        f"A certificate for {NAME} is requested from {LETS_ENCRYPT} now; until it is there, those above"
-        in lines
+        f"A certificate for {NAME} is requested from {LETS_ENCRYPT}; until it is there, those above" in lines
     )
     assert "you agree to the authority's terms of service." in lines
     # Nobody is told to give a CA to clients elsewhere that is not needed in a minute.
