@@ -17,6 +17,7 @@ from simpleindex.archives.tar import REGULAR, TarStream, headers, pass_over
 from simpleindex.archives.zip import find_directory, read_exactly, zip_members
 from simpleindex.archives.zip_members import DEFLATED, check_readable, misplaced, read_local_header
 from simpleindex.core import bounds
+from simpleindex.core.metadata import is_sdist_metadata
 from simpleindex.core.names import distribution_suffix
 from simpleindex.core.text import shown
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from simpleindex.archives.tar import TarHeader
     from simpleindex.archives.zip import Pread, ZipDirectory, ZipMember
+    from simpleindex.core.bounds import Bound
 
 _ZIP_SUFFIXES: Final = (".whl", ".zip")
 _CHUNK: Final = 64 * 1024
@@ -94,7 +96,7 @@ def read_texts(file: BinaryIO, filename: str, paths: Collection[str]) -> dict[st
 
     Returns:
         By path; None for a member that is no text (:func:`~simpleindex.archives.member_text.decode_member`), or is too large
-        (``MEMBER_TEXT``, and ``MEMBER_TEXTS`` for all together). A path that is not in the archive, or a link, is missing.
+        (``MEMBER_TEXT``, which an sdist's metadata may exceed, and ``MEMBER_TEXTS`` for all together). A path that is not in the archive, or a link, is missing.
 
     Raises:
         BrokenArchive: It cannot be read.
@@ -106,7 +108,7 @@ def read_texts(file: BinaryIO, filename: str, paths: Collection[str]) -> dict[st
         if member.path in texts or member.path not in wanted:
             continue
         size += member.size
-        is_small = not bounds.MEMBER_TEXT.excess(member.size) and not bounds.MEMBER_TEXTS.excess(size)
+        is_small = not _bound(member.path).excess(member.size) and not bounds.MEMBER_TEXTS.excess(size)
         texts[member.path] = decode_member(member.read(), member.path) if is_small else None
         if len(texts) == len(wanted):
             break
@@ -221,7 +223,7 @@ def _tar_members(
             pass_over(stream, header.size)
         elif wanted is None:
             yield _ReadableMember(path, header.size, _tar_fingerprint(stream, header.size), bytes)
-        elif path in wanted and not bounds.MEMBER_TEXT.excess(header.size):
+        elif path in wanted and not _bound(path).excess(header.size):
             data = _tar_data(stream, header.size)
             yield _ReadableMember(path, header.size, "", lambda data=data: data)  # type: ignore[misc]
         else:
@@ -233,6 +235,12 @@ def _link(header: TarHeader, path: str) -> _ReadableMember:
     """Return a link, behind which no data follow."""
     target, digest = header.link[: bounds.LINK.most], hashlib.sha256(header.link)
     return _ReadableMember(path, 0, digest.hexdigest()[:16], bytes, _LINKS[header.kind], _shown(target))
+
+
+def _bound(path: str) -> Bound:
+    """Return how large a text may be: an sdist's metadata, which project pages show, as large as all texts together."""
+    is_metadata = is_sdist_metadata(path.encode("utf-8", "surrogatepass"))
+    return bounds.MEMBER_TEXTS if is_metadata else bounds.MEMBER_TEXT
 
 
 def _tar_fingerprint(stream: TarStream, size: int) -> str:

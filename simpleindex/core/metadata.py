@@ -14,7 +14,7 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.errors import InvalidMetadata, InvalidProjectName
-from simpleindex.core.names import parse_project_name
+from simpleindex.core.names import distribution_suffix, parse_project_name
 from simpleindex.core.parsing.version_texts import parse_specifiers, parse_version
 from simpleindex.core.text import shown
 
@@ -170,6 +170,12 @@ def states(project: str, version: str, name: DistributionName) -> bool:
         return parse_project_name(project) == name.project and parse_version(version) == Version(name.version)
     except (InvalidProjectName, InvalidVersion):
         return False
+
+
+def sdist_metadata_paths(filename: str) -> tuple[str, ...]:
+    """Return where an sdist may have its metadata: its top directory is called as it is, by older tools with hyphens."""
+    stem = filename.removesuffix(distribution_suffix(filename) or "")
+    return tuple(f"{top}/PKG-INFO" for top in dict.fromkeys((stem, stem.replace("_", "-"))))
 
 
 def is_sdist_metadata(path: bytes) -> bool:

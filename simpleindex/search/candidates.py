@@ -82,10 +82,10 @@ def newest(database: SearchDatabase, origins: tuple[str, ...], limit: int) -> li
 
 
 def dependents(database: SearchDatabase, name: ProjectName, limit: int) -> list[DependentRow]:
-    """Return the projects that require another one, by name."""
+    """Return the projects that require another one, by name; not itself, which an extra of all extras requires."""
     rows = database.read(
         f"SELECT requirement, {_COLUMNS} FROM dependencies JOIN documents ON id = document"
-        " WHERE name = ? ORDER BY project, origin LIMIT ?",
+        " WHERE name = ? AND project <> name ORDER BY project, origin LIMIT ?",
         (name, limit),
     )
     return [DependentRow(Candidate(*row), requirement) for requirement, *row in rows]

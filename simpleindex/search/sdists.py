@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.protocol import member_texts, value_of
 from simpleindex.core.errors import InvalidFilename
-from simpleindex.core.names import distribution_suffix
+from simpleindex.core.metadata import sdist_metadata_paths
 
 if TYPE_CHECKING:
     from typing import IO
@@ -51,8 +51,7 @@ class SdistMetadata:
         if size > LARGEST:
             return None
         started = time.monotonic()
-        stem = filename.removesuffix(distribution_suffix(filename) or "")
-        paths = [f"{top}/PKG-INFO" for top in dict.fromkeys((stem, stem.replace("_", "-")))]
+        paths = sdist_metadata_paths(filename)
         try:
             (outcome,) = self._examiner.examine([member_texts(file.fileno(), size, filename, paths)])
             texts = value_of(outcome)

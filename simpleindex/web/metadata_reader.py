@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simpleindex.core.names import Kind, distribution_suffix
+from simpleindex.core.metadata import sdist_metadata_paths
+from simpleindex.core.names import Kind
 from simpleindex.core.source import Elsewhere
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from simpleindex.core.source import Source
 
 _LARGEST: Final = 4 * 1024 * 1024
-"""Bytes of metadata that are read for a page; those of the public index's projects have some hundred KiB at most."""
+"""Bytes of metadata that are read for a page; those of the public index's projects have some hundred KiB at most. Of larger ones
+the end of the description is missing, of which less is shown."""
 
 
 def in_order_of_metadata(files: Iterable[File]) -> list[File]:
@@ -48,13 +50,11 @@ class MetadataReader:
             if isinstance(body, Elsewhere):
                 return None
             try:
-                size = body.size
-                return None if size is None or size > _LARGEST else await body.read(0, size)
+                return None if body.size is None else await body.read(0, min(body.size, _LARGEST))
             finally:
                 body.close()
         if file.kind is Kind.WHEEL:
             return None
-        stem = file.filename.removesuffix(distribution_suffix(file.filename) or "")
-        texts = await self.reader.texts(source, name, file, (f"{stem}/PKG-INFO",))
+        texts = await self.reader.texts(source, name, file, sdist_metadata_paths(file.filename))
         found = next((each for each in texts.values() if each is not None), None)
         return None if found is None else found.text.encode()

@@ -85,7 +85,7 @@ class ReleaseMetadata:
         people: Authors and maintainers.
         urls: Labels and addresses: http, https and mailto only.
         requires_python: A version specifier, or nothing.
-        keywords: Single words.
+        keywords: Words, or several that belong together.
         classifiers: Trove classifiers.
         extras: Their names.
         requirements: The dependencies, in their order.
@@ -139,7 +139,7 @@ def parse_release_metadata(data: bytes) -> ReleaseMetadata:
         people=tuple(dict.fromkeys(islice(_people(fields), _MOST))),
         urls=tuple(dict.fromkeys(_urls(fields))),
         requires_python=fields.line("requires-python"),
-        keywords=tuple(word for word in re.split(r"[,\s]+", fields.line("keywords")) if word),
+        keywords=_keywords(fields.line("keywords")),
         classifiers=fields.lines("classifier"),
         extras=fields.lines("provides-extra"),
         requirements=tuple(map(_requirement, fields.lines("requires-dist"))),
@@ -179,6 +179,13 @@ class MetadataFields:
     def text(self, name: str) -> str:
         """Return a field as it is written."""
         return self._values.get(name, [""])[0]
+
+
+def _keywords(text: str) -> tuple[str, ...]:
+    """Split keywords at commas, as the field is specified; older ones have blanks alone, or semicolons."""
+    separator = next((each for each in ",;" if each in text), None)
+    words = (word.strip() for word in text.split(separator))
+    return tuple(dict.fromkeys(word for word in words if word))
 
 
 def _license(fields: MetadataFields) -> tuple[str, str]:

@@ -351,6 +351,15 @@ def test_dependents(world: SearchWorld) -> None:
     assert (dependent.project, dependent.version, dependent.requirement) == ("flask-login", "0.6", "Flask>=1")
 
 
+def test_a_project_whose_extra_of_all_extras_requires_itself_is_none_of_its_dependents(
+    world: SearchWorld,
+) -> None:
+    world.add("acme", "1.0", "Provides-Extra: all", "Requires-Dist: acme[a,b]; extra == 'all'")
+    world.indexer.note("local", ProjectName("acme"))
+    world.finish()
+    assert value(world.search.dependents(world.source, ProjectName("acme"))) == ()
+
+
 def test_how_many_are_held(world: SearchWorld) -> None:
     names = {"flask", "flask-login", "werkzeug", "numpy"}
     assert value(world.search.cached_names(["local", "public"])) == names

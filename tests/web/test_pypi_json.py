@@ -279,7 +279,7 @@ def test_what_is_not_known_is_left_open() -> None:
     assert (page["last_serial"], page["info"]["requires_python"]) == (1, ">=3")
 
 
-@pytest.mark.parametrize("trouble", ["elsewhere", "too large", "unavailable", "not metadata", "another name"])
+@pytest.mark.parametrize("trouble", ["elsewhere", "unavailable", "not metadata", "another name"])
 def test_metadata_that_cannot_be_had(trouble: str) -> None:
     source = StubSource()
     metadata = {
@@ -290,13 +290,19 @@ def test_metadata_that_cannot_be_had(trouble: str) -> None:
     body = source.bodies[parse_project_name("acme-rockets"), f"{WHEEL}.metadata"]
     if trouble == "elsewhere":
         source.elsewhere[f"{WHEEL}.metadata"] = "https://files.example/"
-    elif trouble == "too large":
-        body.size = 1 << 30
     elif trouble == "unavailable":
         body.changes_at, body.error = 0, Unavailable("Not now.", retry_after=1)
     page = document(SiteFixture(source))
     assert (page["info"]["name"], page["info"]["summary"]) == ("acme-rockets", None)
     assert page["urls"][0]["filename"] == WHEEL
+
+
+def test_of_endless_metadata_the_beginning_is_read() -> None:
+    source = StubSource()
+    source.add(WHEEL, b"new", metadata=METADATA + b"x" * (5 << 20))
+    info = document(SiteFixture(source))["info"]
+    assert info["summary"]
+    assert len(info["description"]) < 1 << 20
 
 
 def test_a_private_project() -> None:

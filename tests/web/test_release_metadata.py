@@ -111,6 +111,22 @@ def test_descriptions_of_every_age(data: bytes, description: str) -> None:
     assert parse_release_metadata(data).description.replace("|", "") == description
 
 
+@pytest.mark.parametrize(
+    ("text", "keywords"),
+    [
+        ("", ()),
+        ("one", ("one",)),
+        ("one two  one", ("one", "two")),
+        ("machine learning, data science,", ("machine learning", "data science")),
+        ("one;two three", ("one", "two three")),
+        ("a,b;c", ("a", "b;c")),
+        (", ,", ()),
+    ],
+)
+def test_keywords(text: str, keywords: tuple[str, ...]) -> None:
+    assert parsed(f"Keywords: {text}").keywords == keywords
+
+
 def test_other_fields() -> None:
     metadata = parsed(
         *(
@@ -123,7 +139,7 @@ def test_other_fields() -> None:
         )
     )
     assert metadata.license == "MIT"
-    assert metadata.keywords == ("a", "b", "c")
+    assert metadata.keywords == ("a", "b c")
     assert (metadata.classifiers, metadata.extras, metadata.requires_python) == (("X :: Y",), ("x",), ">=3")
     assert parsed("License-Expression: BSD", "License: x").license == "BSD"
 

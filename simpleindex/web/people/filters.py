@@ -49,6 +49,11 @@ def path(text: str) -> str:
     return quote(text, safe="/")
 
 
+def has_address(path: str) -> bool:
+    """Tell whether a browser requests a page by the path of a member of an archive: it would go up at "..", and pass over "."."""
+    return not {"", ".", ".."} & {*path.split("/")}
+
+
 def address(text: str) -> str:
     """Return an e-mail address for a URL (RFC 6068): its at sign stays."""
     return quote(text, safe="@")

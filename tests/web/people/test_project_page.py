@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -333,6 +335,15 @@ def test_the_files_of_a_licence_are_linked_where_they_are_known_to_be() -> None:
     assert [each.text for each in document.all("a") if each.attributes["href"] == inside] == [
         *("look inside", "LICENSE", "vendored/a b.txt")
     ]
+    source.add(
+        "old-2.0-py3-none-any.whl",
+        b"3",
+        metadata=LICENSED.replace(b"LICENSE", b"../../evil") % (b"2.4", b"MIT"),
+    )
+    document = page(site(source), "/old/")
+    assert "../../evil" in document.text
+    assert not [url for url in links(document) if "evil" in url], "a browser would go up with it"
+    document = page(site(source), "/older/")
     assert document.all("h1")[0].text == "older 1.0", "another project's name is not shown as this one's"
 
 
@@ -376,8 +387,50 @@ def test_a_denied_or_stale_project_says_so() -> None:
 
 def test_a_release_without_metadata_has_a_page() -> None:
     document = page(site(), "/fuel/")
-    assert "This version has no description." in document.text
+    assert "The metadata of this version cannot be read here" in document.text
+    assert "has no description" not in document.text, "nobody knows that"
     assert "fuel==2.0" in document.text
+
+
+@pytest.mark.parametrize("top", ["long_name-1.0", "long-name-1.0"])
+def test_long_metadata_of_an_sdist_are_read(top: str) -> None:
+    """Of those projects that only have sdists some have all changes of 20 years in their description."""
+    metadata = (
+        b"Metadata-Version: 2.1\nName: long-name\nVersion: 1.0\nSummary: Only an sdist\n\n"
+        + b"change\n\n" * 60_000
+    )
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        member = tarfile.TarInfo(f"{top}/PKG-INFO")
+        member.size = len(metadata)
+        archive.addfile(member, io.BytesIO(metadata))
+    source = StubSource()
+    source.add("long_name-1.0.tar.gz", made.getvalue())
+    document = page(site(source), "/long-name/")
+    assert "Only an sdist" in document.text
+    assert "change" in document.text
+
+
+def test_of_endless_metadata_the_beginning_is_read() -> None:
+    metadata = METADATA + b"A line of it. " * 400_000
+    source = StubSource()
+    source.add(WHEEL, b"new", metadata=metadata)
+    document = page(site(source))
+    assert "Rockets that come back" in document.text
+    assert "fuel>=2" in document.text
+    assert "longer than what is shown" in document.text
+
+
+def test_many_files_of_a_release_are_folded_away() -> None:
+    source = StubSource()
+    for minor in range(60):
+        source.add(f"many-1.0-cp3{minor}-abi3-any.whl", b"%d" % minor)
+    document = page(site(source), "/many/")
+    (folded,) = [each for each in document.all("details") if "further file" in each.text]
+    assert "10 further files" in folded.text
+    assert folded.text.count("look inside") == 10
+    assert document.text.count("look inside") == 60
+    assert "further file" not in page(site()).text
 
 
 def test_a_page_that_a_browser_has_is_not_sent_again() -> None:

@@ -11,6 +11,7 @@ from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName, NotHere
 from simpleindex.core.names import parse_project_name
 from simpleindex.core.text import shown
+from simpleindex.web.people.filters import has_address
 from simpleindex.web.people.renderer import PageContent
 
 if TYPE_CHECKING:
@@ -99,11 +100,6 @@ class InsidePage:
 def _key(page: str, file: File, *further: str) -> tuple[str, ...] | None:
     """Return the key of a page that is made from a file alone; without a digest nobody knows that it is still the same."""
     return None if file.sha256 is None else (page, file.filename, *further)
-
-
-def has_address(path: str) -> bool:
-    """Tell whether a browser requests the page of a member by its path: it would go up at "..", and pass over "."."""
-    return not {"", ".", ".."} & {*path.split("/")}
 
 
 def is_entry_points(member: Member) -> bool:

@@ -77,3 +77,16 @@ for (const form of document.querySelectorAll("form[method=post]")) {
     isSent = false;
   });
 }
+
+// The table of wheels leads to files that may be folded away; not every browser opens what it is led to.
+function reveal() {
+  const target = document.getElementById(decodeURI(location.hash.slice(1)));
+  const folded = target?.closest("details:not([open])");
+  if (folded) {
+    folded.open = true;
+    target.scrollIntoView();
+  }
+}
+
+window.addEventListener("hashchange", reveal);
+reveal();
