@@ -60,6 +60,10 @@ class ChallengeFailed(AcmeFailed, init=False):
         )
 
 
+class IssuedInVain(AcmeFailed):
+    """A certificate was issued and cannot be used; authorities limit how many they issue for the same names."""
+
+
 def cannot_write(error: OSError, directory: str | Path) -> str:
     """Return the sentence about a file of ACME that cannot be written.
 

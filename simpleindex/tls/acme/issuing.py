@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from simpleindex.system.log import logger
 from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
-from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, cannot_write
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, IssuedInVain, cannot_write
 from simpleindex.tls.acme.state_files import put_in_place, write_aside
 from simpleindex.tls.certificate_files import ACME_DIRECTORY, ACME_FILE
 from simpleindex.tls.certificates import assemble_certificate
@@ -44,6 +44,9 @@ _MARK: Final = b"# Written by simpleindex --acme"
 """How the file begins: one that begins otherwise is somebody's own, whatever became of --state."""
 
 _HEADING: Final = _MARK + b", which replaces it. Certificates of your own belong elsewhere below --certs.\n"
+
+_ROOM: Final = 1 << 14
+"""Bytes that must be free on the disk before an order; key and chain have about 6 KiB."""
 
 _LEEWAY: Final = timedelta(minutes=2)
 """By how much the authority's clock may be ahead of ours; Let's Encrypt dates certificates back by an hour."""
@@ -171,13 +174,14 @@ class AcmeAuthority:
             The new certificate.
 
         Raises:
-            AcmeFailed: There is none; what was there before is unchanged.
+            IssuedInVain: There is one that cannot be used; what was there before is unchanged, as in the other case.
+            AcmeFailed: There is none.
         """
         present = read_certificate(self._certs)
         path = certificate_path(self._certs)
         key = ec.generate_private_key(ec.SECP256R1())
         # Before the order: authorities limit how many certificates they issue that nobody can use then.
-        _write(path, private_pem(key), _write_aside)
+        _write(path, private_pem(key).ljust(_ROOM), _write_aside)
         session = AcmeSession(self._settings, self._state)
         try:
             self._state.close_challenges()  # left by a process that was killed
@@ -186,9 +190,12 @@ class AcmeAuthority:
             pem = _issue(session, self._settings, key, self._clock(), replaced)
         finally:
             session.close()
-        whole = check_issued(pem, key, self.names, self._clock())
-        self._state.write_certificate(whole)
-        _write(path, whole, write_certificate)
+        try:
+            whole = check_issued(pem, key, self.names, self._clock())
+            self._state.write_certificate(whole)
+            _write(path, whole, write_certificate)
+        except AcmeFailed as failed:
+            raise IssuedInVain(str(failed)) from failed
         certificate = parse_certificate(whole)
         assert certificate is not None, "it was checked"
         return certificate

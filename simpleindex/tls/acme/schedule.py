@@ -19,8 +19,11 @@ _JITTER: Final = 0.05
 _FIRST_WAITS: Final = (timedelta(minutes=2), timedelta(minutes=6))
 """After the first failure, where a try costs one failed validation, and where it costs two: by TLS, and then by plain HTTP."""
 
-_LONGEST_WAIT: Final = timedelta(hours=12)
-"""At most between two tries: a certificate of 6 days that is renewed after 4 has four tries left then."""
+LONGEST_WAIT: Final = timedelta(hours=12)
+"""At most between two tries: a certificate of 6 days that is renewed after 4 has four tries left then.
+
+Also after the first one, if a certificate was issued in vain: Let's Encrypt issues five for the same names in a week.
+"""
 
 _SHARE_LEFT: Final = 1 / 4
 """Of the remaining lifetime: how long to wait at most between two tries while a certificate is still valid."""
@@ -157,7 +160,7 @@ def wait_after_failure(
     Returns:
         Not shorter than what the authority requests, up to :data:`LONGEST_REQUESTED`.
     """
-    wait = min(_FIRST_WAITS[validations - 1] * (1 << min(failures - 1, 16)), _LONGEST_WAIT)
+    wait = min(_FIRST_WAITS[validations - 1] * (1 << min(failures - 1, 16)), LONGEST_WAIT)
     if left is not None and left > timedelta(0):
         wait = min(wait, max(left * _SHARE_LEFT, _PER_VALIDATION * validations))
     wait *= 1 + jitter / 4

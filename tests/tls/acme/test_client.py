@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
@@ -13,10 +14,12 @@ from acme import challenges
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from simpleindex.tls.acme import issuing
 from simpleindex.tls.acme.client import AcmeSession
-from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, IssuedInVain
 from simpleindex.tls.acme.issuing import certificate_path, names_of, read_certificate
 from simpleindex.tls.acme.settings import ExternalAccount
+from simpleindex.tls.acme.state_files import write_aside
 from tests.fixtures.acme_client import Place, now
 from tests.fixtures.acme_protocol import NAME, TOKEN, URL, Answer, authorization, problem
 from tests.fixtures.certificates import issue
@@ -341,5 +344,30 @@ def test_nothing_is_ordered_that_could_not_be_written(place: Place) -> None:
 
 def test_a_certificate_for_another_key_is_not_written(place: Place) -> None:
     place.authority.table["/certificate"] = [Answer(issue(NAME).chain_pem.decode())]
-    place.fails("no certificate for this server's key")
+    place.fails("no certificate for this server's key", error=IssuedInVain)
     assert not certificate_path(place.path / "certs").exists()
+
+
+def test_nothing_is_ordered_where_the_disk_has_no_room_for_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key alone would find room for a while."""
+
+    def write(path: Path, data: bytes) -> Path:
+        if len(data) > 10_000:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write_aside(path, data)
+
+    monkeypatch.setattr(issuing, "write_aside", write)
+    place.fails("No space left on device")
+    assert place.authority.requests == []
+
+
+def test_a_certificate_that_cannot_be_written_was_issued_in_vain(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(aside: Path, path: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(aside), None, str(path))
+
+    monkeypatch.setattr(issuing, "put_in_place", refuse)
+    place.fails("certificate.pem cannot be written", error=IssuedInVain)

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.postgresql.acme import SharedAcmeStore
 from simpleindex.tls.acme.certificate_requests import CertificateRequests, Outcome
-from simpleindex.tls.acme.errors import AcmeFailed
+from simpleindex.tls.acme.errors import AcmeFailed, IssuedInVain
 from simpleindex.tls.acme.issuing import read_certificate
 from simpleindex.tls.acme.renewal import CertificateRenewal
 from simpleindex.tls.acme.state_files import AcmeState
@@ -254,6 +254,17 @@ def test_the_operator_need_not_wait_for_the_next_try(world: World) -> None:
     world.authority.failure = None
     assert world.requests.check(is_for_operator=True).certificate is not None
     assert world.failures == 0
+
+
+def test_certificates_that_are_issued_in_vain_are_few(world: World) -> None:
+    """Such as those that have ended by this machine's clock: Let's Encrypt issues five for the same names in a week."""
+    world.authority.failure = IssuedInVain("The new certificate has ended.")
+    for _ in range(2 * 24 * 6):
+        world.requests.check()
+        world.now += timedelta(minutes=10)
+    assert world.authority.tries == 4
+    world.authority.failure = None
+    assert world.requests.check(is_for_operator=True).certificate is not None
 
 
 def test_an_authority_that_requests_no_wait_leaves_it_to_the_operator(world: World) -> None:
