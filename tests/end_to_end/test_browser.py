@@ -422,6 +422,7 @@ def test_accessibility(browser: Any, site: Publishing, axe: str, scheme: str, wi
             "/-/status",
             "/nothing/",
             "/-/account/",
+            "/-/logout/",
         ),
         *(f"/-/inside/rockets/{wheel}", f"/-/inside/rockets/{wheel}/rockets.py", "/-/diff/rockets/1.0/2.0"),
     )
