@@ -104,7 +104,8 @@ def write_certificate(path: Path, data: bytes) -> None:
         kept = next(each for each in _names_to_keep(path) if not os.path.lexists(each))
         os.rename(path, kept)
         _log.warn(
-            "{path} was not written by --acme. It is kept as {kept}, and is not served any more; to have it served, move it to {place}.",
+            "{path} may be yours, because it does not begin as --acme writes it: it is kept as {kept}, and is not served any more. To have it "
+            "served, move it to {place}.",
             path=path,
             kept=kept,
             place=path.parent.parent / "NAME.pem",

@@ -120,6 +120,22 @@ def test_challenges_that_cannot_be_answered(place: Place) -> None:
     place.fails("could not validate a.example.org by http-01: Nobody", error=ChallengeFailed)
 
 
+@pytest.mark.parametrize(("code", "orders"), [("dns", 1), ("connection", 2), ("tls", 2)])
+def test_a_name_without_an_address_is_validated_once_a_try(place: Place, code: str, orders: int) -> None:
+    """Where neither port can be reached for it, the second one is another failed validation."""
+    place.settings = replace(place.settings, may_use_http=True)
+    error = {"type": f"urn:ietf:params:acme:error:{code}", "detail": "Nothing."}
+    refused = authorization("invalid", "tls-alpn-01", "http-01", error=error)
+    place.authority.table["/authorization"] = [
+        authorization("pending", "tls-alpn-01", "http-01"),
+        refused,
+        authorization("pending", "tls-alpn-01", "http-01"),
+        refused,
+    ]
+    place.fails(r"could not validate a\.example\.org by tls-alpn-01: Nothing\.")
+    assert len(place.authority.sent("/newOrder")) == orders
+
+
 def test_an_account_that_is_registered_already_is_found_again(place: Place) -> None:
     place.authority.table["/newAccount"] = [Answer({}, 200, {"Location": f"{URL}/account"})]
     place.client.obtain()
