@@ -99,7 +99,7 @@ def document_of(project: ProjectName, file: File, metadata: bytes | None) -> Doc
         keywords,
         _authors(fields),
         fold(text[:LONGEST_TEXT]),
-        "\n".join(map(collapse, (keywords, description[:LONGEST_TEXT], *classifiers))),
+        "\n".join(map(collapse, (keywords, description[:LONGEST_TEXT], *classifiers)))[: 2 * LONGEST_TEXT],
         file.requires_python,
         tuple(_dependencies(fields.get("requires-dist", [])[:_MOST_REQUIREMENTS])),
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.search.folding import fold_letters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Excerpt = tuple[str, ...]
 """Pieces of a text, of which every second one matches; empty if there is nothing to be shown."""
@@ -24,6 +24,12 @@ _LENGTH: Final = 160
 _PART: Final = 256
 """Characters that are folded together where letters change their number. Runs of marks take time by the square of their length."""
 
+_MOST_OF_TERM: Final = 10
+"""Matches of one term in one line that are weighed."""
+
+_MOST: Final = 250
+"""Matches that are weighed, which takes 1 ms."""
+
 _ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}"
 
 _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -31,18 +37,19 @@ _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\
 
 
 def cut_excerpt(lines: Sequence[str], terms: Sequence[str]) -> Excerpt:
-    """Return the text around the first match, in which every match is a piece of its own.
+    """Return the text around the match that says most, in which every match is a piece of its own.
 
     Args:
-        lines: Texts as they were written, the one in which a match says most first. An excerpt is of one of them.
-        terms: Folded. Where they stand one after the other, that comes first.
+        lines: Texts as they were written; of matches that say as much, that in the first of them is taken.
+        terms: Folded.
     """
-    folded = [_FoldedText(line) for line in lines]
-    for term in dict.fromkeys((" ".join(terms), *terms)):
-        for text in folded:
-            if term and (match := text.find(term)) is not None:
-                return _pieces(text.line, match, terms)
-    return ()
+    texts = [_FoldedText(line) for line in lines]
+    matches = islice(((text, *match) for text in texts for match in text.matches(terms)), _MOST)
+    best = max(matches, key=lambda match: match[0].weight(match[1], terms), default=None)
+    if best is None:
+        return ()
+    text, place, after = best
+    return _pieces(text.line, *_bounds(text.line, text.written(place), text.written(after)), terms)
 
 
 class _FoldedText:
@@ -55,13 +62,20 @@ class _FoldedText:
         self._text = "".join(folded)
         self._starts = [0, *accumulate(map(len, folded))]
 
-    def find(self, term: str) -> tuple[int, int] | None:
-        """Return the place of a folded term in the text as it was written, and the place after it; None if it is not there."""
-        place = self._text.find(term)
-        return None if place < 0 else (self._written(place), self._written(place + len(term)))
+    def matches(self, terms: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """Return where terms stand in the folded text, and where they end; the first of each."""
+        for term in terms:
+            yield from islice(_spans(self._text, term), _MOST_OF_TERM)
 
-    def _written(self, place: int) -> int:
-        """Return the place of the character that became the one at a place of the folded text."""
+    def weight(self, place: int, terms: Sequence[str]) -> tuple[int, bool]:
+        """Return how much the text around a place of the folded one says: the number of terms in it, and whether it is no address."""
+        near = self._text[max(0, place - _BEFORE) : place + _LENGTH - _BEFORE]
+        start, end = self._text.rfind(" ", 0, place) + 1, self._text.find(" ", place)
+        is_address = "/" in self._text[start : end if end >= 0 else None]
+        return sum(term in near for term in terms), not is_address
+
+    def written(self, place: int) -> int:
+        """Return the place in the text as it was written of the character that is at a place of the folded one."""
         if self.line.isascii():
             return place
         part = bisect_right(self._starts, place) - 1
@@ -79,9 +93,8 @@ def _lengths(text: str) -> list[int]:
     )
 
 
-def _pieces(line: str, match: tuple[int, int], terms: Sequence[str]) -> Excerpt:
-    """Return the text around a match, in pieces."""
-    start, end = _bounds(line, *match)
+def _pieces(line: str, start: int, end: int, terms: Sequence[str]) -> Excerpt:
+    """Return a part of a text in pieces."""
     text = line[start:end]
     pieces, last = list[str](), 0
     for first, after in _matches(text, terms):
@@ -109,7 +122,7 @@ def _bounds(line: str, place: int, after: int) -> tuple[int, int]:
 def _matches(text: str, terms: Sequence[str]) -> list[tuple[int, int]]:
     """Return where terms stand in a text, without overlaps."""
     folded, lengths = fold_letters(text), _lengths(text)
-    found = sorted(span for term in terms if term for span in _spans(folded, term))
+    found = sorted(span for term in terms for span in _spans(folded, term))
     matches: list[tuple[int, int]] = []
     for start, end in found:
         first = bisect_right(lengths, start) - 1
@@ -122,9 +135,9 @@ def _matches(text: str, terms: Sequence[str]) -> list[tuple[int, int]]:
     return matches
 
 
-def _spans(text: str, term: str) -> list[tuple[int, int]]:
-    places, place = list[tuple[int, int]](), text.find(term)
+def _spans(text: str, term: str) -> Iterator[tuple[int, int]]:
+    """Return where a term stands in a text, and where it ends."""
+    place = text.find(term) if term else -1
     while place >= 0:
-        places.append((place, place + len(term)))
+        yield place, place + len(term)
         place = text.find(term, place + len(term))
-    return places

@@ -228,6 +228,10 @@ def test_a_person_searches(browser: Any, site: Publishing) -> None:
         visit.go("/")
         page.locator("#q").type("python:old")
         page.locator("#count").get_by_text("python:old matches nothing").wait_for()
+        page.locator("#q").fill("badge")
+        page.locator("#results mark", has_text="badge").first.wait_for()
+        page.locator("#q").fill("rocketz")
+        page.locator("#results p", has_text="Did you mean rockets?").wait_for()
         page.locator("#q").fill("")
         page.get_by_role("heading", name="Newest releases").wait_for()
         page.locator("#q").type("burn")
@@ -415,6 +419,8 @@ def test_accessibility(browser: Any, site: Publishing, axe: str, scheme: str, wi
             "/rockets/9.9/",
             f"/{LONG}/",
             "/?q=nothing+like+it",
+            "/?q=badge",
+            "/?q=rocketz",
             "/-/setup/",
             "/-/docs/",
             "/-/docs/access",

@@ -34,6 +34,7 @@ LETTERS = st.text(
         ("结构化日志库", ["日志"], ("结构化", "日志", "库")),
         ("a\U0001f680Needle\U0001f680b", ["needle"], ("a\U0001f680", "Needle", "\U0001f680b")),
         ("abcabc", ["abc", "bca"], ("", "abcabc", "")),
+        ("one", ["one", ""], ("", "one", "")),
         ("aaaa", ["aa"], ("", "aaaa", "")),
         ("one two, then two one", ["two", "one"], ("", "one", " ", "two", ", then ", "two", " ", "one", "")),
         (f"a{TURNING}b\x07 need{TURNING}le", [f"need{TURNING}le"], ("ab ", "needle", "")),
@@ -53,10 +54,17 @@ def test_a_long_text_is_cut_between_words() -> None:
     assert 120 < len(before + match + after) <= 162
 
 
-def test_where_the_terms_stand_together_comes_first() -> None:
-    text = f"login to see it. {'word ' * 60}A session login is kept."
+def test_where_most_terms_stand_together_comes_first() -> None:
+    text = f"login to see it. {'word ' * 60}Of a session, the login is kept."
     assert cut_excerpt([text], ["session", "login"])[1::2] == ("session", "login")
     assert cut_excerpt(["login", text], ["session", "login"])[1::2] == ("session", "login")
+
+
+def test_an_address_says_less_than_a_sentence() -> None:
+    """Descriptions begin with the badges of their projects."""
+    text = f"[![tests](https://ci.example/tests.yaml)](https://x.example/) {'word ' * 60}It writes YAML."
+    assert cut_excerpt([text], ["yaml"])[1::2] == ("YAML",)
+    assert cut_excerpt([text[:60]], ["yaml"])[1::2] == ("yaml",)
 
 
 def test_an_excerpt_is_of_one_line() -> None:
