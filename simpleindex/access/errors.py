@@ -68,14 +68,20 @@ class FormWasSent(SimpleIndexError):
 
 
 class TooManyTokens(SimpleIndexError):
-    """A user has as many tokens as one may have (409).
+    """A user has as many tokens that can be used as one may have (409).
 
     Attributes:
+        count: How many those are.
+        most: How many one may have.
         idle: The ids of those that were not used for the longest time.
     """
 
-    template = "{user} has {most} tokens that can be used, as many as one user may have; revoke one first. Unused for the longest time: {names}."
+    template = (
+        "{user} has {count} tokens that can be used, and one user may have {most}: revoke what is not needed. "
+        "Unused for the longest time: {names}."
+    )
     user: str
+    count: int
     most: int
     idle: tuple[str, ...]
 

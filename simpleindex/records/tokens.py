@@ -190,7 +190,7 @@ def _make_room(transaction: RecordsTransaction, user: str, most: int, now: int) 
         (user, now),
     ).fetchall()
     if len(idle) >= most:
-        raise TooManyTokens(user, most, tuple(id_ for (id_,) in idle[:_MOST_NAMED]))
+        raise TooManyTokens(user, len(idle), most, tuple(id_ for (id_,) in idle[:_MOST_NAMED]))
     kept = f"SELECT id FROM tokens {of_user} {ended} ORDER BY coalesce(revoked, expires) DESC, id LIMIT {_MOST_ENDED}"  # noqa: S608
     deleted = transaction.execute(
         f"DELETE FROM tokens {of_user} {ended} AND id NOT IN ({kept})",  # noqa: S608

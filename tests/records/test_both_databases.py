@@ -95,7 +95,7 @@ def test_a_user_has_so_many_tokens(open_database: OpenDatabase) -> None:
     one.touch(made[0], 1000)
     with pytest.raises(TooManyTokens, match=f"longest time: {made[1]}, {made[2]}, {made[3]}.") as refused:
         two.create("alice", OPTIONS, 1001, most=5, form="once")
-    assert "alice has 5 tokens that can be used, as many as one user may have" in str(refused.value)
+    assert "alice has 5 tokens that can be used, and one user may have 5: revoke" in str(refused.value)
     two.create("bob", OPTIONS, 1001, most=5)
     for _ in range(6):
         two.create(None, OPTIONS, 1001, most=5)

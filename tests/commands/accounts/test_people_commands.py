@@ -382,7 +382,7 @@ def test_token_past_the_limit(world: PeopleFixture, capsys: Captured) -> None:
     out, err = run(capsys, *words, status=2)
     assert out == ""
     assert (
-        f"revoke one first. Unused for the longest time: {made[0]}, {made[1]}, {made[2]}. Or add --past-limit."
+        f"revoke what is not needed. Unused for the longest time: {made[0]}, {made[1]}, {made[2]}. Or add --past-limit."
         in err
     )
     out, _ = run(capsys, *words, "--past-limit")

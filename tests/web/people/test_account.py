@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from base64 import b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from simpleindex.access.identity import Action
 from simpleindex.access.logins.hashes import hash_password
 from simpleindex.access.token_options import TokenOptions
+from simpleindex.records.sqlite_connection import RecordsConnection
 from simpleindex.records.tokens import MOST_USABLE
 from tests.fixtures.distributions import wheel_bytes, wheel_name
 from tests.fixtures.people_site import Document
@@ -233,10 +235,11 @@ def test_a_user_with_as_many_tokens_as_one_may_have(account: AccountFixture) -> 
         tokens.create("alice", options, 1_700_000_000 + number)
     first, *_ = tokens.of_user("alice")
     page = account.get(basic("alice"))
-    assert f"{MOST_USABLE} tokens that can be used are as many as one user may have" in text_of(page)
+    sentence = f"{MOST_USABLE} tokens that can be used, and one user may have {MOST_USABLE}: revoke what is not needed."
+    assert f"You have {sentence}" in text_of(page)
     answer = account.post(GOOD)
     assert answer.status == 409
-    assert f"revoke one first. Unused for the longest time: {first.id}, " in text_of(answer)
+    assert f"alice has {sentence} Unused for the longest time: {first.id}, " in text_of(answer)
     assert len(tokens.of_user("alice")) == MOST_USABLE
     assert account.post(GOOD, user="bob").status == 200
     assert account.post({"revoke": first.id}).status == 303
@@ -379,6 +382,39 @@ def test_logging_in_leads_back(account: AccountFixture) -> None:
     assert answer.headers[b"location"] == b"./-/account/"
 
 
+def test_a_full_disk(account: AccountFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes and revokes nothing; the form is as good as new."""
+    account.post(GOOD)
+    (token,) = account.made()
+
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordsConnection, "write", fail)
+        for fields in ({**GOOD, "once": "another-one-of-the-page"}, {"revoke": token.id}):
+            answer = account.post(fields)
+            assert (answer.status, is_for_people(answer)) == (503, True)
+            assert answer.headers[b"cache-control"] == b"no-store"
+    assert account.made() == [token]
+    assert [line["event"] for line in account.audited()] == ["token-created", *["change-refused"] * 2]
+    assert account.post({**GOOD, "once": "another-one-of-the-page"}).status == 200
+    assert account.post({"revoke": token.id}).status == 303
+
+
+def test_a_user_who_was_removed_changes_nothing_more(account: AccountFixture) -> None:
+    """Nor by the page that was open."""
+    account.post(GOOD)
+    (token,) = account.made()
+    form = {**GOOD, "once": once_in(account.get(basic("alice")))}
+    (account.site.world.place / "users").write_text(f"bob:{HASH}\n")
+    account.site.world.reload()
+    for fields in (form, {"revoke": token.id}):
+        answer = account.post(fields)
+        assert (answer.status, answer.headers[b"www-authenticate"]) == (401, b'Basic realm="simpleindex"')
+    assert account.made() == [token]
+
+
 class TestLogout:
     """What a browser is told, so that it forgets the password; browsers themselves: ``tests/end_to_end/test_account.py``."""
 
@@ -404,6 +440,7 @@ class TestLogout:
         told = self.send(account, *OWN_PAGE, credentials)
         assert (told.status, told.headers[b"www-authenticate"]) == (401, b'Bearer realm="simpleindex"')
         assert told.headers[b"cache-control"] == b"no-store"
+        assert told.headers[b"clear-site-data"] == b'"cache"'
         assert "Your browser was told to forget the password" in text_of(told)
         assert b'action="../../-/logout/?check"' in told.body
         checked = self.send(account, *OWN_PAGE, credentials, query="?check")

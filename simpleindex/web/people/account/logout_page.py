@@ -109,9 +109,11 @@ class LogoutForm:
             return sentence(405, "Send the form by POST.", ("Allow", "GET, HEAD, OPTIONS, POST"))
         refuse_cross_site(request, self._index_url())
         shown = PageRequest(OwnPageRoute("logout/"), request, ANYONE, self._admission.reading(ANYONE))
+        # Browsers send this field where they obey; elsewhere they complain in the console.
+        clearing = () if request.header("sec-fetch-dest") is None else (_NO_PAGES_BEFORE,)
         if request.header("authorization") is None:
-            return await self._page.show(shown, "out", 200, _NO_PAGES_BEFORE)
+            return await self._page.show(shown, "out", 200, *clearing)
         if split_target(request.target)[1] == _CHECK:
             # Every browser forgets a password that is refused for the realm that it is for, once its dialog is closed.
-            return await self._page.show(shown, "cancelled", 401, LOGIN_CHALLENGE, _NO_PAGES_BEFORE)
-        return await self._page.show(shown, "told", 401, _NO_DIALOG, _NO_PAGES_BEFORE)
+            return await self._page.show(shown, "cancelled", 401, LOGIN_CHALLENGE, *clearing)
+        return await self._page.show(shown, "told", 401, _NO_DIALOG, *clearing)
