@@ -211,7 +211,16 @@ def test_a_peer(kind: type[Peer], behind: Callable[..., Behind], tmp_path: Path)
     # Every file is what was put there, and from now on we can say what it is.
     for name, file in files.items():
         assert front.get(f"/simple/peer-lib/{name}").body == file.read_bytes()
-    wait_until(lambda: all(page(front, "peer-lib")[name]["hashes"] for name in files), "hashes are known")
+
+    def is_known(each: dict[str, Any]) -> bool:
+        # Noted a moment after a file was sent.
+        return (
+            bool(each["hashes"])
+            and "size" in each
+            and (each["filename"][-4:] != ".whl" or "core-metadata" in each)
+        )
+
+    wait_until(lambda: all(map(is_known, page(front, "peer-lib").values())), "what they are is known")
     for name, each in page(front, "peer-lib").items():
         assert each["hashes"] == {"sha256": sha256(files[name])}
         assert each["size"] == files[name].stat().st_size
