@@ -87,8 +87,9 @@ def test_a_directory_of_wheels(new_server: Callable[..., Server], server: Peer, 
     install(front, tmp_path, pip, uv)
     assert list(front.catalogue()) == ["flat-app", "flat-lib"]
     wheel = server.packages / wheel_name("flat-app")
+    # What the page does not say is known a moment after the file was here.
+    wait_until(lambda: "size" in front.project("flat-app")["files"][0], "what it is is known")
     (file,) = front.project("flat-app")["files"]
-    # What the page does not say is known once the file was here.
     assert file["hashes"] == {"sha256": sha256(wheel)}
     assert file["size"] == wheel.stat().st_size
     assert file["_upload-time-by"] == "last-modified"
