@@ -14,7 +14,7 @@ from simpleindex.archives.compression import is_compressed, unpacked
 from simpleindex.archives.errors import BrokenArchive, CutOff
 from simpleindex.archives.member_text import MemberText, decode_member
 from simpleindex.archives.tar import REGULAR, TarStream, headers, pass_over
-from simpleindex.archives.zip import find_directory, read_exactly, zip_members
+from simpleindex.archives.zip import find_directory, pread_of, read_exactly, zip_members
 from simpleindex.archives.zip_members import DEFLATED, check_readable, misplaced, read_local_header
 from simpleindex.core import bounds
 from simpleindex.core.metadata import is_sdist_metadata
@@ -170,10 +170,7 @@ def _members(file: BinaryIO, filename: str, wanted: Collection[str] | None) -> I
 
 
 def _zip_members(file: BinaryIO, size: int) -> Iterator[_ReadableMember]:
-    def pread(length: int, offset: int) -> bytes:
-        file.seek(offset)
-        return file.read(length)
-
+    pread = pread_of(file)
     directory = find_directory(pread, size)
     for number, member in enumerate(zip_members(pread, directory), 1):
         if excess := bounds.MEMBERS.excess(number):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from simpleindex.archives.archive_info import ArchiveInfo
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.tar import read_tar
-from simpleindex.archives.zip import find_directory, zip_members
+from simpleindex.archives.zip import find_directory, pread_of, zip_members
 from simpleindex.archives.zip_members import data_start, unpack
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidMetadata
@@ -152,11 +152,7 @@ def _hashed(file: BinaryIO, size: int, update: Callable[[bytes], object], chunk_
 
 def _examine_zip(file: BinaryIO, size: int, name: DistributionName) -> ArchiveInfo:
     """Judge what is cheap to judge first; the digest of a large wheel takes seconds."""
-
-    def pread(length: int, offset: int) -> bytes:
-        file.seek(offset)
-        return file.read(length)
-
+    pread = pread_of(file)
     directory = find_directory(pread, size)
     choose = wheel_metadata if name.kind is Kind.WHEEL else sdist_metadata
     member = choose(zip_members(pread, directory), name)

@@ -19,6 +19,7 @@ from simpleindex.archives.paths import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
 Pread = Callable[[int, int], bytes]
 """Length and offset to bytes, as :func:`os.pread` with its descriptor bound; may return fewer."""
@@ -39,6 +40,16 @@ _END_SIGNATURE: Final = b"PK\x05\x06"
 
 _CHUNK: Final = 1024 * 1024
 _LONGEST_ENTRY: Final = _ENTRY.size + 3 * 0xFFFF
+
+
+def pread_of(file: BinaryIO) -> Pread:
+    """Return what reads an open file from any offset."""
+
+    def pread(length: int, offset: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    return pread
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,15 @@ def counted_as(host: str) -> str:
         return host
 
 
+def is_address(host: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether an address is this machine's own; text that is no address is not."""
     try:

@@ -58,7 +58,7 @@ def select(name: ProjectName, key: str, filenames: Iterable[str]) -> tuple[str, 
         version = parse_version(key)
     except InvalidVersion:
         raise NotHere(f"version or file {shown(key)} of the project {name}") from None
-    found = sorted(filename for filename in filenames if _version(name, filename) == version)
+    found = sorted(filename for filename in filenames if version_of(name, filename) == version)
     if not found:
         raise NotHere(f"version {shown(key)} of the project {name}")
     return tuple(found)
@@ -115,7 +115,8 @@ def default_file(files: Iterable[File]) -> File | None:
     return next((file for file in release if file.metadata is not None), release[0] if release else None)
 
 
-def _version(name: ProjectName, filename: str) -> Version | None:
+def version_of(name: ProjectName, filename: str) -> Version | None:
+    """Return the version in a file name of a project; None if the name is not that of a distribution."""
     try:
         return Version(parse_distribution_name(filename, name).version)
     except InvalidFilename:

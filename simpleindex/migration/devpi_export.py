@@ -13,7 +13,7 @@ from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.files import file_order
 from simpleindex.core.model import Project
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.parsing.json_text import load_json
+from simpleindex.core.parsing.json_text import load_json, text_in
 from simpleindex.core.text import one_of, printable, shown
 from simpleindex.migration.devpi_pages import devpi_upload_time, people_of_index, stated_hashes
 from simpleindex.migration.errors import InvalidImportSource, NotImported
@@ -57,7 +57,7 @@ class DevpiExport(FileSource["SourceDirectory"]):
         self.label = f"{directory.root} ({self._name})"
         self._index = indexes[self._name]
         self._users = tuple(
-            ImportedUser(name, _text(user.get("pwhash"))) for name, user in _tables(data.get("users"))
+            ImportedUser(name, text_in(user.get("pwhash"))) for name, user in _tables(data.get("users"))
         )
         self._entries: dict[ProjectName, list[dict[str, Any]]] = defaultdict(list)
         self._documents = 0
@@ -154,7 +154,3 @@ def _chosen(index: str | None, indexes: Mapping[str, Any], root: str) -> str:
 def _tables(value: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if isinstance(value, Mapping):
         yield from ((name, each) for name, each in value.items() if isinstance(each, Mapping))
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -11,14 +11,14 @@ from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.files import file_order
 from simpleindex.core.model import Project
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.parsing.json_text import load_json
+from simpleindex.core.parsing.json_text import load_json, texts_in
 from simpleindex.core.text import shown
 from simpleindex.migration.errors import InvalidImportSource, NotImported
 from simpleindex.migration.people import ImportedPeople, ImportedUser, ProposedRule
 from simpleindex.upstreams.pages.entries import judged_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from simpleindex.core.names import ProjectName
 
@@ -192,7 +192,7 @@ def people_of_index(index: str, config: Mapping[str, Any], users: tuple[Imported
         f"acl_upload of {shown(index)}",
     )
     notes = []
-    bases = [base for base in _texts(config.get("bases")) if base]
+    bases = [base for base in texts_in(config.get("bases")) if base]
     if bases:
         notes.append(
             f"{shown(index)} has the bases {', '.join(map(shown, bases))}, whose projects are not its own: import them too, or "
@@ -206,11 +206,7 @@ def people_of_index(index: str, config: Mapping[str, Any], users: tuple[Imported
 
 
 def _principals(value: object) -> Iterator[str]:
-    for text in _texts(value):
+    for text in texts_in(value):
         word = _WORDS.get(text.upper())
         if word or not text.startswith(":"):
             yield word or text.removeprefix(":")
-
-
-def _texts(value: object) -> Iterable[str]:
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simpleindex.core import bounds
 from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.names import parse_project_name
-from simpleindex.core.parsing.json_text import load_json
+from simpleindex.core.parsing.json_text import load_json, text_in, texts_in
 from simpleindex.migration.errors import InvalidImportSource
 from simpleindex.migration.people import ImportedPeople, ImportedUser, ProposedRule
 
@@ -50,12 +50,14 @@ def pypicloud_people(content: bytes) -> ImportedPeople:
         user for user in data["users"] if isinstance(user, dict) and isinstance(user.get("username"), str)
     ]
     groups = {
-        name: tuple(_texts(members)) for name, members in _items(data.get("groups")) if name not in _EVERYBODY
+        name: tuple(texts_in(members))
+        for name, members in _items(data.get("groups"))
+        if name not in _EVERYBODY
     }
     admins = tuple(user["username"] for user in users if user.get("admin") is True)
     rules = [ProposedRule(("*",), {"admin": (f"group:{_ADMINS}",)}, "admins")] if admins else []
     return ImportedPeople(
-        tuple(ImportedUser(user["username"], _text(user.get("password"))) for user in users),
+        tuple(ImportedUser(user["username"], text_in(user.get("password"))) for user in users),
         {**groups, **({_ADMINS: admins} if admins else {})},
         (*_package_rules(data.get("packages")), *rules, _DEFAULT),
     )
@@ -88,7 +90,7 @@ def _package_rules(packages: object) -> Iterator[ProposedRule]:
                 continue
             for who, permissions in _items(grants):
                 word = _EVERYBODY.get(who, f"group:{who}") if kind == "groups" else who
-                for permission in _texts(permissions):
+                for permission in texts_in(permissions):
                     if (action := _ACTIONS.get(permission)) is not None:
                         allowed.setdefault(name, {each: [] for each in _ACTIONS.values()})[action].append(
                             word
@@ -103,11 +105,3 @@ def _package_rules(packages: object) -> Iterator[ProposedRule]:
 
 def _items(value: object) -> Iterable[tuple[str, Any]]:
     return value.items() if isinstance(value, Mapping) else ()
-
-
-def _texts(value: object) -> Iterable[str]:
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else ()
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

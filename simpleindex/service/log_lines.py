@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from twisted.logger import FileLogObserver, LogLevel, eventAsText, formatTime
+from twisted.application.service import Service
+from twisted.logger import FileLogObserver, ILogObserver, LogLevel, eventAsText, formatTime
+from twisted.python.components import Componentized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,22 @@ _PRIORITIES: Final = {
 
 _SPOKEN_BY_TWISTED: Final = ("twistd ", "Received SIG", "Server Shut Down")
 """Beginnings of Twisted's own information that an operator wants; the rest names objects and classes."""
+
+
+class LoggedService(Service):
+    """A service that brings the observer of its log.
+
+    Attributes:
+        observer: Writes the log; None where twistd's log is used.
+    """
+
+    observer: FileLogObserver | None = None
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Join the application, and write the log in lines for people where twistd would log to the standard output."""
+        super().setServiceParent(parent)
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
 
 
 def is_journal(environ: Mapping[str, str], stream: TextIO) -> bool:

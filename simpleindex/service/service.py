@@ -8,12 +8,9 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.selectreactor import SelectReactor
-from twisted.logger import ILogObserver
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.components import Componentized
 
 from simpleindex.core.addresses import is_within
 from simpleindex.core.errors import RefusedStart
@@ -21,6 +18,7 @@ from simpleindex.service.announcements import client_lines, listening_lines, log
 from simpleindex.service.composition.index import compose
 from simpleindex.service.directory_report import report_of, taken_line
 from simpleindex.service.fast_lane import tls_protocol
+from simpleindex.service.log_lines import LoggedService
 from simpleindex.service.places import open_access_log
 from simpleindex.service.ports.accepting import AcceptGate
 from simpleindex.service.ports.index_url import IndexUrl
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
     from twisted.internet.task import LoopingCall
-    from twisted.logger import FileLogObserver
 
     from simpleindex.config.settings import Settings
     from simpleindex.config.values import ListenAddress
@@ -61,7 +58,7 @@ WAITING_SECONDS: Final = 10.0
 _UNSUPERVISED: Final = ServiceProcess()
 
 
-class IndexService(Service):
+class IndexService(LoggedService):
     """The running index.
 
     Binding happens in :meth:`privilegedStartService`, while twistd may still be root; threads, the database and the
@@ -75,7 +72,6 @@ class IndexService(Service):
         process: How the process refuses and ends, and who supervises it.
 
     Attributes:
-        observer: Writes the log; None where twistd's log is used.
         index: The parts of the index.
         troubles: The machine's troubles, for ``/-/status``.
         access_log: The access log; None without one.
@@ -86,7 +82,6 @@ class IndexService(Service):
     """
 
     name = "simpleindex"
-    observer: FileLogObserver | None = None
 
     def __init__(
         self,
@@ -147,12 +142,6 @@ class IndexService(Service):
         return self._supervisor is None or self._supervisor.description.is_first
 
     # The start
-
-    def setServiceParent(self, parent: Any) -> None:
-        """Join the application, and write the log in lines for people where twistd would log to the standard output."""
-        super().setServiceParent(parent)
-        if self.observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self.observer)
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
+from simpleindex.core.addresses import is_address
 from simpleindex.tls.certificates import CertificateOrigin, ServerCertificate
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def covers(certificate: ServerCertificate, host: str) -> bool:
     """Return whether a client that connects to ``host``, a DNS name or an address, accepts the certificate (RFC 9525)."""
     try:
-        if _is_address(host):
+        if is_address(host):
             verify_certificate_ip_address(certificate.leaf, host)
         else:
             verify_certificate_hostname(certificate.leaf, host)
@@ -59,11 +60,3 @@ def canonical(host: str) -> str:
 def wildcard_for(host: str) -> str:
     """Return the wildcard name that covers ``host``."""
     return f"*.{host.partition('.')[2]}"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

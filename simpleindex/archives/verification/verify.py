@@ -32,7 +32,7 @@ from simpleindex.archives.verification.wheel_metadata import (
     judge_wheel_file,
 )
 from simpleindex.archives.verification.wheel_record import is_listed, judge_owed_digest, judge_record
-from simpleindex.archives.zip import zip_members
+from simpleindex.archives.zip import pread_of, zip_members
 from simpleindex.archives.zip_members import data_start, read_local_header
 from simpleindex.core.errors import InvalidMetadata
 from simpleindex.core.metadata import MAXIMUM_SIZE, VerifiedMetadata, read_details, read_metadata, states
@@ -106,10 +106,7 @@ def _examine_tar(
 def _examine_zip(
     file: BinaryIO, size: int, name: DistributionName, rules: UploadRules, most: int
 ) -> VerifiedMetadata:
-    def pread(length: int, offset: int) -> bytes:
-        file.seek(offset)
-        return file.read(length)
-
+    pread = pread_of(file)
     directory = strict_zips.find_strictly(pread, size)
     is_wheel = name.kind is Kind.WHEEL
     choose = wheel_metadata if is_wheel else sdist_metadata

@@ -34,3 +34,13 @@ def load_json(text: str, values: Bound) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def text_in(value: object) -> str:
+    """Return a value that is a text; empty for every other one."""
+    return value if isinstance(value, str) else ""
+
+
+def texts_in(value: object) -> list[str]:
+    """Return the texts in a value that is a list; empty for every other one."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import InvalidVersion, Version
 
 from simpleindex.core.distribution_identity import same_distribution
-from simpleindex.core.errors import InvalidFilename, InvalidProjectName
+from simpleindex.core.errors import InvalidProjectName
 from simpleindex.core.model import Status
 from simpleindex.core.names import parse_distribution_name, parse_project_name
 from simpleindex.core.parsing.version_texts import parse_version
+from simpleindex.core.selection import version_of
 from simpleindex.core.text import shown
 from simpleindex.publishing.errors import NotCopied
 
@@ -59,7 +60,7 @@ def select_files(project: Project, source: str, version: str, only: Collection[s
     if project.status is Status.QUARANTINED:
         raise NotCopied(f"{source} has quarantined {name}, and offers no file of it")
     for item in project.withheld:
-        if item.filename in only or (not only and _version(item.filename, name) == release):
+        if item.filename in only or (not only and version_of(name, item.filename) == release):
             raise NotCopied(f"{source} withholds a file of it: {item.reason}")
     files = tuple(file for file in project.files if Version(file.version) == release)
     if not files:
@@ -119,10 +120,3 @@ def noted_urls(note: bytes) -> dict[tuple[str, str], str]:
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return {key: url for key, url in urls.items() if all(isinstance(text, str) for text in (*key, url))}
-
-
-def _version(filename: str, name: ProjectName) -> Version | None:
-    try:
-        return Version(parse_distribution_name(filename, name).version)
-    except InvalidFilename:
-        return None

@@ -9,17 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import TTLCache
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.protocol import Factory
-from twisted.logger import ILogObserver, LogLevel
-from twisted.python.components import Componentized
+from twisted.logger import LogLevel
 
 from simpleindex.config.settings import changes
 from simpleindex.core.errors import RefusedStart
 from simpleindex.service.composition.index import compose
 from simpleindex.service.ending import SECONDS
+from simpleindex.service.log_lines import LoggedService
 from simpleindex.service.ports.listening import endpoint, listen_now, machine_has_ipv6
 from simpleindex.service.state import claim_state, state_lock
 from simpleindex.service.systemd import Notifier, start_watchdog
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall
     from twisted.internet.task import LoopingCall
-    from twisted.logger import FileLogObserver
 
     from simpleindex.config.settings import Settings
     from simpleindex.service.process import ServiceProcess
@@ -58,7 +56,7 @@ SAME_LINE_SECONDS: Final = 60.0
 _LEVELS: Final = {level.name: level for level in LogLevel.iterconstants()}
 
 
-class WorkerSupervisor(Service):
+class WorkerSupervisor(LoggedService):
     """The service of the process that supervises.
 
     Args:
@@ -70,7 +68,6 @@ class WorkerSupervisor(Service):
         process: How this process refuses and ends.
 
     Attributes:
-        observer: Writes the log; None where twistd's log is used.
         workers: The workers' processes, by their numbers.
 
     Raises:
@@ -78,7 +75,6 @@ class WorkerSupervisor(Service):
     """
 
     name = "simpleindex"
-    observer: FileLogObserver | None = None
 
     def __init__(
         self,
@@ -112,12 +108,6 @@ class WorkerSupervisor(Service):
         self._ended: Deferred[None] | None = None
 
     # The start
-
-    def setServiceParent(self, parent: Any) -> None:
-        """Join the application, and write the log in lines for people where twistd would log to the standard output."""
-        super().setServiceParent(parent)
-        if self.observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self.observer)
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()

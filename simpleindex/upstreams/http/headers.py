@@ -25,7 +25,6 @@ USUAL_WAIT: Final = 5
 
 LONGEST_WAIT: Final = 3600
 """Seconds that an upstream may make us wait before the next request."""
-_LONGEST_DATE: Final = 60  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +103,9 @@ def retry_after(text: str, date: str, now: float) -> int:
     text = text.strip()
     if _SECONDS.fullmatch(text):
         return min(max(int(text), 1), LONGEST_WAIT)
-    until = http_date(text) if len(text) <= _LONGEST_DATE else None
+    until = http_date(text)
     if until is None:
         # More digits than any number of seconds has.
         return LONGEST_WAIT if text.isascii() and text.isdecimal() else USUAL_WAIT
-    since = http_date(date) if len(date) <= _LONGEST_DATE else None
+    since = http_date(date)
     return min(max(until - int(now if since is None else since), 1), LONGEST_WAIT)

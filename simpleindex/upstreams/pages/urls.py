@@ -6,11 +6,10 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
-from simpleindex.core.addresses import is_public
+from simpleindex.core.addresses import is_address, is_public
 from simpleindex.core.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -265,18 +264,16 @@ def _matches(pattern: str, other: UrlOrigin) -> bool:
 
 def is_surely_private(host: str) -> bool:
     """Return whether a host is private by its name alone; its address is looked up by the proxy."""
-    try:
-        ip_address(host)
-    except ValueError:
-        name = host.rstrip(".").lower()
-        # The last label of no public name is a number; some resolvers read 0x7f.1 and 2130706433 as addresses.
-        last = name.rpartition(".")[2]
-        return (
-            "." not in name
-            or last[:1].isdecimal()
-            or last in {"localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa"}
-        )
-    return not is_public(host)
+    if is_address(host):
+        return not is_public(host)
+    name = host.rstrip(".").lower()
+    # The last label of no public name is a number; some resolvers read 0x7f.1 and 2130706433 as addresses.
+    last = name.rpartition(".")[2]
+    return (
+        "." not in name
+        or last[:1].isdecimal()
+        or last in {"localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa"}
+    )
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> Proxy | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from simpleindex.core.addresses import is_address
 
 
 @lru_cache(maxsize=64)
@@ -32,8 +33,4 @@ def is_own_host(host: str | None, own_url: str | None) -> bool:
         or (own_host is not None and name == own_host.rstrip("."))
     ):
         return True
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
+    return is_address(name)
