@@ -62,7 +62,7 @@ class Requirement:
 
     Attributes:
         text: As the metadata write it (PEP 508), without the extra of its marker.
-        project: The required project; None if the text cannot be parsed.
+        project: The required project; None if the text cannot be parsed, or has a URL where it is taken from.
         extra: The extra that needs it; empty for all.
     """
 
@@ -242,7 +242,8 @@ def is_web_address(url: str) -> bool:
 def _requirement(text: str) -> Requirement:
     try:
         parsed = parse_requirement(text)
-        project = parse_project_name(parsed.name)
+        # What is named with its URL is taken from there, and from no index.
+        project = None if parsed.url else parse_project_name(parsed.name)
     except (InvalidRequirement, InvalidProjectName):
         return Requirement(text, None)
     head, _, marker = text.partition(";")

@@ -88,6 +88,7 @@ def test_requirements_by_their_extra() -> None:
             "Requires-Dist: d; extra == 'x' and os_name == 'nt'",
         ),
         *("Requires-Dist: (nonsense", "Requires-Dist: -bad-"),
+        "Requires-Dist: e @ https://host/e-1.0.zip ; extra == 'x'",
     )
     assert [(each.text, each.project, each.extra) for each in metadata.requirements] == [
         ("a>=1; python_version < '3.9'", "a", ""),
@@ -96,6 +97,7 @@ def test_requirements_by_their_extra() -> None:
         ("d; os_name == 'nt'", "d", "x"),
         ("(nonsense", None, ""),
         ("-bad-", None, ""),
+        ("e @ https://host/e-1.0.zip", None, "x"),
     ]
 
 
