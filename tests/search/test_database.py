@@ -11,7 +11,7 @@ import pytest
 
 from simpleindex.core.names import ProjectName
 from simpleindex.search import database as database_module
-from simpleindex.search.candidates import excerpts, find_candidates
+from simpleindex.search.candidates import LONGEST_SEARCH, excerpts, find_candidates
 from simpleindex.search.database import SearchDatabase
 from simpleindex.search.document import Dependency, Document
 from simpleindex.search.document_rows import DocumentChanges, Entry, IndexedFile
@@ -328,4 +328,18 @@ def test_a_filter_that_most_projects_pass_does_not_go_through_all_of_them(tmp_pa
     assert {
         query: after - before for query, (before, after) in looks.items() if after > 1.5 * before + 5
     } == {}
+    database.close()
+
+
+def test_what_filters_find_in_half_of_the_time_is_compared_in_the_other(tmp_path: Path) -> None:
+    """An author of two letters is looked for in every project, and those that are found have to match as well."""
+    database = opened(tmp_path)
+    entries = [
+        Entry(FILE, Document(ProjectName(f"acme-{n}"), "x", authors="Bo", text="fast")) for n in range(1_500)
+    ]
+    database.write("local", DocumentChanges(entries))
+    query, times = parse_query("author:bo fast"), iter(range(1_000_000))
+    assert len(find_candidates(database, query, seconds=lambda: 0.0)) == 1_500
+    some = find_candidates(database, query, seconds=lambda: next(times) * LONGEST_SEARCH / 10)
+    assert 0 < len(some) < 1_500
     database.close()
