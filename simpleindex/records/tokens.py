@@ -136,15 +136,20 @@ class TokenTable:
         return self._tokens('WHERE "user" = ? ORDER BY created, id', (user,))
 
     def revoke(self, id: str, now: float) -> Token | None:  # noqa: A002  (as everywhere)
-        """Revoke a token for good; return it as it was before, or None if there is none."""
-        tokens = self._tokens("WHERE id = ?", (id,))
-        if tokens:
-            self._database.write(
-                lambda transaction: transaction.execute(
+        """Revoke a token for good; return it as it was before, or None if there is none.
+
+        Of several who do so at once one gets it as not revoked yet.
+        """
+        if not (tokens := self._tokens("WHERE id = ?", (id,))):
+            return None
+        revoked = self._database.write(
+            lambda transaction: (
+                transaction.execute(
                     "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL", (int(now), id)
-                )
+                ).rowcount
             )
-        return tokens[0] if tokens else None
+        )
+        return tokens[0] if revoked else next(iter(self._tokens("WHERE id = ?", (id,))), None)
 
     def touch(self, id: str, now: float) -> None:  # noqa: A002
         """Store the time of a token's last use, to the minute."""

@@ -81,6 +81,17 @@ def test_a_form_makes_one_token(open_database: OpenDatabase) -> None:
         tables[2].create("alice", OPTIONS, 9000, form="once")
 
 
+def test_a_token_is_revoked_once(open_database: OpenDatabase) -> None:
+    """One of those who do so at the same time did it, and writes it into the audit."""
+    tables = [TokenTable(open_database()) for _ in range(3)]
+    token, _ = tables[0].create("alice", OPTIONS, 1000)
+    with ThreadPoolExecutor(6) as pool:
+        before = [*pool.map(lambda n: tables[n % 3].revoke(token.id, 1500 + n), range(12))]
+    assert [each for each in before if each is None or each.revoked is None] == [token]
+    (left,) = tables[1].all()
+    assert {each.revoked for each in before if each is not None} == {None, left.revoked}
+
+
 def _made_by_form(tokens: TokenTable, user: str) -> str:
     try:
         return tokens.create(user, OPTIONS, 1000, form="once")[0].id

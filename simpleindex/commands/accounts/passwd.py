@@ -99,8 +99,8 @@ def _revoke_tokens(where: CommandPaths, user: str) -> bool:
     tokens, revoked = TokenTable(records), 0
     try:
         for token in tokens.of_user(user):
-            if token.revoked is None:
-                tokens.revoke(token.id, time.time())
+            before = tokens.revoke(token.id, time.time()) if token.revoked is None else None
+            if before is not None and before.revoked is None:
                 detail = describe_token(token)
                 where.record(AuditEntry("token-revoked", who=command_user(), token=token.id, detail=detail))
                 revoked += 1

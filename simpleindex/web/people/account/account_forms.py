@@ -155,8 +155,9 @@ class AccountForms:
         if token is None:
             return await self._refuse(request, TokenForm(), f"You have no token {shown(id_)}.", 404)
         if token.revoked is None:
-            await self._threads.run(self._tokens.revoke, token.id, self._page.now())
-            self._audit("token-revoked", token.id, describe_token(token), request)
+            before = await self._threads.run(self._tokens.revoke, token.id, self._page.now())
+            if before is not None and before.revoked is None:
+                self._audit("token-revoked", token.id, describe_token(token), request)
         # To load the page again then sends no form again.
         return see_other("./")
 
