@@ -166,8 +166,13 @@ class UnionSource:
         return await parts[position][0].file(name, filename)
 
     def may_offer(self, name: ProjectName) -> bool:
-        """Return whether some upstream would be requested for a name that is not here; none is by this."""
-        return any(not member.denies(name) for member in self._members_for(name, is_local=False))
+        """Return whether some upstream may be requested for a name, by what the operator has configured; none is by this.
+
+        What this index has or had under the name is no part of it: the answer is for readers who may not know that.
+        """
+        if why_not_upstream(name, self._rules, is_local=False, was_used=False) is not None:
+            return False
+        return any(member.scope.has(name) and not member.denies(name) for member in self._upstreams)
 
     async def words(self, name: ProjectName) -> tuple[SourceNote, ...]:
         """Return each source's answer for a project, or why it is not requested; for explanations."""

@@ -300,12 +300,12 @@ def words_of(house: UnionFixture, name: ProjectName = ACME) -> list[str]:
 @for_each(
     ("name", "expected"),
     [
-        *(("other", True), ("acme", True), ("own-tool", False), ("own-public", True), ("used", False)),
+        *(("other", True), ("acme", True), ("own-tool", False), ("own-public", True), ("used", True)),
         *(("denied", True), ("denied-everywhere", False), ("excluded", True)),
     ],
 )
 def test_which_names_an_upstream_may_be_requested_for(name: str, expected: bool) -> None:
-    """Nobody is asked for that, the local directory neither: who may not read a project there learns nothing of it."""
+    """Nobody is asked for that, and nothing depends on what the index has or had: who may not read it learns nothing of it."""
     rules = NameRules(own=("own-*",), allow_upstream=("own-public",))
     house = UnionFixture(rules, used=frozenset({"used"}))
     house.members = [

@@ -73,7 +73,7 @@ class _Composition:
             threads=self._parts.runtime.threads.pages,
             address=self._address,
             fronts_upstreams=lambda view: bool(self._parts.sources.unlisted.get(view)),
-            may_have=self._may_have,
+            may_have=lambda request, name: self._parts.sources.may_offer(request.view, name),
             search=self._parts.search.search,
             seconds=self._parts.runtime.reactor.seconds,
             uploads=self._uploads,
@@ -129,11 +129,6 @@ class _Composition:
             needs_login=not admission.is_shared(request.route, ANYONE) or may_read_more,
             has_public_packages=bool(self._parts.sources.unlisted.get(request.view)),
         )
-
-    def _may_have(self, request: PageRequest, name: ProjectName) -> bool:
-        # That a name is this index's own is not for those who may not read it: its page tells them as much as of any other.
-        is_readable = bool(self._parts.admission.readable(request.reader, (name,)))
-        return not is_readable or self._parts.sources.may_offer(request.view, name)
 
     def _cached_files(self, name: ProjectName, files: Sequence[File]) -> dict[str, bool]:
         upstreams = self._parts.sources.upstreams

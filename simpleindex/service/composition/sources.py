@@ -24,7 +24,7 @@ class ComposedSources:
         views: The source of each view, with every rule applied.
         explain: Returns what each source of a view knows of a project.
         upstreams: The other indexes; None without a sources file.
-        may_offer: Returns whether an upstream of a view would be requested for a name; none is by this.
+        may_offer: Returns whether an upstream of a view may be requested for a name, as the operator configured it; none is by this.
     """
 
     directories: tuple[ServedDirectory, ...]

@@ -84,6 +84,7 @@ class Composition:
         assert sources.upstreams is not None
         upstreams = sources.upstreams
         self.views, self.explain, self.directories = sources.views, sources.explain, sources.directories
+        self.may_offer = sources.may_offer
         self.lines, self.cache = tuple(upstreams.lines()), upstreams.cache
         self.agents = [each.agent for each in upstreams.connected]
         self.cached_files = upstreams.cached_files
@@ -375,6 +376,21 @@ def test_a_hidden_directory_is_one_s_own(tmp_path: Path) -> None:
     upstreams.directories[2].live.root_changed()
     for name in ("more", "unknown"):
         assert isinstance(error(staged.project(ProjectName(name))), Unavailable)
+    upstreams.stop()
+
+
+def test_what_may_lie_behind_a_view(tmp_path: Path) -> None:
+    rule = '[[rule]]\nname = "no"\naction = "deny"\nprojects = ["torch"]\nviews = ["main"]\n'
+    sources = 'own = ["acme-*"]\n' + UPSTREAM + 'exclude = ["left-out"]\n' + DIRECTORY_VIEWS + rule
+    upstreams = with_directories(tmp_path, sources)
+
+    def expected(view: str) -> list[str]:
+        names = ("acme", "acme-tool", "torch", "left-out", "other")
+        return [name for name in names if upstreams.may_offer(view, ProjectName(name))]
+
+    assert expected("main") == ["acme", "other"]
+    assert expected("staged") == ["acme", "torch", "other"]
+    assert expected("alone") == []
     upstreams.stop()
 
 
