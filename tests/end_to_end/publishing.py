@@ -6,7 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from unittest.mock import patch
 from argon2 import PasswordHasher
 
 from simpleindex.commands.main import main
+from tests.end_to_end.changing_files import files_below
 from tests.end_to_end.clients import Client, found
 from tests.end_to_end.running import Server, bare_environment
 from tests.end_to_end.storages import DirectoryStorage
@@ -86,8 +87,8 @@ class Publishing:
     def assert_no_secret_was_told(self) -> None:
         """See that no log, no page on disk and no audit line holds a password or a token."""
         told = self.server.log + (self.server.home / "access.log").read_text() + self.storage.records_text()
-        for path in (self.server.home / "state").rglob("*"):
-            if path.is_file():
+        for path in files_below(self.server.home / "state"):
+            with suppress(FileNotFoundError):
                 told += path.read_bytes().decode("latin-1")
         for secret in (*self.passwords.values(), *self.tokens):
             assert secret not in told

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from simpleindex.publishing.local.staging import STAGING
+from tests.end_to_end.changing_files import files_below
 from tests.end_to_end.object_stores import BUCKET as BUCKET_NAME
 from tests.end_to_end.uploading import litter
 
@@ -76,7 +77,7 @@ class DirectoryStorage:
         return self._first.root
 
     def names(self) -> list[str]:
-        found = (path.relative_to(self._root) for path in self._root.rglob("*") if path.is_file())
+        found = (path.relative_to(self._root) for path in files_below(self._root))
         return sorted(str(path) for path in found if "/." not in f"/{path}")
 
     def put(self, name: str, data: bytes) -> None:
@@ -134,12 +135,8 @@ class BucketStorage:
 
     def litter(self) -> list[str]:
         # An upload is whole and checked before it comes to the bucket, so what is unfinished lies with the node.
-        return [
-            path.name
-            for server in self._servers
-            for path in server.cache.rglob("*")
-            if path.parent.name == STAGING and path.is_file()
-        ]
+        caches = [server.cache for server in self._servers]
+        return [path.name for path in files_below(*caches) if path.parent.name == STAGING]
 
     def records_text(self) -> str:
         with psycopg.connect(self.records or "") as connection:

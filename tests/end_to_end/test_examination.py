@@ -90,5 +90,8 @@ def test_sigterm_ends_it_whatever_others_do(new_server: Callable[..., Server]) -
 
 def _seconds(pid: int) -> float:
     """For how long a process has computed."""
-    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    try:
+        used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0  # It has ended.
     return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")

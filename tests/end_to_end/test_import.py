@@ -19,6 +19,7 @@ import pytest
 from simpleindex.access.logins.hashes import verify
 from tests.benchmarks.uploads import devpi_login
 from tests.end_to_end.answering import JSON, answering, public_index
+from tests.end_to_end.changing_files import files_below
 from tests.end_to_end.clients import Client, found, pip, uv, version_in
 from tests.end_to_end.peers import DevpiServer, Pypiserver, program
 from tests.end_to_end.publishing import make_dist, start_publishing
@@ -275,8 +276,8 @@ def test_our_own_server_with_a_login(new_server: Callable[..., Server], tmp_path
         before, after = ((server.root / "acme-lib" / name).stat().st_mtime_ns for server in (old, front))
         assert before // 1000 == after // 1000
     secret = publishing.passwords["alice"].encode()
-    written = [path for path in (*front.root.rglob("*"), *front.home.rglob("*")) if path.is_file()]
-    assert not any(secret in path.read_bytes() for path in written)
+    front.stop()
+    assert not any(secret in path.read_bytes() for path in files_below(front.root, front.home))
 
 
 @dataclass

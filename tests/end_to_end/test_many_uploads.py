@@ -156,7 +156,13 @@ def assert_twine_sends_once(publishing: Publishing, directory: Path, large: Path
     refused = twine(directory, server.ca).try_to(*login, large)
     told = " ".join((refused.stdout + refused.stderr).split())
     assert "401 Unauthorized" in told, told
-    assert [seen.status for seen in server.requests() if seen.method == "POST"][before:] == [401]
+
+    def after() -> list[int]:
+        # Logged when it ends, which may be after its answer.
+        return [seen.status for seen in server.requests() if seen.method == "POST"][before:]
+
+    wait_until(after, "the request is logged")
+    assert after() == [401]
 
 
 # -- what breaks off ----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex import __version__
+from tests.end_to_end.changing_files import looked_at
 from tests.end_to_end.running import PATIENCE, Server, ask, wait_until
 from tests.end_to_end.slow_client import slowly
 from tests.fixtures.distributions import add_wheel, put, wheel_bytes, wheel_name
@@ -111,10 +112,15 @@ def test_becomes_another_user(installed: Installed, for_nobody: Path) -> None:
         assert len(server.project("later")["files"]) == 1
         server.reload()
         assert len(server.project("acme")["files"]) == 1
-        made = [server.certs, server.cache, server.home / "state"]
-        made += [path for directory in made for path in directory.rglob("*")]
-        assert "digests.sqlite3" in {path.name for path in made}
-        assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(NOBODY.pw_uid, NOBODY.pw_gid)}
+        places = (server.certs, server.cache, server.home / "state")
+
+        def owners() -> dict[Path, tuple[int, int]]:
+            made = [path for place in places for path in (place, *place.rglob("*"))]
+            return {path: (path.stat().st_uid, path.stat().st_gid) for path in made}
+
+        found = looked_at(owners)
+        assert "digests.sqlite3" in {path.name for path in found}
+        assert {*found.values()} == {(NOBODY.pw_uid, NOBODY.pw_gid)}
     finally:
         server.stop()
 

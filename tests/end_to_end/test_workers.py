@@ -12,11 +12,13 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.end_to_end.changing_files import looked_at
 from tests.end_to_end.clients import pip
 from tests.end_to_end.publishing import Publishing, start_publishing
 from tests.end_to_end.running import PATIENCE, Server, ask, wait_until
@@ -225,10 +227,13 @@ def assert_a_file_is_on_the_next_page_of_any_worker(server: Server) -> None:
 
 def assert_only_the_supervisor_watches(server: Server) -> None:
     """Each directory once, however many workers there are."""
-    watches = {
-        pid: sum(each.read_text().count("inotify wd:") for each in (PROC / str(pid) / "fdinfo").iterdir())
-        for pid in (server.process.pid, *processes(server).values())
-    }
+
+    def count(pid: int) -> int:
+        return sum(each.read_text().count("inotify wd:") for each in (PROC / str(pid) / "fdinfo").iterdir())
+
+    pids = (server.process.pid, *processes(server).values())
+    # Descriptors of connections may be closed while they are counted.
+    watches = {pid: looked_at(partial(count, pid)) for pid in pids}
     assert watches == dict.fromkeys(watches, 0) | {server.process.pid: 3}
 
 

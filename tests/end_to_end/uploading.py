@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.end_to_end.changing_files import looked_at
 from tests.end_to_end.running import Answer
 from tests.fixtures.distributions import wheel_bytes, wheel_name
 
@@ -121,6 +122,10 @@ def peak_memory(server: Server) -> int:
 
 def litter(root: Path) -> list[str]:
     """What lies below a root that was not meant to stay."""
+    return looked_at(lambda: _litter(root))
+
+
+def _litter(root: Path) -> list[str]:
     return sorted(
         str(path.relative_to(root))
         for path in root.rglob("*")
