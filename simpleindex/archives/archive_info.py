@@ -1,4 +1,4 @@
-"""What a look inside an archive taught, as values; what looks is in ``archives/inspect.py``, which a server rarely needs."""
+"""The facts that reading an archive shows, as values; ``archives/inspect.py`` reads them, which a server rarely imports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MemberSpan:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveInfo:
-    """What reading an archive taught.
+    """The facts that reading an archive showed.
 
     Attributes:
         version: What its file name says, in PEP 440's normal form; that it can be given again without parsing the name is

@@ -1,4 +1,4 @@
-"""Unpacking gzip, bzip2 and xz in chunks, to the trailer of every stream and to the end of the file.
+"""Unpack gzip, bzip2 and xz in chunks, to the trailer of every stream and to the end of the file.
 
 Memory stays flat whatever a header asks for, and an archive that is only whole up to some point is not whole.
 """
@@ -27,7 +27,7 @@ _CHUNK: Final = 1024 * 1024
 
 
 class _Unpacker(Protocol):
-    """What bz2's and lzma's decompressors have in common."""
+    """The interface that the decompressors of bz2 and lzma share."""
 
     @property
     def eof(self) -> bool: ...

@@ -69,7 +69,7 @@ class BackupRequest:
 
 @dataclass(slots=True)
 class BackupReport:
-    """What a backup came to.
+    """The outcome of a backup.
 
     Attributes:
         linked: Package files that are hard links to those of the server.

@@ -38,7 +38,7 @@ class RestoreRoot:
 
 @dataclass(frozen=True, slots=True)
 class RestoreStep:
-    """What becomes of one item.
+    """What a restore does with one item.
 
     Attributes:
         root: The path of its root.

@@ -47,7 +47,7 @@ _TOKEN_SECONDS: Final = 3600
 
 @dataclass(slots=True)
 class BackupProof:
-    """What proving a backup came to.
+    """The outcome of proving a backup.
 
     Attributes:
         tell: Called with each sentence about what is good, and about what comes next, as it is known.

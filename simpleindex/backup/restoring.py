@@ -105,7 +105,7 @@ def missing_files(request: RestoreRequest) -> list[str]:
 
 
 def restore_backup(request: RestoreRequest, steps: Steps) -> list[str]:
-    """Restore a backup; return sentences about what it came to.
+    """Restore a backup; return sentences about the outcome.
 
     Raises:
         CannotRestore: It cannot be restored; nothing has changed, unless the sentence says so.

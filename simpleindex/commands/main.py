@@ -187,7 +187,7 @@ def _run(command: Callable[[list[str]], int], words: list[str]) -> int:
 
 @contextmanager
 def _ends_as_by_ctrl_c() -> Iterator[None]:
-    """Have a command that is to end, because of systemd or a terminal that is gone, remove what is unfinished as ^C has it do."""
+    """Let SIGTERM and SIGHUP end a command as ^C does, so that it removes what is unfinished."""
     before = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP)

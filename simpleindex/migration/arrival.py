@@ -1,4 +1,4 @@
-"""A file as it arrives from another server, compared with what is stated of it, and what becomes of it. Pure."""
+"""A file that arrives from another server: compare it with what is stated of it, and decide what is done with it. Pure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ArrivedFile:
 
 
 class Arrival:
-    """What has arrived of a file, and whether it is what the source states.
+    """Collects the bytes of a file, and compares them with what the source states.
 
     Attributes:
         size: Bytes that have arrived.

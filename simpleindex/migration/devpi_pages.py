@@ -1,4 +1,4 @@
-"""What a devpi server says over HTTP of an index and of a project in it: JSON of its own. Pure."""
+"""Parse the answers of a devpi server about an index and a project in it: JSON of its own. Pure."""
 
 from __future__ import annotations
 

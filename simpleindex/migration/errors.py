@@ -6,7 +6,7 @@ from simpleindex.core.errors import SimpleIndexError
 
 
 class InvalidImportSource(SimpleIndexError):
-    """What an import was to read is not what it should be; nothing is imported.
+    """The source of an import is not what it should be; nothing is imported.
 
     Attributes:
         reason: What is wrong and what to do, as a sentence.

@@ -40,7 +40,7 @@ class RecordsCondition(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AuditEvidence:
-    """What an audit tells of the records that belong to it.
+    """The traces of records in an audit that belongs to them.
 
     Attributes:
         is_there: Whether there is a line at all.
@@ -54,7 +54,7 @@ class AuditEvidence:
 
 
 def evidence_of(lines: Iterable[bytes]) -> AuditEvidence:
-    """Return what an audit tells; lines that are cut off or are not of ours tell nothing."""
+    """Return the traces of records in an audit; lines that are cut off or not written by this program are skipped."""
     is_there = had_records = False
     names = set()
     for line in lines:

@@ -180,7 +180,7 @@ def _refuse_sent(transaction: RecordsTransaction, form: str) -> None:
 
 
 def _make_room(transaction: RecordsTransaction, user: str, most: int, now: int) -> None:
-    """Forget the oldest tokens of a user that ended: whoever makes and revokes them all day fills no disk.
+    """Forget the oldest ended tokens of a user, so that making and revoking tokens all day fills no disk.
 
     Raises:
         TooManyTokens: Too many of the others can be used.

@@ -15,7 +15,7 @@ _OBJECTS: Final = 10_000
 
 
 class Freezing:
-    """Takes from the collector, time and again, what was made: at 500,000 projects its visits took 0.1 s each, forty of them in a start.
+    """Keeps the collector, time and again, from visiting what was made: at 500,000 projects each visit took 0.1 s, forty of them in a start.
 
     What is replaced later is freed all the same, by its reference count.
     """

@@ -42,7 +42,7 @@ class Identification(Protocol):
     """Identifies clients."""
 
     async def identify(self, authorization: str | None, address: str, secure: bool) -> Identity:
-        """Return whose credentials they are.
+        """Return the identity behind the credentials of a request.
 
         Raises:
             Unauthenticated: They are wrong.

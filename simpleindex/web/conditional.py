@@ -1,4 +1,4 @@
-"""Whether a client has it already, and which part of it the client wants: RFC 9110 sections 13 and 14.
+"""Conditional requests and ranges: whether a client has a representation already, and which part of it the client wants (RFC 9110 sections 13, 14).
 
 RFC 9110 13.2.2 fixes the order of the questions: :func:`precondition_failed` (412), then :func:`not_modified` (304, for
 GET and HEAD), then for a GET :func:`parse_range`, unless there is an If-Range and :func:`if_range_matches` denies.

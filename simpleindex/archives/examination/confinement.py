@@ -51,14 +51,14 @@ def confine(memory: int) -> None:
 
 
 def allow_opening(allowed: bool) -> None:
-    """Let descriptors come in, or have nothing be opened at all."""
+    """Allow this process to receive descriptors, or to open nothing at all."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if allowed else 0, hard))
 
 
 @contextmanager
 def opening_allowed() -> Iterator[None]:
-    """Let files be opened meanwhile, for what can be loaded only when it is needed."""
+    """Allow files to be opened within the block, for what can be loaded only when it is needed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:

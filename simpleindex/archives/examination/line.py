@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 
 
 class ProcessPool(Protocol):
-    """The processes that a line takes one of."""
+    """The processes of which a pipeline takes one."""
 
     def is_quick(self, batch: Sequence[Request[Any]], /) -> bool:
         """Tell whether a batch can be sent before the answer to the one before it has come."""
@@ -121,7 +121,7 @@ class Pipeline(Generic[Value]):
                 self._pool.give_back(process)
 
     def _lose(self) -> None:
-        """Let go of a process that is gone: what it was sent has to be examined again."""
+        """Give up a process that is gone: what it was sent has to be examined again."""
         self.close()
         self._unsent.extendleft(reversed(self._sent))
         self._sent.clear()

@@ -47,7 +47,7 @@ _SILENT_SECONDS: Final = 60.0
 
 
 class _Waiter:
-    """Somebody who waits for a process."""
+    """A caller that waits for a process."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -298,7 +298,7 @@ class ExaminationPool:
         process.close()
 
     def drop(self, process: ExaminationProcess) -> None:
-        """End a process that others cannot have any more."""
+        """End a process that cannot be used any more."""
         process.kill()
         process.close()
         with self._lock:
@@ -306,7 +306,7 @@ class ExaminationPool:
             self._wake()
 
     def _wake(self) -> None:
-        """Let who has waited longest begin a process."""
+        """Let the caller that has waited longest start a process."""
         if self._waiters:
             self._waiters.popleft().event.set()
 

@@ -202,7 +202,7 @@ class ExaminationProcess:
         self._process.kill()
 
     def close(self) -> None:
-        """Let go of it, and have it end, which it does when nobody can ask any more."""
+        """Close the connection to the process, which ends then."""
         self._channel.close()
         if self._wait() is None:
             self.kill()

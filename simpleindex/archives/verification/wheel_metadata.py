@@ -1,4 +1,4 @@
-"""What a wheel says of itself: WHEEL, entry points, licences (PyPUG "binary-distribution-format").
+"""Check the metadata of a wheel beside METADATA: WHEEL, entry points, licences (PyPUG "binary-distribution-format").
 
 Installers differ in which of it they check, so an index does it once for all of them.
 """

@@ -1,4 +1,4 @@
-"""The half of a connection that gives answers: no faster than they are taken, and with an end that does not wait.
+"""The sending half of a connection: no faster than the client reads, and with a bounded end.
 
 Twisted's channel goes on to the next request while its transport is full; a client that sends 1,500 requests and never
 reads made it hold 87 MB (docs/measurements.md). Here an answer that is not taken stops the reading of further requests, and
@@ -87,7 +87,7 @@ class ChannelSite(Protocol):
     refusal: Callable[[Response, Any], Response]
 
     def end_request(self, request: http.Request) -> None:
-        """Tell those who record requests that one is over."""
+        """Report a request that is over to those who record requests."""
         ...
 
     def body_refusal(self, method: bytes) -> Response:

@@ -1,4 +1,4 @@
-"""The half of a connection that takes requests: Twisted's, with bounds on time and size.
+"""The receiving half of a connection: Twisted's, with bounds on time and size.
 
 Parsing and its defences against smuggling stay Twisted's. A request's line, headers and body have each a deadline and
 a bound, and what goes beyond is refused with a sentence. The numbers are in :mod:`simpleindex.web.http.limits`.

@@ -1,4 +1,4 @@
-"""Sending a body no faster than the client takes it."""
+"""Send a body no faster than the client takes it."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Sink(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of everything; the body did not come to its end, or is not wanted."""
+        """Release everything: the body did not arrive whole, or is not wanted."""
 
 
 class RequestBody(Protocol):
@@ -60,7 +60,7 @@ class OfferedDownload:
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Hold what is learnt of a request while it is answered, for the access log, the audit and the counts.
+    """Hold what becomes known of a request while it is answered, for the access log, the audit and the counts.
 
     Attributes:
         route: What its target means; None for one that has no meaning here.

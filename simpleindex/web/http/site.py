@@ -62,7 +62,7 @@ class IndexRequest(server.Request):
         return self.intake
 
     def begin_intake(self, length: int | None) -> None:
-        """Let the body be taken, now that its coming can be held up."""
+        """Begin to take the body, now that reading can be paused."""
         assert self.intake is not None  # open_intake returned it
         assert self.channel.site.bodies is not None  # the same
         self.intake.begin(self.channel.site.bodies.judge(self, length))
@@ -200,7 +200,7 @@ class IndexSite(server.Site):
         self.end_request(request)
 
     def end_request(self, request: http.Request) -> None:
-        """Tell those who record requests that one is over."""
+        """Report a request that is over to those who record requests."""
         if self.request_over is not None:
             self.request_over(request)
         if self.request_counts is not None:

@@ -1,1 +1,1 @@
-"""What the server says of itself: health, counts and metrics."""
+"""The server's own state: health, counts and metrics."""
