@@ -95,12 +95,12 @@ class BucketDigests(DigestCache):
         self.remember([(path, unknown[path], info) for path, info in in_metadata.items()])
         return recalled | {path: (unknown[path], info) for path, info in (shared | in_metadata).items()}
 
-    def remember(self, learnt: Iterable[tuple[str, Stamp, ArchiveInfo]]) -> None:
-        learnt = [*learnt]
-        super().remember(learnt)
-        if self._shared is None or not learnt:
+    def remember(self, found: Iterable[tuple[str, Stamp, ArchiveInfo]]) -> None:
+        found = [*found]
+        super().remember(found)
+        if self._shared is None or not found:
             return
-        rows = [(path, state_of(stamp), facts_text(info)) for path, stamp, info in learnt]
+        rows = [(path, state_of(stamp), facts_text(info)) for path, stamp, info in found]
         if rows := self._due(rows):
             self._shared.remember(rows)
 

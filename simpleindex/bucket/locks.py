@@ -46,7 +46,7 @@ class Locks(Protocol):
 
         Raises:
             CannotStore: Others hold one of them for too long.
-            Unavailable: They are not to be had now.
+            Unavailable: They are not available now.
         """
         ...
 

@@ -125,7 +125,7 @@ class Source(Protocol):
 
         Raises:
             NotHere: The source knows that it has no such project.
-            NotAllowed: It may not be had.
+            NotAllowed: The reader may not have it.
         """
         ...
 
@@ -134,7 +134,7 @@ class Source(Protocol):
 
         Raises:
             NotHere: The project or the file is not here, or the file is not listed.
-            NotAllowed: It may not be had (a quarantined project, a rule).
+            NotAllowed: The reader may not have it (a quarantined project, a rule).
         """
         ...
 

@@ -1,6 +1,6 @@
 """``<project>/.simpleindex-ledger``: the file names that deleted files had (docs/protocol.md, "Answers to an upload").
 
-One line for each: the deleted bytes' sha256 (``-`` where it could not be had), the name, when (RFC 3339, UTC), and who did
+One line for each: the deleted bytes' sha256 (``-`` where it could not be read), the name, when (RFC 3339, UTC), and who did
 it. A line that begins with ``freed`` gives the name back. What is no such line is passed over; the last line of a name counts.
 """
 

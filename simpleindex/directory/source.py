@@ -176,7 +176,7 @@ class LocalSource:
             raise NotHere(f"file {filename}")
         data = self._sidecars.get(facts.sidecar.sha256)
         if data is not None and not self._slow_opens:
-            # The sidecar goes with its wheel: where the wheel is no longer the listed one, neither is to be had.
+            # The sidecar goes with its wheel: where the wheel is no longer the listed one, neither is served.
             now = self._directory.stamp(path)
             if now is None or not now.may_be(stamp):
                 raise Changed(filename)

@@ -132,7 +132,7 @@ class PinSharing:
         except SimpleIndexError as error:
             if is_first:
                 _log.warn(
-                    "{filename} of {upstream} is pinned on another node, and cannot be had here: {cause} It is tried again every "
+                    "{filename} of {upstream} is pinned on another node, and is not available here: {cause} It is tried again every "
                     "{minutes} minutes.",
                     filename=pin.filename,
                     upstream=upstream.settings.name,

@@ -89,16 +89,16 @@ class StandingAnswers:
         self._standing.pop(name)
         return None
 
-    def keep(self, name: ProjectName, answer: tuple[Source, Project], asked: Sequence[Source]) -> None:
+    def keep(self, name: ProjectName, answer: tuple[Source, Project], upstreams: Sequence[Source]) -> None:
         """Keep an answer that came at once.
 
         Args:
             name: The project.
             answer: The upstream that answered, and its answer.
-            asked: All upstreams on whose answers this one depends.
+            upstreams: All upstreams on whose answers this one depends.
         """
         until, listings = math.inf, []
-        for source in asked:
+        for source in upstreams:
             lifetime = lifetime_of(source, name)
             if lifetime is None:
                 return
@@ -106,9 +106,9 @@ class StandingAnswers:
             if lifetime.listing is not None:
                 listings.append(lifetime.listing)
         now = self._clock.seconds()
-        if not set(asked) <= set(self._sources):
+        if not set(upstreams) <= set(self._sources):
             self.forget()
-            self._sources = tuple({*self._sources, *asked})
+            self._sources = tuple({*self._sources, *upstreams})
         if now >= self._next_look:
             self._has_changed(now)
         self._standing.put(name, _Standing(answer, until, tuple(listings), self._uses_of(answer[0])))

@@ -226,12 +226,12 @@ class UnionSource:
     def _keep_standing(
         self, name: ProjectName, standing: StandingAnswers, answer: tuple[Source, Project]
     ) -> None:
-        asked = [member.source for member in self._upstreams if member.scope.has(name)]
-        if answer[0] not in asked:
+        upstreams = [member.source for member in self._upstreams if member.scope.has(name)]
+        if answer[0] not in upstreams:
             return
         if self._rules.strategy is not Strategy.MERGE:
-            asked = asked[: asked.index(answer[0]) + 1]
-        standing.keep(name, answer, asked)
+            upstreams = upstreams[: upstreams.index(answer[0]) + 1]
+        standing.keep(name, answer, upstreams)
 
     async def _ask(self, name: ProjectName) -> list[tuple[Source, Project]]:
         """Return the sources that have a project, with their parts; several only where parts are merged."""

@@ -19,7 +19,7 @@ class DirectoryEntry(NamedTuple):
     Attributes:
         path: Relative to the root, with slashes.
         rank: Preference among the places of one file name; 0 is the project's normalized directory.
-        stamp: Its state, or None where that could not be had.
+        stamp: Its state, or None where that could not be read.
         trouble: Why it cannot be served, as a sentence; None if nothing speaks against it so far.
     """
 
@@ -41,7 +41,7 @@ class ProjectListing:
         project_file_trouble: Why it could not be read, as the end of a sentence.
         stamps: State of every directory looked at and of the project's file, by relative path.
         trouble: Why a directory could not be listed, as a sentence; then nothing is known of the project.
-        has_ledger: Whether files of it were deleted once, so that its name is not to be had by a stranger.
+        has_ledger: Whether files of it were deleted once, so that its name stays its owner's.
         has_traces: Whether anything like a distribution lies there, whole or not, also where it is not served.
         unserved: What lies there and is passed over, one item for each cause.
     """

@@ -91,7 +91,7 @@ class ServedRoot:
         """Return the state now of a file that was opened by :meth:`open_file`.
 
         Raises:
-            OSError: It cannot be had.
+            OSError: It cannot be opened.
         """
         return Stamp.of(os.fstat(descriptor))
 

@@ -146,7 +146,7 @@ class DirectoryChanges(RootSurveys):
             identity = await self._in_read_thread(self._batches.identity)
             if self.suspended or identity != self._guard.identity:
                 await self._surveys.ask(ROOT)
-            # No event reports that a disk or a descriptor is to be had again.
+            # No event reports that a disk or a descriptor is available again.
             for name in [name for name, snapshot in self.snapshots.in_flux() if snapshot.trouble]:
                 self._looks.ask(name)
             # Nor of a disk mounted over a directory, or of a write through another name of a file.

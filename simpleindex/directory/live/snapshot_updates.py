@@ -221,7 +221,7 @@ class SnapshotUpdates(ABC):
         """Replace a snapshot; return whether what was read is still newer than it."""
         current = self.snapshots.get(name, NO_SNAPSHOT)
         if current is not before:
-            # Another round was quicker and may have seen later: only what was learnt is kept.
+            # Another round was quicker and may have seen later: only what was read is kept.
             self.snapshots[name] = replace(current, known=snapshot.known.updated(current.known))
             self._offered.note(name, is_offered=is_offered(current))
             return False

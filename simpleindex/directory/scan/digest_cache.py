@@ -148,11 +148,11 @@ class DigestCache:
         """Whether there ever was a file under this root."""
         return bool(self._run("SELECT 1 FROM facts WHERE root = ? LIMIT 1", (self._root,)))
 
-    def remember(self, learnt: Iterable[tuple[str, Stamp, ArchiveInfo]]) -> None:
+    def remember(self, found: Iterable[tuple[str, Stamp, ArchiveInfo]]) -> None:
         """Keep facts by path; durable once this returns, or what :meth:`together` gives is left."""
         self._write_rows(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [self._row(path, stamp, facts) for path, stamp, facts in learnt],
+            [self._row(path, stamp, facts) for path, stamp, facts in found],
         )
 
     def forget_others(self, paths: Iterable[str]) -> None:

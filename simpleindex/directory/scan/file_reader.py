@@ -94,7 +94,7 @@ class EntryReader:
             projects: Each has files that have a state, and no trouble so far. It is taken from as reading goes on.
 
         Returns:
-            Each project, with what there is to know of its files by path: an error where this process is short of something,
+            Each project, with the facts about its files by path: an error where this process is short of something,
             so that nothing is known of the file.
         """
         waiting: deque[_Portion[Files]] = deque()

@@ -269,7 +269,7 @@ class Scanner:
             begun.known[entry.path] = item
 
     def _remember(self, known: Mapping[str, ScannedFile], remembered: Mapping[str, ScannedFile]) -> None:
-        learnt = [
+        found = [
             (path, item.stamp, item.outcome)
             for path, item in known.items()
             if isinstance(item.outcome, ArchiveInfo)
@@ -277,8 +277,8 @@ class Scanner:
             and not item.young
             and remembered.get(path) is not item
         ]
-        if learnt:
-            self.digests.remember(learnt)
+        if found:
+            self.digests.remember(found)
 
     def _remembered(
         self, entries: tuple[DirectoryEntry, ...], known: Mapping[str, ScannedFile]

@@ -87,7 +87,7 @@ class _Instance:
         """Watch a first-level directory, if there is one that can be reached; return whether it is watched only now.
 
         Raises:
-            OSError: There are no more watches to be had, or something unforeseen.
+            OSError: No more watches are available, or something unforeseen.
         """
         if name in self._watched.wds:
             return False
@@ -157,7 +157,7 @@ class InotifyWatch:
         """Watch the root. The owner then looks at everything, and has each directory watched before that, a few at a time.
 
         Raises:
-            WatchUnavailable: There are no events to be had.
+            WatchUnavailable: Events are not available.
         """
         self._instance = _open(self._root, self)
         self.shown.opened(self._instance.fileno())
@@ -262,7 +262,7 @@ class InotifyWatch:
             try:
                 # For 190,000 watches, as many as a user may have on many machines, it takes 0.1 s.
                 Thread(target=instance.close, name="watches").start()
-            except RuntimeError:  # no more threads to be had
+            except RuntimeError:  # no more threads
                 instance.close()
 
 

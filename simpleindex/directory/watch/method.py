@@ -61,7 +61,7 @@ def choose_watch_method(
         mode: What the operator wants.
         interval: Seconds between two looks when polling.
         filesystem: What :func:`network_filesystem` says of the root.
-        unavailable: Why events cannot be had, as a sentence, if they cannot.
+        unavailable: Why events are not available, as a sentence; None if they are.
     """
     polling = f"looking for changes every {interval:g} s"
     if mode == "off":

@@ -24,7 +24,7 @@ class FinishedRequest(Protocol):
         code: The status of the answer; 499 if the client left before it.
         sentLength: Bytes of the answer's body that were given to the transport.
         received: When its head had come whole, in seconds of the reactor's clock; None if it never had.
-        record: What was learnt of it; None if it was refused before anything was.
+        record: What became known of it; None if it was refused before anything did.
     """
 
     @property

@@ -123,7 +123,9 @@ def test_a_file_that_cannot_be_had(nodes: tuple[Node, Node]) -> None:
     two.upstream.put(Project(ACME))
     for _ in range(3):
         two.follow()
-    assert len([line for line in two.lines if "pinned on another node, and cannot be had here" in line]) == 1
+    assert (
+        len([line for line in two.lines if "pinned on another node, and is not available here" in line]) == 1
+    )
     two.upstream.add(WHEEL, DATA)
     two.follow()
     assert two.pinned_files() == set()
