@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from simpleindex.diagnosis.facts.upstreams import probe_upstreams
 from simpleindex.diagnosis.server import ServerFacts
 from simpleindex.upstreams.settings import UpstreamSettings
 from tests.fixtures.hostile_upstream import CLOSED, NAMES
-from tests.fixtures.http_answers import AnsweringServer
+from tests.fixtures.http_answers import AnsweringServer, answering_server
 from tests.fixtures.network import Network, response
 from tests.fixtures.threads import InlineThreads
 
@@ -94,13 +93,7 @@ def test_through_a_proxy() -> None:
 
 @pytest.fixture
 def server() -> Iterator[AnsweringServer]:
-    made = AnsweringServer()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    yield from answering_server()
 
 
 def test_a_server_that_is_well(server: AnsweringServer) -> None:

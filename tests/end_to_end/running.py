@@ -320,6 +320,14 @@ class Server:
             listed = [each["name"] for each in page(connection, "/simple/")["projects"]]
             return {name: page(connection, f"/simple/{name}/") for name in listed}
 
+    def digests(self) -> dict[str, str]:
+        """Every file with its digest."""
+        return {
+            each["filename"]: each["hashes"]["sha256"]
+            for page in self.catalogue().values()
+            for each in page["files"]
+        }
+
 
 def ask(connection: http.client.HTTPConnection, path: str, method: str = "GET", **headers: str) -> Answer:
     """Ask on a connection."""

@@ -66,15 +66,6 @@ def reading(server: Server) -> Iterator[Counter[int]]:
         thread.join(PATIENCE)
 
 
-def listed(server: Server) -> dict[str, str]:
-    """Every file with its digest."""
-    return {
-        each["filename"]: each["hashes"]["sha256"]
-        for page in server.catalogue().values()
-        for each in page["files"]
-    }
-
-
 @ON_BOTH_STORAGES
 def test_all_at_once(publishing: Publishing, new_server: Callable[..., Server]) -> None:
     """120 files and 30 times one file, some with other bytes: all accounted for; in a bucket to two servers of it."""
@@ -117,7 +108,7 @@ def test_all_at_once(publishing: Publishing, new_server: Callable[..., Server]) 
     wanted[wheel_name("contested")] = hashlib.sha256(winner).hexdigest()
     wanted[wheel_name("steady")] = hashlib.sha256(wheel_bytes("steady")).hexdigest()
     for server in servers:
-        wait_until(lambda server=server: listed(server) == wanted, "everything is listed")  # type: ignore[misc]
+        wait_until(lambda server=server: server.digests() == wanted, "everything is listed")  # type: ignore[misc]
     assert publishing.storage.litter() == []
 
 
@@ -135,7 +126,7 @@ def test_large_uploads(publishing: Publishing, tmp_path: Path) -> None:
         statuses = list(pool.map(lambda n: upload(server, token, f"p{n}", "1.0", made[n]).status, range(10)))
     assert statuses == [200] * 10
     assert peak_memory(server) - before < 60 * MiB
-    assert len(listed(server)) == 12
+    assert len(server.digests()) == 12
     assert_the_head_alone_is_refused(server, token)
     assert_twine_sends_once(publishing, tmp_path, large)
     wait_until(lambda: litter(server.root) == [], "nothing unfinished is left")
@@ -193,7 +184,7 @@ def test_clients_that_leave(publishing: Publishing) -> None:
     wait_until(lambda: publishing.storage.litter() == [], "everything is cleared away")
     assert publishing.storage.names() == []
     assert upload(server, token, "gone", "1.0", data).status == 200
-    assert listed(server) == {wheel_name("gone"): hashlib.sha256(data).hexdigest()}
+    assert server.digests() == {wheel_name("gone"): hashlib.sha256(data).hexdigest()}
 
 
 class Uploader:
@@ -245,7 +236,7 @@ def test_killed_while_uploads_arrive(publishing: Publishing) -> None:
             sent |= uploader.sent
         server.start()
         assert storage.litter() == []
-        there = listed(server)
+        there = server.digests()
         assert accepted <= there.keys()
         for filename, digest in there.items():
             assert digest == hashlib.sha256(sent[filename]).hexdigest()
@@ -322,7 +313,7 @@ def test_a_tree_that_cannot_be_written(
     told = " ".join((refused.stdout + refused.stderr).split())
     assert "500" in told, told
     assert "read-only" in told, told
-    assert [*listed(server)] == [wheel_name("first")]
+    assert [*server.digests()] == [wheel_name("first")]
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert upload(server, token, "third", "1.0", wheel_bytes("third")).status == 200
     wait_until(lambda: litter(server.root) == [], "nothing unfinished is left")

@@ -115,15 +115,6 @@ def nodes(new_server: Callable[..., Server], tmp_path: Path, open_directory: Pat
         yield Nodes(store, database, publishing, nodes, proxy, url)
 
 
-def listed(server: Server) -> dict[str, str]:
-    """Every file with its digest."""
-    return {
-        each["filename"]: each["hashes"]["sha256"]
-        for page in server.catalogue().values()
-        for each in page["files"]
-    }
-
-
 def await_files(server: Server, expected: dict[str, str]) -> dict[str, str]:
     """Wait until a server lists these files with these digests; returns all that it lists then."""
     now: dict[str, str] = {}
@@ -131,7 +122,7 @@ def await_files(server: Server, expected: dict[str, str]) -> dict[str, str]:
     def has_all() -> bool:
         # Where the store or the database was away a moment ago, the answer may be 503.
         with suppress(AssertionError):
-            now.update(listed(server))
+            now.update(server.digests())
         return expected.items() <= now.items()
 
     wait_until(has_all, "every accepted file is listed")

@@ -18,11 +18,10 @@ from simpleindex.access.logins.hashes import verify
 from simpleindex.access.logins.htpasswd import parse_users
 from simpleindex.access.token_options import TokenOptions, minute, parse_expiry
 from simpleindex.commands.accounts import passwd as passwd_module
-from simpleindex.commands.main import main
 from simpleindex.records.database import RecordsDatabase
-from simpleindex.records.lost_records import BEGUN
 from simpleindex.records.start_check import initialize_records
 from simpleindex.records.tokens import MOST_USABLE, TokenTable
+from tests.fixtures.commands import audited, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,9 +66,7 @@ class PeopleFixture:
 
     def audited(self) -> list[dict[str, Any]]:
         """What is in the audit."""
-        path = self.state / "audit.jsonl"
-        lines = map(json.loads, path.read_text().splitlines() if path.exists() else [])
-        return [line for line in lines if line["event"] != BEGUN]
+        return audited(self.state)
 
     def begin(self) -> None:
         """Let a server have used the state directory."""
@@ -90,15 +87,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PeopleFixture:
     monkeypatch.setenv("SIMPLEINDEX_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(passwd_module, "hash_password", lambda text: f"hash of {text}")
     return PeopleFixture(tmp_path, monkeypatch)
-
-
-def run(capsys: Captured, *words: str, status: int = 0) -> tuple[str, str]:
-    """Run a command; returns what it printed."""
-    capsys.readouterr()
-    assert main(words) == status
-    out, err = capsys.readouterr()
-    assert "Traceback" not in err
-    return out, err
 
 
 def test_passwd_at_a_terminal(world: PeopleFixture, capsys: Captured) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +12,7 @@ from simpleindex.commands.main import main
 from simpleindex.commands.remote import TOKEN_VARIABLE
 from simpleindex.web.http.access_log import LogEntry, combined
 from tests.fixtures.counted_downloads import NOW, WHEEL, downloads_of_two_projects
-from tests.fixtures.http_answers import AnsweringServer
+from tests.fixtures.http_answers import AnsweringServer, answering_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,13 +33,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def server() -> Iterator[AnsweringServer]:
     """An index on loopback."""
-    made = AnsweringServer()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    yield from answering_server()
 
 
 def run(capsys: Captured, *words: str) -> list[str]:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simpleindex.commands.main import main
 from simpleindex.commands.policy import allowances as allowances_module
 from simpleindex.core.names import ProjectName
 from simpleindex.policy.judgement import Allowance
 from simpleindex.records.allowances import AllowanceTable
 from simpleindex.records.database import RecordsDatabase
-from simpleindex.records.lost_records import BEGUN
 from simpleindex.records.start_check import initialize_records
+from tests.fixtures.commands import audited, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +42,7 @@ class AllowancesFixture:
 
     def audited(self) -> list[dict[str, Any]]:
         """What is in the audit."""
-        path = self.state / "audit.jsonl"
-        lines = map(json.loads, path.read_text().splitlines() if path.exists() else [])
-        return [line for line in lines if line["event"] != BEGUN]
+        return audited(self.state)
 
 
 @pytest.fixture
@@ -60,15 +57,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Allowance
     monkeypatch.setattr(time, "time", lambda: world.now)
     yield world
     world.database.close()
-
-
-def run(capsys: Captured, *words: str, status: int = 0) -> tuple[str, str]:
-    """Run a command; returns what it printed."""
-    capsys.readouterr()
-    assert main(words) == status
-    out, err = capsys.readouterr()
-    assert "Traceback" not in err
-    return out, err
 
 
 def allow(capsys: Captured, what: str, time: str = "2h", reason: str = "CVE-1") -> str:
