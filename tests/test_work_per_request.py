@@ -24,6 +24,9 @@ BOUNDS: Final = {
     "page 304": 27,
     "page 304, ordinary lane": 299,
     "root": 29,
+    # All that is on them is looked for again: the project, its metadata, who requires it, the rights, the title.
+    "page for people": 82,
+    "front page": 55,
     # Reported when it is over, and whether it was a download: 8 calls.
     ".metadata": 311,
     # Descriptors are counted before a file is opened, so that the directory never runs out of them: 6 calls.

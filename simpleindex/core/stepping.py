@@ -38,6 +38,50 @@ class Suspended(Generic[Value]):
             add_errback(_ignore)
 
 
+class WorkInProgress(Generic[Value]):
+    """One coroutine after its first step, until it is continued in the same turn of the reactor, or dropped."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: tuple[object, Suspended[Value]] | None = None
+
+    def begin(self, key: object, work: Coroutine[Any, Any, Value]) -> Value | None:
+        """Run the first step, and return the coroutine's value if that was all; else None, and the rest is kept.
+
+        Args:
+            key: Equal to the one with which it is taken again.
+            work: The coroutine, not begun.
+
+        Raises:
+            BaseException: Whatever the first step raised.
+        """
+        try:
+            waits_for = work.send(None)
+        except StopIteration as end:
+            value: Value = end.value
+            return value
+        self.keep(key, work, waits_for)
+        return None
+
+    def keep(self, key: object, work: Coroutine[Any, Any, Value], waits_for: Any) -> None:
+        """Keep a coroutine whose first step was done elsewhere; the arguments are those of :meth:`begin` and :class:`Suspended`."""
+        self._kept = key, Suspended(work, waits_for)
+
+    def take(self, key: object) -> Suspended[Value] | None:
+        """Return the rest that was kept under this key, to be continued; None if there is none."""
+        if self._kept is None or self._kept[0] != key:
+            return None
+        suspended, self._kept = self._kept[1], None
+        return suspended
+
+    def drop(self) -> None:
+        """End what is kept, if nothing has continued it."""
+        if self._kept is not None:
+            self._kept[1].drop()
+            self._kept = None
+
+
 class Started(Generic[Value]):
     """A coroutine whose first step is done.
 

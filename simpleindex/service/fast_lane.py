@@ -13,16 +13,20 @@ if TYPE_CHECKING:
 
     from simpleindex.web.http.site import IndexSite
     from simpleindex.web.listings import Listings
+    from simpleindex.web.people.pages import PeoplePages
 
     Also = tuple[tuple[str, str], ...]
 
 
-def open_fast_lane(site: IndexSite, listings: Listings, also: Callable[[], Also]) -> bool:
+def open_fast_lane(
+    site: IndexSite, listings: Listings, people: PeoplePages | None, also: Callable[[], Also]
+) -> bool:
     """Let a site answer simple requests for pages before they are parsed, and send at once.
 
     Args:
         site: The site.
-        listings: Its pages.
+        listings: Its simple pages.
+        people: Its pages for people; None if there are none.
         also: Gives the headers that every response carries.
 
     Returns:
@@ -33,7 +37,7 @@ def open_fast_lane(site: IndexSite, listings: Listings, also: Callable[[], Also]
         from simpleindex.web.fast.tcp import FastSending  # noqa: PLC0415  (the same)
     except ImportError:
         return False
-    site.fast_lane = Express(listings, also)
+    site.fast_lane = Express(listings, people, also)
     site.sending = FastSending()
     return True
 

@@ -70,8 +70,10 @@ def not_modified(
     if if_none_match is not None:
         opaque = etag.removeprefix("W/")
         return _is_any(if_none_match) or any(tag == opaque for _, tag in _etags(if_none_match))
+    if modified is None:
+        return False
     since = http_date(if_modified_since)
-    return since is not None and modified is not None and modified <= since
+    return since is not None and modified <= since
 
 
 def if_range_matches(if_range: str, etag: str, modified: int | None) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from simpleindex.core.caches import SizedCache
 from simpleindex.core.model import Project
-from simpleindex.core.stepping import Suspended
+from simpleindex.core.stepping import WorkInProgress
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.system.single_flight import SingleFlight
 from simpleindex.web.conditional import not_modified
@@ -100,7 +100,7 @@ class Listings:
         self.description = description
         self._cache = _page_cache(cache_size)
         self._rendered_pages = 0
-        self._started: tuple[Page, ListingForm, Suspended[RenderedListing]] | None = None
+        self._in_progress: WorkInProgress[RenderedListing] = WorkInProgress()
 
     def forget(self, *, base_url: str | None, files_url: str | None, cache_size: int) -> None:
         """Take new settings; every page is rendered again.
@@ -144,7 +144,7 @@ class Listings:
         except NotAcceptable:
             await self._subject(page, source)  # A page that is not here is not here in any form (404).
             raise
-        started = self._take_started(page, form, source)
+        started = self._in_progress.take((page, form)) if source is self._public[page.view] else None
         rendered = await (self.page(page, form, source) if started is None else started.rest())
         stale = rendered.subject.stale
         if not_modified(request.header("if-none-match"), None, rendered.etag, None):
@@ -167,26 +167,13 @@ class Listings:
         except StopIteration as end:
             rendered: RenderedListing = end.value
             return rendered
-        self._started = page, form, Suspended(work, waits_for)
+        # Not by its begin(), which would be a call more with every page.
+        self._in_progress.keep((page, form), work, waits_for)
         return None
 
     def drop_started(self) -> None:
         """Drop an answer that was started, if nothing has continued it."""
-        if self._started is not None:
-            self._started[2].drop()
-            self._started = None
-
-    def _take_started(
-        self, page: Page, form: ListingForm, source: Source
-    ) -> Suspended[RenderedListing] | None:
-        if (
-            self._started is None
-            or self._started[:2] != (page, form)
-            or source is not self._public[page.view]
-        ):
-            return None
-        started, self._started = self._started[2], None
-        return started
+        self._in_progress.drop()
 
     def choose(
         self,

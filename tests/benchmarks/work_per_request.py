@@ -33,6 +33,7 @@ from tests.fixtures.cached_upstream import DATA, WHEEL
 from tests.fixtures.cached_upstream import CachedUpstreamFixture as UpstreamWorld
 from tests.fixtures.distributions import add_wheel
 from tests.fixtures.live_directory import LiveDirectoryFixture
+from tests.fixtures.people_site import PLAIN_BROWSER, open_all_people_pages
 from tests.fixtures.site import JSON, SiteFixture, read, request
 from tests.fixtures.threads import PausedThreads
 
@@ -61,8 +62,10 @@ def work_per_request() -> dict[str, Counter[str]]:
             add_wheel(root, "acme", version, "Requires-Python: >=3.9")
         add_wheel(root, "other")
         world = LiveDirectoryFixture(root).begin()
-        index = SiteFixture(LocalSource(world.live, world.directory, world.reads))
-        open_fast_lane(index.site, index.listings, index.resource.also)
+        index = SiteFixture(
+            LocalSource(world.live, world.directory, world.reads), people=open_all_people_pages
+        )
+        open_fast_lane(index.site, index.listings, index.people, index.resource.also)
         tag = index.get(_PAGE).headers["etag"]
         requests = {
             "page": request("GET", _PAGE),
@@ -72,6 +75,8 @@ def work_per_request() -> dict[str, Counter[str]]:
             "page 304": request("GET", _PAGE, ("If-None-Match", tag)),
             "page 304, ordinary lane": request("GET", _PAGE, ("If-None-Match", tag), _ORDINARY),
             "root": request("GET", "/simple/"),
+            "page for people": request("GET", "/acme/", *PLAIN_BROWSER),
+            "front page": request("GET", "/", *PLAIN_BROWSER),
             ".metadata": request("GET", f"{_FILE}.metadata"),
             "file of one chunk": request("GET", _FILE),
         }
@@ -116,7 +121,7 @@ def _in_front(directory: Path) -> SiteFixture:
     )
     union = compose_view(said, said.views[0], parts)
     index = SiteFixture(union)
-    open_fast_lane(index.site, index.listings, index.resource.also)
+    open_fast_lane(index.site, index.listings, index.people, index.resource.also)
     return index
 
 

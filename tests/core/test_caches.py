@@ -1,11 +1,11 @@
-"""Values are kept within a total size."""
+"""Values are kept within a total size, or for some seconds."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simpleindex.core.caches import SizedCache
+from simpleindex.core.caches import SizedCache, TimedCache
 
 
 def test_the_least_recently_used_goes_first() -> None:
@@ -48,3 +48,36 @@ def test_is_bounded(limit: int, puts: list[tuple[str, bytes]]) -> None:
         cache.put(key, value)
         assert cache.size == sum(len(cache.get(each) or b"") for each in "abc") <= limit
         assert (cache.get(key) or b"") == (value if len(value) <= limit else b"")
+
+
+def test_a_value_is_kept_for_some_seconds() -> None:
+    """From when it was put the last time; to read it does not make it younger."""
+    now = 0.0
+    cache: TimedCache[str, int] = TimedCache(10, 5.0, lambda: now)
+    cache.put("a", 1)
+    now = 4.0
+    cache.put("b", 2)
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (1, 2, None)
+    now = 5.0
+    assert (cache.get("a"), cache.get("b")) == (None, 2)
+    cache.put("a", 3)
+    now = 9.0
+    assert (cache.get("a"), cache.get("b")) == (3, None)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from((0.0, 1.0, 3.0))), max_size=30))
+def test_no_more_values_are_held_than_may_be(puts: list[tuple[int, float]]) -> None:
+    """Nor any that nobody gets any more, once another is put: they may hold much."""
+    now = 0.0
+    cache: TimedCache[int, float] = TimedCache(3, 2.0, lambda: now)
+    put_at: dict[int, float] = {}
+    for key, seconds in puts:
+        now += seconds
+        cache.put(key, now)
+        put_at[key] = now
+        held = cache._values
+        assert len(held) <= 3
+        assert all(now < end for end, _ in held.values())
+        newest = sorted(put_at, key=lambda each: put_at[each])[-1:]
+        assert all(cache.get(each) == put_at[each] for each in newest)
+        assert all(cache.get(each) in (None, put_at[each]) for each in put_at)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from twisted.internet.defer import Deferred
 
-from simpleindex.core.stepping import Started
+from simpleindex.core.stepping import Started, WorkInProgress
 from tests.fixtures.deferreds import result
 
 
@@ -67,3 +67,42 @@ def test_what_waits_for_something_else_than_a_deferred_is_dropped_too() -> None:
     started.drop()
     with pytest.raises(RuntimeError):
         result(started.rest())
+
+
+def test_work_in_progress_is_continued_by_who_has_its_key() -> None:
+    gate: Deferred[int] = Deferred()
+
+    async def work() -> int:
+        return await gate + 1
+
+    progress: WorkInProgress[int] = WorkInProgress()
+    assert progress.begin("finished", five()) == 5
+    assert progress.take("finished") is None
+    assert progress.begin(("a", 1), work()) is None
+    assert progress.take(("a", 2)) is None
+    suspended = progress.take(("a", 1))
+    assert suspended is not None
+    assert progress.take(("a", 1)) is None
+    progress.drop()
+    waiting = Deferred.fromCoroutine(suspended.rest())
+    gate.callback(2)
+    assert result(waiting) == 3
+
+
+def test_work_in_progress_that_nobody_continues_is_dropped() -> None:
+    gate: Deferred[None] = Deferred()
+    closed = []
+
+    async def work() -> None:
+        try:
+            await gate
+        finally:
+            closed.append(True)
+
+    progress: WorkInProgress[None] = WorkInProgress()
+    progress.drop()
+    assert progress.begin("a", work()) is None
+    progress.drop()
+    assert closed == [True]
+    assert progress.take("a") is None
+    gate.errback(RuntimeError("unheard"))

@@ -18,6 +18,6 @@ def test_without_the_folder_twisted_serves(monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("express", "tcp", "tls"):
         monkeypatch.setitem(sys.modules, f"simpleindex.web.fast.{name}", None)
     site: Any = SimpleNamespace(fast_lane=None)
-    assert not open_fast_lane(site, None, tuple)  # type: ignore[arg-type]
+    assert not open_fast_lane(site, None, None, tuple)  # type: ignore[arg-type]
     assert site.fast_lane is None
     assert tls_protocol() == (TLSMemoryBIOFactory.protocol, None)

@@ -165,7 +165,9 @@ def test_provenance_has_the_prefix(index: SiteFixture, stable: StubSource) -> No
 def test_express(index: SiteFixture) -> None:
     """The express lane knows views, and answers byte for byte what the ordinary lane does."""
     block = b" HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n"
-    express = pytest.importorskip("simpleindex.web.fast.express").Express(index.listings, index.resource.also)
+    express = pytest.importorskip("simpleindex.web.fast.express").Express(
+        index.listings, None, index.resource.also
+    )
     for target in (b"/stable/", b"/stable/acme/", b"/stable/simple/acme/", b"/acme/", b"/"):
         ordinary = index.get(target, ("Accept", "text/html"))
         passed = express.answer(b"GET " + target + block)

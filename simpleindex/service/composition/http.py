@@ -126,7 +126,7 @@ def compose_http(
     )
     redirect = RedirectResource("", challenge, cors=settings.cors)
     site, redirect_site = _site(runtime, resource), _site(runtime, redirect)
-    open_fast_lane(site, listings, resource.also)
+    open_fast_lane(site, listings, people, resource.also)
     site.bodies, site.refusal = changes, resource.presented
     return HttpParts(
         listings, files, resource, redirect, site, redirect_site, people, admission, refused, status, recover

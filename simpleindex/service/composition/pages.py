@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from simpleindex.access.identity import ANYONE, Action
 from simpleindex.archives.distribution_reader import DistributionReader
-from simpleindex.core.views import MAIN_VIEW
 from simpleindex.records.audit.audited_uploads import AuditedUploads
 from simpleindex.web.downloads.history import DownloadHistory
 from simpleindex.web.downloads.rights import DownloadRights, ReadableDownloads
 from simpleindex.web.people.front_page import FrontPage, UpstreamsBehind
 from simpleindex.web.people.guide_page import GuidePage
-from simpleindex.web.people.index_address import IndexAddress
+from simpleindex.web.people.index_address import address_of_view
 from simpleindex.web.people.program_pages import BadgePage, FeedPage, SearchJson
 from simpleindex.web.people.project.difference_page import DifferencePage
 from simpleindex.web.people.project.inside_page import InsidePage
-from simpleindex.web.people.project.project_page import PageServices, ProjectPage
+from simpleindex.web.people.project.project_page import NO_UPLOADS, NONE_CACHED, PageServices, ProjectPage
 from simpleindex.web.people.setup_page import SetupPage
 from simpleindex.web.people.status_page import StatusPage
 from simpleindex.web.people.why_page import WhyPage
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from simpleindex.core.names import ProjectName
     from simpleindex.records.audit.audited_uploads import UploadNote
     from simpleindex.service.composition.people_parts import PeopleParts
+    from simpleindex.web.people.index_address import IndexAddress
     from simpleindex.web.people.page_request import PageRequest
     from simpleindex.web.people.pages import PeoplePage
     from simpleindex.web.people.renderer import PageRenderer
@@ -114,31 +114,33 @@ class _Composition:
         )
 
     def _address(self, request: PageRequest) -> IndexAddress:
-        base, admission = self._parts.listings.base_url or "", self._parts.admission
+        admission, listings = self._parts.admission, self._parts.listings
         # Who has logged in sets up tools for private projects too.
         may_read_more = (
             isinstance(request.route, OwnPageRoute)
             and request.reader.authenticated
             and not admission.access.everything_public
         )
-        is_main = request.view == MAIN_VIEW
-        return IndexAddress(
-            base if is_main else f"{base}{request.view}/",
-            upload_url=f"{base}legacy/" if self._parts.logins is not None and is_main else None,
-            ca_url=f"{base}-/ca.pem" if self._parts.listings.description.has_private_ca else None,
+        return address_of_view(
+            listings.base_url or "",
+            request.view,
+            takes_uploads=self._parts.logins is not None,
+            has_private_ca=listings.description.has_private_ca,
             needs_login=not admission.is_shared(request.route, ANYONE) or may_read_more,
             has_public_packages=bool(self._parts.sources.unlisted.get(request.view)),
         )
 
-    def _cached_files(self, name: ProjectName, files: Sequence[File]) -> dict[str, bool]:
+    def _cached_files(self, name: ProjectName, files: Sequence[File]) -> Mapping[str, bool]:
         upstreams = self._parts.sources.upstreams
-        return {} if upstreams is None else upstreams.cached_files(name, files)
+        return NONE_CACHED if upstreams is None else upstreams.cached_files(name, files)
 
     async def _uploads(self, request: PageRequest, name: ProjectName) -> Mapping[str, UploadNote]:
         """Return who uploaded what, for those who administer the project."""
+        if self._audited is None or not request.reader.authenticated:
+            return NO_UPLOADS
         decision = self._parts.admission.decide(request.reader, Action.ADMIN, name, exists=True)
-        if self._audited is None or not decision.allowed:
-            return {}
+        if not decision.allowed:
+            return NO_UPLOADS
         return await self._parts.runtime.threads.reads.run(self._audited.of, name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from simpleindex.web.admission import open_admission
@@ -35,7 +36,7 @@ class PeopleParts:
     search: ComposedSearch
     status: StatusPages
 
-    @property
+    @cached_property
     def admission(self) -> Admission:
         """The decision about who reads what."""
         return open_admission(self.sources.views) if self.logins is None else self.logins.admission

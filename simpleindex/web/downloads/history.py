@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from cachetools import TTLCache
-
+from simpleindex.core.caches import TimedCache
 from simpleindex.core.text import printable
 from simpleindex.records.downloads.counting import DownloadScope, Grouping, count_downloads
 from simpleindex.records.downloads.keys import day_of
@@ -37,16 +36,16 @@ class DownloadHistory:
     def __init__(self, downloads: ReadableDownloads) -> None:
         self._rights, self._database = downloads.rights, downloads.database
         self._threads, self._current, self._now = downloads.threads, downloads.current, downloads.now
-        self._kept: TTLCache[ProjectName, DailyCounts] = TTLCache(_MOST, FRESH_SECONDS, timer=self._now)
+        self._kept: TimedCache[ProjectName, DailyCounts] = TimedCache(_MOST, FRESH_SECONDS, self._now)
         self._next_try = 0.0
 
     async def of(self, reader: Identity, name: ProjectName) -> DailyCounts | None:
         """Return the latest counts; None if downloads are not counted, cannot be read, or are not for this reader."""
-        now = self._now()
         if not self._current().downloads or not self._rights.may_see_counts(reader, name):
             return None
         if (kept := self._kept.get(name)) is not None:
             return kept
+        now = self._now()
         if now < self._next_try:
             return None
         try:
@@ -62,7 +61,7 @@ class DownloadHistory:
                 remedy=trouble.remedy,
             )
             return None
-        self._kept[name] = counts
+        self._kept.put(name, counts)
         return counts
 
     def _read(self, name: ProjectName, today: int) -> DailyCounts:

@@ -16,20 +16,23 @@ from twisted.web.http import datetimeToString
 from twisted.web.http_headers import Headers
 
 from simpleindex.core.errors import SimpleIndexError
-from simpleindex.web.http.response import RequestRecord
-from simpleindex.web.people.navigation import is_navigation
-from simpleindex.web.routing.routes import ProjectRoute, RootRoute
+from simpleindex.web.fast.header_blocks import IF_NONE_MATCH, REFERER, cut_out, read_block
+from simpleindex.web.http.response import RequestInfo, RequestRecord
+from simpleindex.web.routing.routes import ProjectRoute, ReleaseRoute, RootRoute
 from simpleindex.web.routing.targets import route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from twisted.internet.interfaces import IAddress
 
+    from simpleindex.web.fast.header_blocks import Fields
     from simpleindex.web.http.channel import IndexChannel
     from simpleindex.web.http.response import Response
     from simpleindex.web.listing_forms import ListingForm
     from simpleindex.web.listings import Listings, Page
+    from simpleindex.web.people.page_request import PageForm
+    from simpleindex.web.people.pages import PeoplePages
 
     Also = tuple[tuple[str, str], ...]
 
@@ -48,27 +51,11 @@ _LINE_BYTES: Final = 256
 _BLOCK_BYTES: Final = 1536
 """What an entry takes in CPython beside twice its own length; the memory test says so."""
 
-# Fields that decide nothing but what is judged here. All others, known or not, are the ordinary lane's.
-_FIELDS: Final = frozenset(
-    {
-        b"host",
-        b"user-agent",
-        b"accept",
-        b"accept-encoding",
-        b"accept-language",
-        b"connection",
-        b"cache-control",
-        b"dnt",
-    }
-)
-
-# RFC 9112 section 5, in the one way that every client writes it: no space before the colon, no folding, no odd bytes.
-_FIELD: Final = re.compile(rb"([A-Za-z-]+): ([!-~](?:[ -~]*[!-~])?)\Z")
-
 _REQUEST_LINE: Final = re.compile(rb"GET (/[A-Za-z0-9._/-]*) HTTP/1\.1\Z")
+_TARGET: Final = slice(len(b"GET "), -len(b" HTTP/1.1"))
+"""Where a request line of that kind has its target."""
 
-# pip writes it in the one way, uv in the other. A list, a weak tag or a star is the ordinary lane's.
-_IF_NONE_MATCH: Final = (b"\r\nIf-None-Match: ", b"\r\nif-none-match: ")
+# A list, a weak tag or a star is the ordinary lane's where the simple page is shown.
 _ONE_TAG: Final = re.compile(rb'"[!#-~]*"\Z')
 
 _TAG: Final = '"\x01"'
@@ -87,22 +74,24 @@ class Heads(NamedTuple):
     unchanged: tuple[bytes, bytes]
 
 
-class Fields(dict[bytes, bytes]):
-    """Header fields by their names in lower case, each of which came once: as much of Twisted's as the log asks for."""
-
-    def getRawHeaders(self, name: bytes, default: Sequence[bytes] | None = None) -> Sequence[bytes] | None:
-        value = self.get(name.lower())
-        return default if value is None else (value,)
-
-
 class Judged(NamedTuple):
-    """A header block, judged once and remembered by its exact bytes."""
+    """A header block, judged once and remembered by its exact bytes.
+
+    Attributes:
+        form: The form in which its sender gets simple pages.
+        fields: Its fields.
+        person_form: The form in which its sender gets pages for people; None for tools, which get the simple page everywhere.
+    """
 
     form: ListingForm
     fields: Fields
+    person_form: PageForm | None
 
 
-Passed = tuple[bytes, bytes, int, int, Fields, ProjectRoute | RootRoute]
+Target = RootRoute | ProjectRoute | ReleaseRoute
+"""What a request line of this lane leads to."""
+
+Passed = tuple[bytes, bytes, int, int, "Fields", Target]
 """An answer of the express lane: all its bytes, the request's first line, the status, the bytes of the body, the request's
 fields, and its target. A plain tuple, because to make a named one is a function call with every page."""
 
@@ -124,7 +113,7 @@ class PassedRequest:
         self._address = address
         self.received = received
         self.record = RequestRecord(route=page)
-        self.uri = line[len(b"GET ") : -len(b" HTTP/1.1")]
+        self.uri = line[_TARGET]
 
     def getClientAddress(self) -> IAddress:
         return self._address
@@ -137,15 +126,17 @@ class Express:
     """Answers simple requests from their bytes.
 
     Args:
-        listings: The pages; they alone know what is on them.
+        listings: The simple pages; they alone know what is on them.
+        people: The pages for people, which alone know what is on these; None if there are none.
         also: Gives the headers that every response carries.
     """
 
-    def __init__(self, listings: Listings, also: Callable[[], Also]) -> None:
+    def __init__(self, listings: Listings, people: PeoplePages | None, also: Callable[[], Also]) -> None:
         self._listings = listings
+        self._people = people
         self._also = also
         self._blocks: _Memory[Judged] = _Memory(_BLOCK_BYTES)
-        self._lines: _Memory[Page] = _Memory(_LINE_BYTES)
+        self._lines: _Memory[Target] = _Memory(_LINE_BYTES)
         # By whether the URL has the customary prefix, without which answers vary by more fields.
         self._heads: tuple[dict[ListingForm, Heads], dict[ListingForm, Heads]] = ({}, {})
         self._heads_also: Also | None = None
@@ -167,6 +158,8 @@ class Express:
                 channel.parse(data)
             finally:
                 self._listings.drop_started()
+                if self._people is not None:
+                    self._people.drop_started()
             return
         channel.send_whole(passed[0], received)
         counts, observe = site.request_counts, site.request_over
@@ -191,13 +184,15 @@ class Express:
             return None
         judged = self._blocks.get(block)
         if judged is None:
-            if block.find(_END) != len(block) - len(_END):
-                return None  # It is not whole, or something follows.
-            block, tag = _cut_tag(block)
-            judged = self._blocks.get(block) or self._judge(block)
-            if judged is None:
+            found = self._look_into(block)
+            if found is None:
                 return None
-        form, fields = judged
+            judged, tag = found
+        form, fields, person_form = judged
+        if person_form is not None and not page.is_simple:
+            return self._answer_person(line, page, judged, tag)
+        if isinstance(page, ReleaseRoute):
+            return None  # Tools find nothing there.
         try:
             rendered = self._listings.begin(page, form)
         except Exception:  # noqa: BLE001  (the ordinary lane meets it again, and tells of it)
@@ -218,6 +213,29 @@ class Express:
             return None  # No slower client may make the process hold all of it.
         before, after = heads.full
         wire = b"".join((self._full, before, etag, after, b"%d\r\n\r\n" % len(body), body))
+        return wire, line, 200, len(body), fields, page
+
+    def _answer_person(self, line: bytes, page: Target, judged: Judged, tag: bytes | None) -> Passed | None:
+        fields = judged.fields if tag is None else judged.fields.joined_by(if_none_match=tag)
+        if self._people is None or judged.person_form is None or fields is None:
+            return None
+        info = RequestInfo("GET", line[_TARGET], fields.text)
+        try:
+            response = self._people.begin(page, info, judged.person_form)
+        except Exception:  # noqa: BLE001  (as above)
+            return None
+        # What others may read too carries more headers, and what is no page has another form for each client.
+        if response is None or not response.is_private or not isinstance(response.body, bytes):
+            return None
+        if self._second != int(time.time()):
+            self._begin_second()
+        head = "".join([f"{name}: {value}\r\n" for name, value in response.headers]).encode("ascii")
+        body = response.body
+        if response.status == 304:
+            return b"".join((self._unchanged, head, b"\r\n")), line, 304, 0, fields, page
+        if response.status != 200:
+            return None
+        wire = b"".join((self._full, head, b"Content-Length: %d\r\n\r\n" % len(body), body))
         return wire, line, 200, len(body), fields, page
 
     def _begin_second(self) -> None:
@@ -242,25 +260,33 @@ class Express:
             kept[form] = heads
         return heads
 
+    def _look_into(self, block: bytes) -> tuple[Judged, bytes | None] | None:
+        """Judge a block that did not come before in these very bytes; return it with its tag, or None if it is not of this lane."""
+        if block.find(_END) != len(block) - len(_END):
+            return None  # It is not whole, or something follows.
+        block, tag = cut_out(block, IF_NONE_MATCH)
+        judged = self._blocks.get(block)
+        if judged is not None:
+            return judged, tag
+        block, referer = cut_out(block, REFERER)
+        judged = self._blocks.get(block) or self._judge(block)
+        if judged is None or referer is None:
+            return None if judged is None else (judged, tag)
+        fields = judged.fields.joined_by(referer=referer)
+        return None if fields is None else (Judged(judged.form, fields, judged.person_form), tag)
+
     def _judge(self, block: bytes) -> Judged | None:
-        fields = Fields()
-        for line in block.split(b"\r\n")[1:-2]:
-            match = _FIELD.match(line)
-            if match is None or (name := match[1].lower()) not in _FIELDS or name in fields:
-                return None
-            fields[name] = match[2]
-        if b"host" not in fields or fields.get(b"connection", b"keep-alive") != b"keep-alive":
+        fields = read_block(block)
+        if fields is None:
             return None
-        accept, accept_encoding = (_text(fields.get(name)) for name in (b"accept", b"accept-encoding"))
-        if is_navigation("GET", lambda name: _text(fields.get(name.encode()))):
-            return None  # A person's, who may get another page than tools.
+        person_form = None if self._people is None else self._people.choose(fields.text)
         try:
-            form = self._listings.choose(accept, None, accept_encoding)
+            form = self._listings.choose(fields.text("accept"), None, fields.text("accept-encoding"))
         except SimpleIndexError:
             return None
-        return self._blocks.keep(block, Judged(form, fields))
+        return self._blocks.keep(block, Judged(form, fields, person_form))
 
-    def _read_line(self, line: bytes) -> Page | None:
+    def _read_line(self, line: bytes) -> Target | None:
         if not line.endswith(_LINE_END):
             return None  # A file's, most likely: pages end with a slash.
         match = _REQUEST_LINE.match(line)
@@ -270,7 +296,7 @@ class Express:
             found = route(match[1], self._listings.views)
         except SimpleIndexError:
             return None
-        return self._lines.keep(line, found) if isinstance(found, ProjectRoute | RootRoute) else None
+        return self._lines.keep(line, found) if isinstance(found, Target) else None
 
 
 class _Memory(dict[bytes, _Value], Generic[_Value]):
@@ -289,20 +315,6 @@ class _Memory(dict[bytes, _Value], Generic[_Value]):
         self._size += size
         self[key] = value
         return value
-
-
-def _cut_tag(block: bytes) -> tuple[bytes, bytes | None]:
-    """Take If-None-Match out, which differs from page to page, so that the rest is the same each time."""
-    for name in _IF_NONE_MATCH:
-        start = block.find(name)
-        if start >= 0:
-            end = block.find(b"\r\n", start + 2)
-            return block[:start] + block[end:], block[start + len(name) : end]
-    return block, None
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("ascii")
 
 
 def _cut_head(response: Response, also: Also, end: bytes) -> tuple[bytes, bytes]:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from simpleindex.access.identity import Identity
-    from simpleindex.core.model import ProjectList
     from simpleindex.core.names import ProjectName
     from simpleindex.search.search import Search
     from simpleindex.search.visibility import Hit
@@ -119,7 +118,9 @@ class FrontPage:
         return await self._renderer.answer(request, PageContent("search.html", values))
 
     async def _facts_for(self, request: PageRequest) -> FrontFacts:
-        async def find(listed: ProjectList) -> FrontFacts:
+        listed = await request.source.projects()
+
+        async def find() -> FrontFacts:
             upstreams = self._upstreams.names.get(request.view, ())
             newest = await self._search.newest(request.source, NEWEST)
             cached = await self._search.cached_names(upstreams) if upstreams else frozenset()
@@ -127,7 +128,7 @@ class FrontPage:
             others = self._upstreams.readable(request.reader, [*cached.difference(listed.names)])
             return FrontFacts(len(listed.names), newest, upstreams, len(others), self._search.is_available)
 
-        return await self._facts.get(request, "front", find)
+        return await self._facts.get(request, listed, "front", find)
 
     async def _notice_html(self) -> str:
         text = self._notice()

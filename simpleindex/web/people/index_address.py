@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from simpleindex.core.addresses import plain_host
+from simpleindex.core.views import MAIN_VIEW
 
 CA_FILE: Final = "~/ca.pem"
 """Where the pages have a person put the private CA's certificate. Shells expand it, and so does pip in its file of settings."""
@@ -54,6 +56,36 @@ class IndexAddress:
     def trusting(self, *names: str) -> list[tuple[str, str]]:
         """Return variables with the private CA's certificate; none if clients need none."""
         return [(name, CA_FILE) for name in names if self.ca_url is not None]
+
+
+@lru_cache(maxsize=64)
+def address_of_view(
+    base: str,
+    view: str,
+    *,
+    takes_uploads: bool,
+    has_private_ca: bool,
+    needs_login: bool,
+    has_public_packages: bool,
+) -> IndexAddress:
+    """Return where a view is; the same object each time, for every page of a project is compared with it.
+
+    Args:
+        base: The URL of the index, with a final slash.
+        view: The view.
+        takes_uploads: Whether something can be uploaded to the index.
+        has_private_ca: Whether its certificate comes from a private CA.
+        needs_login: As in :class:`IndexAddress`.
+        has_public_packages: As in :class:`IndexAddress`.
+    """
+    is_main = view == MAIN_VIEW
+    return IndexAddress(
+        base if is_main else f"{base}{view}/",
+        upload_url=f"{base}legacy/" if takes_uploads and is_main else None,
+        ca_url=f"{base}-/ca.pem" if has_private_ca else None,
+        needs_login=needs_login,
+        has_public_packages=has_public_packages,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from cachetools import TTLCache
+from simpleindex.core.caches import TimedCache
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -30,23 +30,27 @@ class KeptFacts(Generic[Facts]):
     """
 
     def __init__(self, most: int, seconds: Callable[[], float]) -> None:
-        self._kept: TTLCache[Hashable, tuple[ProjectList, Facts]] = TTLCache(most, KEPT_SECONDS, seconds)
+        self._kept: TimedCache[Hashable, tuple[ProjectList, Facts]] = TimedCache(most, KEPT_SECONDS, seconds)
 
     async def get(
-        self, request: PageRequest, subject: Hashable, find: Callable[[ProjectList], Awaitable[Facts]]
+        self,
+        request: PageRequest,
+        listed: ProjectList,
+        subject: Hashable,
+        find: Callable[[], Awaitable[Facts]],
     ) -> Facts:
         """Return the facts about a subject.
 
         Args:
             request: The reader's; facts of another reader or view are not these.
+            listed: The reader's list of projects.
             subject: What the facts are about.
-            find: Finds them, from the reader's list of projects.
+            find: Finds them.
         """
-        listed = await request.source.projects()
-        key = (subject, request.view, request.reader)
+        key = (subject, request.view, request.reader.user, request.reader.token)
         kept = self._kept.get(key)
         if kept is not None and kept[0] is listed:
             return kept[1]
-        facts = await find(listed)
-        self._kept[key] = listed, facts
+        facts = await find()
+        self._kept.put(key, (listed, facts))
         return facts

@@ -15,8 +15,24 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import Identity
     from simpleindex.core.source import Source
     from simpleindex.web.http.response import RequestInfo
+    from simpleindex.web.pages.negotiation import Encoding
 
 PageRoute = RootRoute | ProjectRoute | ReleaseRoute | FileRoute | OwnPageRoute
+
+
+@dataclass(frozen=True, slots=True)
+class PageForm:
+    """The form in which a browser gets pages, as its headers decide.
+
+    Attributes:
+        encoding: The content encoding.
+        coding: The header that names it, if it has one.
+        is_trustworthy: Whether the browser deems the connection so, by its Sec-Fetch fields; it obeys more policies then.
+    """
+
+    encoding: Encoding
+    coding: tuple[tuple[str, str], ...]
+    is_trustworthy: bool
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,7 @@ class PageRequest:
         info: The method, target and headers.
         reader: The identity of the reader.
         source: The part of the view that the reader may read; a page shows nothing that comes from elsewhere.
+        form: The form that was chosen by the headers already; None if it was not.
     """
 
     route: PageRoute
@@ -34,8 +51,9 @@ class PageRequest:
     reader: Identity
     source: Source
     view: str = MAIN_VIEW
+    form: PageForm | None = None
 
-    @cached_property
+    @property
     def root(self) -> str:
         """The URL of the index's root relative to this request's, so that links hold below any prefix of a proxy."""
         return way_to_root(self.info.target)
@@ -47,6 +65,8 @@ class PageRequest:
 
     def parameter(self, name: str) -> str:
         """Return the last value of a parameter of the query, or an empty text."""
+        if b"?" not in self.info.target:
+            return ""  # As nearly always; and what is kept with the request takes a lock.
         return self.parameters.get(name, [""])[-1]
 
     @property

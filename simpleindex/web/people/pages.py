@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from packaging.version import InvalidVersion
 
+from simpleindex.access.identity import ANYONE
 from simpleindex.core.errors import NotHere, SimpleIndexError
 from simpleindex.core.near_names import near_names
 from simpleindex.core.parsing.version_texts import parse_version
+from simpleindex.core.stepping import WorkInProgress
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.http.response import Response, sentence
 from simpleindex.web.pages.negotiation import names_representation
@@ -27,21 +29,23 @@ from simpleindex.web.routing.routes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from simpleindex.access.identity import Identity
     from simpleindex.core.source import Source
     from simpleindex.web.admission import Admission
     from simpleindex.web.http.response import OwnPageChanges, RequestInfo
-    from simpleindex.web.people.page_request import PageRoute
+    from simpleindex.web.people.page_request import PageForm, PageRoute
     from simpleindex.web.people.renderer import PageRenderer
     from simpleindex.web.routing.routes import ReleaseRoute
+
+    ViewRoute = RootRoute | ProjectRoute | ReleaseRoute
 
 
 class PeoplePage(Protocol):
     """Answers the requests for one kind of page."""
 
-    async def answer(self, request: PageRequest) -> Response:
+    def answer(self, request: PageRequest) -> Coroutine[Any, Any, Response]:
         """Return the page.
 
         Raises:
@@ -56,9 +60,9 @@ class LatePage:
     def __init__(self, made: Callable[[], PeoplePage]) -> None:
         self._made = made
 
-    async def answer(self, request: PageRequest) -> Response:
+    def answer(self, request: PageRequest) -> Coroutine[Any, Any, Response]:
         """Return the answer of the page."""
-        return await self._made().answer(request)
+        return self._made().answer(request)
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class PeoplePages:
     project: PeoplePage
     own: Mapping[str, PeoplePage] = field(default_factory=dict)
     forms: Mapping[str, OwnPageChanges] = field(default_factory=dict)
+    _in_progress: WorkInProgress[Response] = field(default_factory=WorkInProgress, init=False)
 
     def shows(self, route: PageRoute, info: RequestInfo) -> bool:
         """Tell whether a request gets a page for people, and not the simple page."""
@@ -91,6 +96,39 @@ class PeoplePages:
         return is_navigation(info.method, info.header) and not (
             b"format=" in info.target and names_representation(query_of(info).get("format", [""])[-1])
         )
+
+    def choose(self, header: Callable[[str], str | None]) -> PageForm | None:
+        """Return the form in which the sender of a GET gets pages; None for who gets the simple pages.
+
+        Args:
+            header: Returns a field's value by its name in lower case, or None.
+        """
+        return self.renderer().choose(header) if is_navigation("GET", header) else None
+
+    def begin(self, route: ViewRoute, info: RequestInfo, form: PageForm) -> Response | None:
+        """Return the page for an anonymous request that is not parsed yet, or None if it has to be waited for.
+
+        An answer that has to wait is continued by :meth:`answer` for the same request, which must follow in the same turn
+        of the reactor; :meth:`drop_started` comes after that.
+
+        Args:
+            route: An address at which there are pages for people, of a target without a query.
+            info: The request.
+            form: Chosen by :meth:`choose`.
+
+        Raises:
+            SimpleIndexError: As :meth:`answer`, if that is known at once.
+        """
+        page = self.front if route.name is None else self.project
+        if page is None:
+            return None
+        self.admission.refuse_entry(ANYONE)
+        request = PageRequest(route, info, ANYONE, self.admission.public[route.view], route.view, form)
+        return self._in_progress.begin((route, info.target), page.answer(request))
+
+    def drop_started(self) -> None:
+        """Drop an answer that was started, if nothing has continued it."""
+        self._in_progress.drop()
 
     def with_slash(self, route: FileRoute, info: RequestInfo) -> Response | None:
         """Return a redirect for a person who typed a version's address without its slash, which is that of a file; else None."""
@@ -118,7 +156,10 @@ class PeoplePages:
         else:
             page, view = self._page_of_view(route, info), route.view
         source = self.admission.reading(reader, view)
+        started = self._in_progress.take((route, info.target)) if reader is ANYONE else None
         try:
+            if started is not None:
+                return await started.rest()
             return await page.answer(PageRequest(route, info, reader, source, view))
         except NotHere as error:
             if not isinstance(route, ProjectRoute):

@@ -6,11 +6,11 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from operator import is_
 from typing import TYPE_CHECKING, Any, Final
 
-from cachetools import LRUCache
-
 from simpleindex.access.identity import ANYONE
+from simpleindex.core.caches import SizedCache
 from simpleindex.core.model import Project, ProjectList
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.conditional import not_modified
@@ -18,6 +18,7 @@ from simpleindex.web.http.response import Response
 from simpleindex.web.pages.negotiation import Encoding, choose_encoding
 from simpleindex.web.people.filters import FILTERS
 from simpleindex.web.people.navigation import VARYING
+from simpleindex.web.people.page_request import PageForm
 from simpleindex.web.people.static_files import static_url
 from simpleindex.web.routing.targets import way_to_root
 
@@ -39,7 +40,7 @@ CONTENT_SECURITY_POLICY: Final = (
 """The Content-Security-Policy of people's pages: nothing inline, and nothing from elsewhere, so that no other server gets a reader's
 address by an image of a description."""
 
-_HEADERS: Final = (
+_EVERYWHERE: Final = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("Referrer-Policy", "same-origin"),
@@ -47,8 +48,11 @@ _HEADERS: Final = (
     # No other site's page embeds it, and learns by that whether its reader may see a project.
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-_OPENER: Final = (("Cross-Origin-Opener-Policy", "same-origin"),)
+_OPENER: Final = ("Cross-Origin-Opener-Policy", "same-origin")
 """The site that opened a page in another window learns nothing of it. Over plain HTTP browsers ignore it with an error in the console."""
+
+_HEADERS: Final = {False: _EVERYWHERE, True: (*_EVERYWHERE, _OPENER)}
+"""By whether a browser deems the connection trustworthy."""
 
 _VARY: Final = ("Vary", f"Accept, Accept-Encoding, Origin, Sec-Fetch-Mode, {VARYING}")
 
@@ -148,22 +152,30 @@ class PageRenderer:
     ) -> None:
         self._encodings = encodings
         self._threads = threads
-        self._pages: LRUCache[Hashable, RenderedPage] = LRUCache(cache_size, lambda page: page.weight)
+        self._pages: SizedCache[Hashable, RenderedPage] = SizedCache(cache_size, lambda page: page.weight)
         self.site = site or SiteDescription()
+
+    def choose(self, header: Callable[[str], str | None]) -> PageForm:
+        """Return the form in which a browser gets pages.
+
+        Args:
+            header: Returns a field's value by its name in lower case, or None.
+        """
+        encoding = choose_encoding(header("accept-encoding"), (*self._encodings, Encoding.IDENTITY))
+        coding = () if encoding is Encoding.IDENTITY else (("Content-Encoding", encoding.value),)
+        return PageForm(encoding, coding, _is_trustworthy(header))
 
     async def answer(self, request: PageRequest, content: PageContent) -> Response:
         """Return a page as the response to a request: whole, or 304 where the browser has it already."""
-        offered = (*self._encodings, Encoding.IDENTITY)
-        encoding = choose_encoding(request.info.header("accept-encoding"), offered)
-        page = await self._rendered(request, content, encoding)
+        form = request.form or self.choose(request.info.header)
+        page = await self._rendered(request, content, form)
         caching = ("Cache-Control", "private, no-cache" if content.is_kept_by_clients else "no-store")
         tag = (("ETag", page.etag),) if content.is_kept_by_clients else ()
         if tag and not_modified(request.info.header("if-none-match"), None, page.etag, None):
             return Response(304, (*tag, caching, _VARY), is_private=True)
-        coding = () if encoding is Encoding.IDENTITY else (("Content-Encoding", encoding.value),)
         return Response(
             content.status,
-            (*_headers(request.info), *tag, caching, _VARY, *coding),
+            (*_HEADERS[form.is_trustworthy], *tag, caching, _VARY, *form.coding),
             page.body,
             is_private=True,
         )
@@ -180,9 +192,11 @@ class PageRenderer:
             "problem": problem,
         }
         body = self._html("problem.html", values).encode()
-        replaced = {name for name, _ in _HEADERS} | {"Vary"}
+        replaced = {name for name, _ in _HEADERS[False]} | {"Vary"}
         kept = tuple(item for item in response.headers if item[0] not in replaced)
-        return Response(response.status, (*_headers(info), _VARY, *kept), body, is_private=True)
+        return Response(
+            response.status, (*_HEADERS[_is_trustworthy(info.header)], _VARY, *kept), body, is_private=True
+        )
 
     def rename(self, title: str) -> None:
         """Change the name of the index."""
@@ -192,17 +206,18 @@ class PageRenderer:
         """Render every page again, after a change of settings."""
         self._pages.clear()
 
-    async def _rendered(self, request: PageRequest, content: PageContent, encoding: Encoding) -> RenderedPage:
+    async def _rendered(self, request: PageRequest, content: PageContent, form: PageForm) -> RenderedPage:
         if content.key is None:
-            return await self._render(request, content, encoding)
-        key = (content.key, request.root, request.view, request.reader, encoding)
+            return await self._render(request, content, form.encoding)
+        # Texts instead of an identity and an encoding, whose hashes take a call of a function each.
+        reader = request.reader
+        key = (content.key, request.root, request.view, reader.user, reader.token, form.coding)
         sources = (*content.sources, self.site)
         kept = self._pages.get(key)
         if kept is not None and _are_same(kept.sources, sources):
             return kept
-        page = await self._render(request, content, encoding)
-        if page.weight <= self._pages.maxsize:
-            self._pages[key] = page
+        page = await self._render(request, content, form.encoding)
+        self._pages.put(key, page)
         return page
 
     async def _render(self, request: PageRequest, content: PageContent, encoding: Encoding) -> RenderedPage:
@@ -222,9 +237,9 @@ class PageRenderer:
         return _UNWRITABLE.sub("\ufffd", _templates().get_template(template).render({**common, **values}))
 
 
-def _headers(info: RequestInfo) -> tuple[tuple[str, str], ...]:
-    # Browsers send this field where they obey the policy.
-    return _HEADERS if info.header("sec-fetch-dest") is None else (*_HEADERS, *_OPENER)
+def _is_trustworthy(header: Callable[[str], str | None]) -> bool:
+    """Tell whether a browser deems the connection trustworthy: it sends this field then, and obeys the policy of openers."""
+    return header("sec-fetch-dest") is not None
 
 
 def _reader(info: RequestInfo) -> Identity:
@@ -234,7 +249,11 @@ def _reader(info: RequestInfo) -> Identity:
 
 def _are_same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:
     # Projects and lists of projects are the same object as long as nothing changed; to compare them would take long.
-    return len(before) == len(now) and all(
+    if len(before) != len(now):
+        return False
+    if all(map(is_, before, now)):
+        return True  # Nearly always, and seen in one call.
+    return all(
         old is new or (not isinstance(old, Project | ProjectList) and old == new)
         for old, new in zip(before, now, strict=True)
     )

@@ -64,6 +64,7 @@ class ReleaseRoute:
         version: The version as it stands in the URL.
     """
 
+    is_simple: ClassVar[bool] = False
     name: ProjectName
     version: str
     view: str = MAIN_VIEW

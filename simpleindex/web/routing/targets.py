@@ -68,7 +68,7 @@ _AUTHORITY: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
     """Split a request target into path and query; an absolute-form one (RFC 9112 section 3.2.2) loses its authority."""
-    authority = _AUTHORITY.match(target)
+    authority = None if target.startswith(b"/") else _AUTHORITY.match(target)
     path, _, query = target[authority.end() if authority else 0 :].partition(b"?")
     return (path or b"/") if authority else path, query
 

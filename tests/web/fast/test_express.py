@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
@@ -11,11 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fixtures.connection import answers
 from tests.fixtures.depth import number_of, part
+from tests.fixtures.people_site import open_all_people_pages
 from tests.fixtures.two_lanes import (
     BARE_LINES,
     CLIENTS,
     CURL_LINES,
     PATHS,
+    PEOPLE,
+    PEOPLE_PATHS,
     POETRY_LINES,
     TAGS,
     UV_LINES,
@@ -39,6 +43,16 @@ TARGETS = (
     b"/acme/" + WHEEL.encode() + b".metadata",
     b"/acme/nothing-1.0.tar.gz",
     b"/acme/?format=application/vnd.pypi.simple.v1+json",
+    b"/acme/?format=nothing",
+    b"/?q=acme",
+    b"/?login",
+    b"/acme/1.0/",
+    b"/acme/1.0",
+    b"/acme/v1.0/",
+    b"/acme/9.0/",
+    b"/ACME/1.0/",
+    b"/simple/acme/1.0/",
+    b"/nothing/1.0/",
     b"/?",
     b"/acme/#files",
     b"//",
@@ -122,6 +136,39 @@ ODD_LINES = (
     b"X-Forwarded-For: 203.0.113.9",
     b"Origin: https://elsewhere.example",
     b"Referer: https://elsewhere.example/",
+    b"Referer: https://user:word@elsewhere.example/?token=x",
+    b"referer: https://elsewhere.example/",
+    b"REFERER: x",
+    b"Referer:  x",
+    b"Referer: x ",
+    b"Referer: ",
+    b"Referer: caf\xe9",
+    b"Referer: a\r\n b",
+    b"Referer: a\nb",
+    b"Sec-Fetch-Dest: document",
+    b"sec-fetch-dest: Document",
+    b"Sec-Fetch-Dest: document ",
+    b"Sec-Fetch-Dest: iframe",
+    b"Sec-Fetch-Dest: empty",
+    b"Sec-Fetch-Mode: navigate",
+    b"Sec-Fetch-Mode: cors",
+    b"Sec-Fetch-Mode: same-origin",
+    b"Sec-Fetch-Mode: no-cors",
+    b"Sec-Fetch-Site: cross-site",
+    b"Sec-Fetch-User: ?1",
+    b"Sec-Purpose: prefetch",
+    b"Sec-GPC: 1",
+    b"sec-ch-ua: x",
+    b"Upgrade-Insecure-Requests: 1",
+    b"Accept: application/xhtml+xml",
+    b"Accept: application/xhtml+xml;q=0, */*",
+    b"Accept: TEXT/HTML,APPLICATION/XHTML+XML",
+    b"Accept-Encoding: br",
+    b"If-None-Match: @PERSON@",
+    b"if-none-match: @FRONT@",
+    b"If-None-Match: @RELEASE@",
+    b"If-None-Match: W/@PERSON@",
+    b'If-None-Match: "other", @PERSON@, @FRONT@, @RELEASE@',
     b"If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT",
     b"If-None-Match: @JSON@",
     b"if-none-match: @JSON-GZIP@",
@@ -201,7 +248,7 @@ def requests(draw: st.DrawFn) -> bytes:
 def mutated(draw: st.DrawFn) -> bytes:
     """A plain request in which a few bytes were changed."""
     lines = draw(st.sampled_from(CLIENTS))
-    more = draw(st.sampled_from((b"", b"If-None-Match: @JSON@", b"if-none-match: @HTML@")))
+    more = draw(st.sampled_from((b"", b"If-None-Match: @JSON@", b"if-none-match: @PERSON@", b"Referer: x")))
     data = bytearray(tagged(get(draw(st.sampled_from(PATHS)), lines, *filter(None, [more]))))
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(data)))
@@ -265,16 +312,16 @@ class AlikeTests(SynchronousTestCase):
 
     def test_every_odd_line(self) -> None:
         """Each odd header line at the beginning, in the midst and at the end of a plain request."""
-        pair = Pair()
+        pair = Pair(people=open_all_people_pages)
         pair.warm()
         places = [
             (line, lines, position)
             for line in ODD_LINES
-            for lines in (POETRY_LINES, CURL_LINES, BARE_LINES, ())
+            for lines in (POETRY_LINES, CURL_LINES, *PEOPLE[1:], BARE_LINES, ())
             for position in (0, 1, len(lines))
         ]
-        # With this step each line is in two or three of its twelve places, and all the places are tried.
-        for line, lines, position in part(places, 5, "odd lines"):
+        # With this step each line is in two or three of its places, and all the places are tried.
+        for line, lines, position in part(places, 7, "odd lines"):
             pair.connect()
             before = len(pair.passed)
             pair.send(tagged(get(b"/acme/", (*lines[:position], line, *lines[position:]))), pause=1.0)
@@ -283,29 +330,70 @@ class AlikeTests(SynchronousTestCase):
             pair.send(get())
 
     def test_every_target(self) -> None:
-        """Each odd target in a plain request."""
-        pair = Pair()
+        """Each odd target in a plain request of a tool and of a browser."""
+        pair = Pair(people=open_all_people_pages)
         pair.warm()
         for target in TARGETS:
-            pair.connect()
-            pair.send(get(target, UV_LINES), get())
-        self.assertGreaterEqual(len(pair.passed), 2 * len(PATHS))
+            for lines in (UV_LINES, PEOPLE[0]):
+                pair.connect()
+                pair.send(get(target, lines), get())
+        self.assertGreaterEqual(len(pair.passed), 4 * len(PATHS))
+
+    def test_plain_pages_for_people(self) -> None:
+        """What browsers send is answered by the express lane: whole pages, and 304 for their tags, wherever they come from."""
+        pair = Pair(people=open_all_people_pages)
+        pair.warm((*PATHS, b"/acme/1.0/"))
+        for path in PEOPLE_PATHS:
+            for lines in PEOPLE:
+                (answer,) = answers(pair.send(get(path, lines)))
+                self.assertTrue(answer.headers[b"cache-control"].startswith(b"private"))
+                for more in ((), (b"Referer: https://elsewhere.example/",), (b"referer: x",)):
+                    pair.send(get(path, lines, *more))
+                    tag = b"If-None-Match: " + answer.headers[b"etag"]
+                    for tags in ((tag,), (tag + b', "x"',), (tag.replace(b": ", b": W/"),)):
+                        (unchanged,) = answers(pair.send(get(path, lines, *tags, *more)))
+                        self.assertEqual(304, unchanged.status)
+        # Firefox' lines have a Referer: with another one they are nobody's.
+        self.assertEqual(len(PEOPLE_PATHS) * (2 * (1 + 3 * 4) + 1 + 1 * 4), len(pair.passed))
+        self.assertEqual(
+            {b"x", b"https://elsewhere.example/", None},
+            {entry[6] for entry in pair.express.log} & {b"x", b"https://elsewhere.example/", None},
+        )
+
+    def test_a_page_that_is_not_kept_is_rendered_once(self) -> None:
+        """What the express lane began, and has to wait, is continued by the ordinary lane, and not begun again."""
+        for path in PEOPLE_PATHS:
+            pair = Pair(people=open_all_people_pages)
+            gate = pair.source.gate = Deferred()
+            self.assertEqual(b"", pair.send(get(path, PEOPLE[0])))
+            self.assertEqual(2, len(pair.source.asked))  # Each side once.
+            pair.source.gate = None
+            gate.callback(None)
+            (answer,) = answers(pair.compared())
+            self.assertEqual(200, answer.status)
+            self.assertEqual([], pair.passed)
+            # Each side asked each question as often as the other.
+            self.assertEqual({0}, {count % 2 for count in Counter(pair.source.asked).values()})
+            pair.send(get(path, PEOPLE[0]))
+            self.assertEqual(1, len(pair.passed))
 
     @PROPERTY
-    @given(conversations(requests()), st.booleans(), st.sampled_from((0.0, 1.0)))
-    def test_conversations(self, segments: tuple[bytes, ...], is_warm: bool, pause: float) -> None:
+    @given(conversations(requests()), st.booleans(), st.sampled_from((0.0, 1.0)), st.booleans())
+    def test_conversations(
+        self, segments: tuple[bytes, ...], is_warm: bool, pause: float, has_people: bool
+    ) -> None:
         """Whatever is sent, however it is cut."""
-        pair = Pair()
+        pair = Pair(people=open_all_people_pages if has_people else None)
         if is_warm:
             pair.warm((b"/", b"/acme/"))
         pair.send(*segments, pause=pause)
         pair.send(get())
 
     @PROPERTY
-    @given(conversations(mutated()), st.booleans())
-    def test_mutations(self, segments: tuple[bytes, ...], is_warm: bool) -> None:
+    @given(conversations(mutated()), st.booleans(), st.booleans())
+    def test_mutations(self, segments: tuple[bytes, ...], is_warm: bool, has_people: bool) -> None:
         """A few bytes of a plain request changed."""
-        pair = Pair()
+        pair = Pair(people=open_all_people_pages if has_people else None)
         if is_warm:
             pair.warm((b"/", b"/acme/"))
         pair.send(*segments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,25 @@ from simpleindex.directory.live.live_directory import LONGEST_WAIT
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.inotify import InotifyWatch
 from simpleindex.web.fast import express as express_module
+from simpleindex.web.people.kept_facts import KEPT_SECONDS
 from tests.fixtures.connection import answers
 from tests.fixtures.depth import THOROUGH
 from tests.fixtures.distributions import add_wheel, wheel_name
 from tests.fixtures.live_directory import LiveDirectoryFixture
-from tests.fixtures.two_lanes import CURL_LINES, PIP_LINES, POETRY_LINES, Pair, get, tagged
+from tests.fixtures.people_site import open_all_people_pages
+from tests.fixtures.threads import PausedThreads
+from tests.fixtures.two_lanes import (
+    CHROME_LINES,
+    CURL_LINES,
+    PATHS,
+    PEOPLE_PATHS,
+    PIP_LINES,
+    POETRY_LINES,
+    SAFARI_LINES,
+    Pair,
+    get,
+    tagged,
+)
 
 if TYPE_CHECKING:
     from simpleindex.web.fast.express import Express
@@ -114,14 +129,141 @@ class FreshnessTests(SynchronousTestCase):
         self.assertEqual(16, len(self.pair.passed))
 
 
+class PeopleFreshnessTests(SynchronousTestCase):
+    """The same of the pages for people."""
+
+    def setUp(self) -> None:
+        self.pair = Pair(people=open_all_people_pages)
+        self.pair.warm((*PATHS, b"/acme/1.0/"))
+
+    def passed_since(self) -> int:
+        """How many requests the express lane answered since the last time."""
+        number = len(self.pair.passed)
+        self.pair.passed.clear()
+        return number
+
+    def test_change(self) -> None:
+        """A page that changed is rendered anew, by the ordinary lane, and not answered by its old tag."""
+        for path, more in ((b"/acme/", "acme-2.0.tar.gz"), (b"/", "other-1.0.tar.gz")):
+            (before,) = answers(self.pair.send(get(path, SAFARI_LINES)))
+            self.assertEqual(1, self.passed_since())
+            self.pair.source.add(more)
+            tag = b"If-None-Match: " + before.headers[b"etag"]
+            (after,) = answers(self.pair.send(get(path, SAFARI_LINES, tag)))
+            self.assertEqual(200, after.status)
+            self.assertNotEqual(before.body, after.body)
+            for _ in range(2):
+                self.assertEqual(after.body, answers(self.pair.send(get(path, SAFARI_LINES)))[0].body)
+            self.assertLessEqual(2, self.passed_since())
+
+    def test_errors(self) -> None:
+        """What is no page is the ordinary lane's."""
+        for error, status in (
+            (NotHere("project acme"), 404),
+            (NotAllowed("No."), 403),
+            (RuntimeError("surprise"), 500),
+        ):
+            self.pair.source.error = error
+            for path in PEOPLE_PATHS:
+                (answer,) = answers(self.pair.send(get(path, SAFARI_LINES)))
+                self.assertEqual(status, answer.status)
+        self.assertEqual(0, self.passed_since())
+
+    def test_stale_and_shut(self) -> None:
+        """A project that may be outdated, and one that is shut from one request to the next."""
+        acme = self.pair.source.pages["acme"]
+        for changed in (replace(acme, stale=True), replace(acme, files=(), status=Status.QUARANTINED), acme):
+            self.pair.source.put(changed)
+            for _ in range(3):
+                self.pair.send(*(get(path, SAFARI_LINES) for path in PEOPLE_PATHS))
+        self.assertLess(0, self.passed_since())
+
+    def test_title(self) -> None:
+        """A new name of the index is on the very next page."""
+        for title in ("One", "Two", "<b>"):
+            for side in (self.pair.ordinary, self.pair.express):
+                assert side.index.people is not None
+                side.index.people.renderer().rename(title)
+            for _ in range(2):
+                for path in PEOPLE_PATHS:
+                    (answer,) = answers(self.pair.send(get(path, SAFARI_LINES)))
+                    self.assertIn(escape(title).encode(), answer.body)
+            self.assertEqual(2 * len(PEOPLE_PATHS), self.passed_since())
+
+    def test_settings(self) -> None:
+        """What is for a person never carries what lets other sites read it."""
+        for cors in ("https://a.example", None, "*"):
+            for side in (self.pair.ordinary, self.pair.express):
+                side.index.resource.cors = cors
+            came = self.pair.send(*(get(path, SAFARI_LINES) for path in PEOPLE_PATHS))
+            self.assertNotIn(b"access-control", came.lower())
+        self.assertEqual(3 * len(PEOPLE_PATHS), self.passed_since())
+
+    def test_facts_grow_old(self) -> None:
+        """When facts on the front page have to be found again, the answer is the same."""
+        for _ in range(4):
+            self.pair.send(get(b"/", CHROME_LINES), pause=KEPT_SECONDS / 2)
+        self.assertLess(0, self.passed_since())
+
+    def held(self) -> list[PausedThreads]:
+        """The threads in which the pages of both sides are rendered, which wait from now on."""
+        held = []
+        for side in (self.pair.ordinary, self.pair.express):
+            assert side.index.people is not None
+            renderer = side.index.people.renderer()
+            renderer.forget()
+            renderer._threads = threads = PausedThreads(held=True)
+            held.append(threads)
+        return held
+
+    def test_rendered_once(self) -> None:
+        """A page that is rendered in a thread is begun by the express lane and continued by the ordinary lane."""
+        for path in PEOPLE_PATHS:
+            held = self.held()
+            self.assertEqual(b"", self.pair.send(get(path, SAFARI_LINES)))
+            self.assertEqual([1, 1], [len(threads.calls) for threads in held])
+            for threads in held:
+                threads.release()
+            self.assertEqual([200], [answer.status for answer in answers(self.pair.compared())])
+            self.assertEqual(0, self.passed_since())
+            self.pair.send(get(path, SAFARI_LINES))
+            self.assertEqual(1, self.passed_since())
+            self.assertEqual([1, 1], [threads.count for threads in held])
+
+    def test_nobody_continues(self) -> None:
+        """What was begun, and the ordinary lane does not continue, is dropped, and may fail unheard."""
+        self.patch(self.pair.express.transport.channel, "parse", lambda _: None)
+        people = self.pair.express.index.people
+        assert people is not None
+        for path in (*PEOPLE_PATHS, b"/simple/acme/"):
+            gate = self.pair.source.gate = Deferred()
+            self.pair.express.send(get(path, SAFARI_LINES))
+            for begun in (people._in_progress, self.pair.express.index.listings._in_progress):
+                self.assertIs(None, begun._kept)
+            self.pair.source.gate = None
+            gate.errback(RuntimeError("unheard"))
+
+    def test_left_while_it_waits(self) -> None:
+        """A client that leaves while its page is rendered leaves nothing behind."""
+        for path in PEOPLE_PATHS:
+            held = self.held()
+            self.pair.send(get(path, SAFARI_LINES))
+            self.pair.connect()
+            for threads in held:
+                threads.release()
+            self.pair.send(get(path, SAFARI_LINES), get(path, CHROME_LINES))
+
+
 class MemoryTests(SynchronousTestCase):
     """What is remembered is bounded, and no secret is."""
 
     def test_no_secret(self) -> None:
         """A block with a field that is not known is not remembered, nor is a query."""
-        pair = Pair()
+        pair = Pair(people=open_all_people_pages)
         pair.warm()
         for line in (
+            b"Referer: https://elsewhere.example/?token=SECRET",
+            b"referer: https://SECRET@elsewhere.example/",
             b"Authorization: Basic SECRET",
             b"authorization: Bearer SECRET",
             b"Cookie: a=SECRET",
@@ -133,8 +275,9 @@ class MemoryTests(SynchronousTestCase):
             b"Connection: SECRET",
         ):
             for position in (0, 1, len(PIP_LINES)):
-                pair.send(get(b"/acme/", (*PIP_LINES[:position], line, *PIP_LINES[position:])))
-                pair.connect()
+                for lines in (PIP_LINES, CHROME_LINES):
+                    pair.send(get(b"/acme/", (*lines[:position], line, *lines[position:])))
+                    pair.connect()
         pair.send(get(b"/acme/?token=SECRET"), get(b"/acme/#SECRET"), get(b"http://u:SECRET@h/acme/"))
         express = pair.express.express
         assert express is not None
@@ -146,7 +289,7 @@ class MemoryTests(SynchronousTestCase):
         most = 128 * 1024
         self.patch(express_module, "_MOST_BYTES", most)
         for size in (1, 60, 700, 3_500) if THOROUGH else (60, 3_500):
-            pair = Pair()
+            pair = Pair(people=open_all_people_pages)
             pair.warm((b"/acme/",))
             express = pair.express.express
             assert express is not None
@@ -157,6 +300,8 @@ class MemoryTests(SynchronousTestCase):
                     text = (b"%x" % number).rjust(size, b"x")
                     express.answer(get(b"/", (b"Host: a", b"User-Agent: " + text)))
                     express.answer(get(b"/" + text + b"/", (b"Host: a",)))
+                    express.answer(get(b"/acme/" + text + b"/", (b"Host: a",)))
+                    express.answer(get(b"/acme/", (*SAFARI_LINES, b"Referer: " + text)))
                     express.passed.clear()
                     pair.source.asked.clear()
                 held, _ = tracemalloc.get_traced_memory()

@@ -1,4 +1,4 @@
-"""The facts on the page of a project, and of one of its versions (their layout: ``templates/project.html``)."""
+"""The page of a project, and of one of its versions: its facts are found with every request, and rendered when one has changed."""
 
 from __future__ import annotations
 
@@ -8,25 +8,17 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from cachetools import LRUCache
-from packaging.utils import canonicalize_name
-
 from simpleindex.archives.description import RenderedDescription
 from simpleindex.archives.errors import BrokenArchive
 from simpleindex.archives.examination.process import UnexpectedError
+from simpleindex.core.caches import SizedCache
 from simpleindex.core.errors import SimpleIndexError, Unavailable
-from simpleindex.core.model import Status
-from simpleindex.core.names import Kind, ProjectName
+from simpleindex.core.names import ProjectName
 from simpleindex.core.selection import find_version, latest_release
 from simpleindex.web.metadata_reader import MetadataReader, in_order_of_metadata
-from simpleindex.web.people.index_address import trust_command
 from simpleindex.web.people.kept_facts import KeptFacts
-from simpleindex.web.people.project.download_plot import download_plot
-from simpleindex.web.people.project.licenses import license_links
-from simpleindex.web.people.project.releases import Releases
-from simpleindex.web.people.project.wheel_tags import tags_of, wheel_table
+from simpleindex.web.people.project.page_facts import Description, PageFacts, template_values
 from simpleindex.web.people.renderer import PageContent
-from simpleindex.web.people.tool_settings import install_commands
 from simpleindex.web.release_metadata import NO_METADATA, parse_release_metadata
 from simpleindex.web.routing.routes import ReleaseRoute
 
@@ -36,7 +28,7 @@ if TYPE_CHECKING:
     from simpleindex.access.identity import Identity
     from simpleindex.archives.distribution_reader import DistributionReader
     from simpleindex.core.files import File
-    from simpleindex.core.model import Project
+    from simpleindex.core.model import Project, ProjectList
     from simpleindex.core.source import Source
     from simpleindex.records.audit.audited_uploads import UploadNote
     from simpleindex.search.search import Search
@@ -60,9 +52,15 @@ _KEPT: Final = 16 * 1024 * 1024
 _MOST_LISTS: Final = 500
 """Lists of dependents that are kept."""
 
+NO_UPLOADS: Final[Mapping[str, UploadNote]] = {}
+"""Where the reader may not know who uploaded the files; one object, which is seen to be the same without a comparison."""
+
+NONE_CACHED: Final[Mapping[str, bool]] = {}
+"""Where no file comes from an upstream; the same."""
+
 
 async def _no_uploads(_request: PageRequest, _name: ProjectName) -> Mapping[str, UploadNote]:
-    return {}
+    return NO_UPLOADS
 
 
 async def _no_downloads(_reader: Identity, _name: ProjectName) -> DailyCounts | None:
@@ -96,31 +94,22 @@ class PageServices:
     search: Search | None = None
     seconds: Callable[[], float] = time.monotonic
     uploads: Callable[[PageRequest, ProjectName], Awaitable[Mapping[str, UploadNote]]] = _no_uploads
-    cached_files: Callable[[ProjectName, Sequence[File]], Mapping[str, bool]] = lambda *_: {}
+    cached_files: Callable[[ProjectName, Sequence[File]], Mapping[str, bool]] = lambda *_: NONE_CACHED
     downloads: Callable[[Identity, ProjectName], Awaitable[DailyCounts | None]] = _no_downloads
-
-
-@dataclass(frozen=True)
-class Description:
-    """The metadata of a release with its rendered description.
-
-    Attributes:
-        rendered: The description; None if there is none.
-        size: Characters of both, roughly.
-    """
-
-    metadata: ReleaseMetadata
-    rendered: RenderedDescription | None
-    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """The version of a project that a page is about, with its files."""
+    """The version of a project that a page is about, with its files.
+
+    Attributes:
+        described: The files in the order in which their metadata are tried.
+    """
 
     project: Project
     version: str
     files: tuple[File, ...]
+    described: tuple[File, ...]
 
 
 class ProjectPage:
@@ -129,8 +118,8 @@ class ProjectPage:
     def __init__(self, services: PageServices) -> None:
         self._services = services
         self._metadata = MetadataReader(services.reader)
-        self._descriptions: LRUCache[str, Description] = LRUCache(_KEPT, lambda kept: kept.size)
-        self._choices: LRUCache[Hashable, _Choice] = LRUCache(_MOST_CHOICES)
+        self._descriptions: SizedCache[str, Description] = SizedCache(_KEPT, lambda kept: kept.size)
+        self._choices: SizedCache[Hashable, _Choice] = SizedCache(_MOST_CHOICES, lambda _: 1)
         self._found_dependents: KeptFacts[tuple[Dependent, ...]] = KeptFacts(_MOST_LISTS, services.seconds)
 
     async def answer(self, request: PageRequest) -> Response:
@@ -143,36 +132,29 @@ class ProjectPage:
         name = request.route.name
         assert name is not None, "the front page has a class of its own"
         project = await request.source.project(ProjectName(name))
-        version, files = self._chosen(request, project)
-        description = await self._description(request.source, project, files)
-        dependents = await self._dependents(request, project)
+        choice = self._chosen(request, project)
+        version, files = choice.version, choice.files
+        description = await self._description(request.source, choice)
+        listed = await request.source.projects()
+        dependents = await self._dependents(request, project, listed)
         address = self._services.address(request)
-        present = await self._present(request, description)
+        present = self._present(request, description, listed)
         uploads = await self._services.uploads(request, project.name)
         cached = self._services.cached_files(project.name, files)
         downloads = await self._services.downloads(request.reader, project.name)
         requested = request.route.version if isinstance(request.route, ReleaseRoute) else None
         missing = requested if requested and not version else ""
-        facts = PageFacts(
-            *(project, version, description, dependents, present, uploads, cached, downloads),
-            marks_absent=self._services.fronts_upstreams(request.view),
-            is_of_project=requested is None,
-            missing=missing,
-        )
 
         def values() -> Mapping[str, Any]:
+            facts = PageFacts(
+                *(project, version, description, dependents, present, uploads, cached, downloads),
+                marks_absent=self._services.fronts_upstreams(request.view),
+                is_of_project=requested is None,
+                missing=missing,
+            )
             return template_values(facts, address)
 
-        sources = (
-            project,
-            description,
-            dependents,
-            tuple(present.items()),
-            tuple(sorted(uploads.items())),
-            tuple(cached.items()),
-            downloads,
-            address,
-        )
+        sources = (project, description, dependents, present, uploads, cached, downloads, address)
         content = (
             PageContent("project.html", values, status=404, is_kept_by_clients=False)
             if missing
@@ -180,8 +162,8 @@ class ProjectPage:
         )
         return await self._services.renderer.answer(request, content)
 
-    def _chosen(self, request: PageRequest, project: Project) -> tuple[str, tuple[File, ...]]:
-        """Return the version that the page is about, with its files; nothing if none of that number is offered."""
+    def _chosen(self, request: PageRequest, project: Project) -> _Choice:
+        """Return the version that the page is about; an empty one if none of that number is offered."""
         text = request.route.version if isinstance(request.route, ReleaseRoute) else None
         key = (request.view, project.name, text)
         kept = self._choices.get(key)
@@ -190,43 +172,46 @@ class ProjectPage:
                 latest_release(project.files) if text is None else find_version(project.versions, text)
             ) or ""
             files = tuple(file for file in project.files if file.version == version)
-            kept = self._choices[key] = _Choice(project, version, files)
-        return kept.version, kept.files
+            kept = _Choice(project, version, files, tuple(in_order_of_metadata(files)))
+            self._choices.put(key, kept)
+        return kept
 
-    async def _present(self, request: PageRequest, description: Description) -> dict[str, bool]:
+    def _present(
+        self, request: PageRequest, description: Description, listed: ProjectList
+    ) -> Mapping[ProjectName, bool]:
         """Return the required projects, and whether the reader finds each in this index, or can expect it behind it."""
-        required = {each.project for each in description.metadata.requirements if each.project is not None}
-        names = (await request.source.projects()).names
-        return {
-            name: names[bisect_left(names, name) :][:1] == (name,) or self._services.may_have(request, name)
-            for name in sorted(required)
-        }
+        required, names, may_have = description.required, listed.names, self._services.may_have
+        absent = {name for name in required if not _is_among(names, name) and not may_have(request, name)}
+        return {name: name not in absent for name in required} if absent else required
 
-    async def _dependents(self, request: PageRequest, project: Project) -> tuple[Dependent, ...]:
+    async def _dependents(
+        self, request: PageRequest, project: Project, listed: ProjectList
+    ) -> tuple[Dependent, ...]:
         search = self._services.search
         if search is None or not search.is_available:
             return ()
         return await self._found_dependents.get(
             request,
+            listed,
             project.name,
-            lambda _: search.dependents(request.source, project.name, MOST_DEPENDENTS),
+            lambda: search.dependents(request.source, project.name, MOST_DEPENDENTS),
         )
 
-    async def _description(self, source: Source, project: Project, files: Sequence[File]) -> Description:
+    async def _description(self, source: Source, choice: _Choice) -> Description:
         """Return the metadata of a release, from the first of its files that can tell; nothing if none can."""
-        for file in in_order_of_metadata(files):
+        for file in choice.described:
             key = file.metadata.sha256 if file.metadata is not None else file.sha256
             if key is not None and (kept := self._descriptions.get(key)) is not None:
                 return kept
             try:
-                data = await self._metadata.read(source, project.name, file)
+                data = await self._metadata.read(source, choice.project.name, file)
             except (SimpleIndexError, BrokenArchive):
                 continue
             if data is not None:
                 metadata = await self._services.threads.run(parse_release_metadata, data)
                 described, is_final = await self._describe(metadata, len(data))
                 if key is not None and is_final:
-                    self._descriptions[key] = described
+                    self._descriptions.put(key, described)
                 return described
         return _NOTHING
 
@@ -246,104 +231,10 @@ class ProjectPage:
         return Description(metadata, RenderedDescription(html, has_images), size + len(html)), is_final
 
 
-@dataclass(frozen=True)
-class PageFacts:
-    """What the page of a version shows.
-
-    Attributes:
-        project: The project, as the reader is offered it.
-        version: The version; empty if there is none.
-        dependents: Projects that require this one.
-        present: The required projects, and whether each is in this index, or may be.
-        marks_absent: Whether those are marked that are not: where others are expected to be.
-        uploads: Who uploaded each file, for readers who may know.
-        cached: Which files of upstreams are in the cache, and which not.
-        downloads: How often the project was downloaded; None if the reader may not know.
-        is_of_project: Whether it is the page of the project, which lists all versions.
-        missing: What was requested as a version, if none of that number is offered.
-    """
-
-    project: Project
-    version: str
-    description: Description
-    dependents: tuple[Dependent, ...]
-    present: Mapping[str, bool]
-    uploads: Mapping[str, UploadNote]
-    cached: Mapping[str, bool]
-    downloads: DailyCounts | None = None
-    marks_absent: bool = False
-    is_of_project: bool = True
-    missing: str = ""
-
-
-def template_values(facts: PageFacts, address: IndexAddress) -> dict[str, Any]:
-    """Return the variables of the template."""
-    project, version, metadata = facts.project, facts.version, facts.description.metadata
-    files = [file for file in project.files if file.version == version]
-    described = in_order_of_metadata(files)[:1]
-    releases = Releases(project, None if facts.is_of_project else version)
-    newest = latest_release(project.files)
-    missing = find_version(releases.versions, facts.missing)
-    return {
-        "project": project,
-        "name": _written_name(metadata, project.name),
-        "version": version,
-        "release": releases.named(version),
-        "releases": releases,
-        "newest": newest,
-        "newer": releases.withheld_above(newest),
-        "missing": facts.missing,
-        "missing_release": None if missing is None else releases.named(missing),
-        "files": [(file, tags_of(file)) for file in files],
-        "table": wheel_table(files),
-        "metadata": metadata,
-        "description": facts.description.rendered,
-        "present": facts.present,
-        "marks_absent": facts.marks_absent,
-        "uploads": facts.uploads,
-        "cached": facts.cached,
-        "downloads": None if facts.downloads is None else download_plot(facts.downloads),
-        "by_extra": _by_extra(metadata),
-        "classifiers": _by_topic(metadata.classifiers),
-        "dependents": facts.dependents,
-        "licenses": license_links(metadata, described),
-        # Of a wheel nothing is open any more; its METADATA only repeat what was in the sdist (PEP 643).
-        "may_require_more": metadata.has_dynamic_requirements
-        and any(file.kind is Kind.SDIST for file in described),
-        "commands": install_commands(
-            address,
-            project.name,
-            version,
-            files,
-            has_requirements=any(not each.extra for each in metadata.requirements),
-        )
-        if files
-        else (),
-        "trust": trust_command(address),
-        "is_normal": project.status is Status.ACTIVE,
-    }
-
-
-def _written_name(metadata: ReleaseMetadata, name: ProjectName) -> str:
-    """Return the name as its author writes it, if that is the project's."""
-    written: str = canonicalize_name(metadata.name)
-    return metadata.name if written == name else name
-
-
-def _by_extra(metadata: ReleaseMetadata) -> dict[str, list[Any]]:
-    grouped: dict[str, list[Any]] = {}
-    for requirement in metadata.requirements:
-        grouped.setdefault(requirement.extra, []).append(requirement)
-    return dict(sorted(grouped.items()))
-
-
-def _by_topic(classifiers: Sequence[str]) -> dict[str, list[str]]:
-    """Return classifiers by their first part, which is the same for many."""
-    grouped: dict[str, list[str]] = {}
-    for classifier in classifiers:
-        topic, _, rest = classifier.partition(" :: ")
-        grouped.setdefault(topic, []).append(rest)
-    return grouped
+def _is_among(names: Sequence[ProjectName], name: ProjectName) -> bool:
+    """Tell whether a name is among sorted ones."""
+    place = bisect_left(names, name)
+    return place < len(names) and names[place] == name
 
 
 _NOTHING: Final = Description(NO_METADATA, None)
