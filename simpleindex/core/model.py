@@ -137,7 +137,6 @@ class ProjectList:
 
     Attributes:
         names: Normalized, sorted.
-        generation: As in :class:`Project`.
         valid_until: As in :class:`Project`.
         stale: As in :class:`Project`.
         view: Which readers see this list, where not all see the same; None for everybody. A page rendered for one view is not sent
@@ -147,7 +146,6 @@ class ProjectList:
     """
 
     names: tuple[ProjectName, ...] = ()
-    generation: int = field(default=0, compare=False)
     valid_until: float | None = None
     stale: bool = False
     view: Hashable = field(default=None, compare=False)

@@ -74,4 +74,4 @@ class FlatPageUpstream:
         self._page, self._parts = page, parts
         names = tuple(parts)
         if (names, page.stale) != (self._list.names, self._list.stale):
-            self._list = ProjectList(names, page.generation, stale=page.stale)
+            self._list = ProjectList(names, stale=page.stale)

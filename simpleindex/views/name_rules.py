@@ -97,7 +97,7 @@ def owner_of(filename: str, parts: Sequence[Project]) -> int | None:
     return None
 
 
-def merge(parts: Sequence[Project], generation: int = 0) -> Project:
+def merge(parts: Sequence[Project]) -> Project:
     """Merge what several sources have of one project.
 
     A file that an earlier source withholds is not taken from a later one either. A project that one of them has quarantined
@@ -105,7 +105,6 @@ def merge(parts: Sequence[Project], generation: int = 0) -> Project:
 
     Args:
         parts: The projects, the preferred one first; at least one.
-        generation: The generation of the result.
     """
     files: dict[str, File] = {}
     known: set[str] = set()
@@ -128,7 +127,6 @@ def merge(parts: Sequence[Project], generation: int = 0) -> Project:
         withheld=tuple(withheld),
         status=says.status,
         status_reason=says.status_reason,
-        generation=generation,
         valid_until=_soonest(part.valid_until for part in parts),
         stale=any(part.stale for part in parts),
         denied=None if files else next((part.denied for part in parts if part.denied), None),
@@ -139,7 +137,6 @@ def merge_lists(
     local: ProjectList,
     others: Iterable[tuple[ProjectList, Scope]],
     is_own: Callable[[ProjectName], bool],
-    generation: int = 0,
 ) -> ProjectList:
     """Merge the lists of projects of several sources.
 
@@ -147,7 +144,6 @@ def merge_lists(
         local: The local list.
         others: The list of each upstream, and the scope of its names.
         is_own: Returns whether a name that is not in ``local`` is requested from no upstream.
-        generation: The generation of the result.
     """
     names = set(local.names)
     parts = [local]
@@ -158,7 +154,6 @@ def merge_lists(
         )
     return ProjectList(
         names=tuple(sorted(names)),
-        generation=generation,
         valid_until=_soonest(part.valid_until for part in parts),
         stale=any(part.stale for part in parts),
         view=local.view,

@@ -99,7 +99,6 @@ class UnionSource:
         self._rules = rules
         self._was_used = was_used
         self._threads = threads
-        self._generation = 0
         self._merged: LRUCache[ProjectName, tuple[tuple[Project, ...], Project]] = LRUCache(_MOST_MERGED)
         self._list: tuple[tuple[ProjectList, ...], ProjectList] | None = None
 
@@ -132,13 +131,10 @@ class UnionSource:
         if known is not None:
             return known
         arguments = parts[0], [*zip(parts[1:], [member.scope for member in self._listed()], strict=True)]
-        self._generation += 1
         if sum(len(part.names) for part in parts[1:]) > _WORTH_A_THREAD:
-            made: ProjectList = await self._threads.run(
-                merge_lists, *arguments, self._is_own, self._generation
-            )
+            made: ProjectList = await self._threads.run(merge_lists, *arguments, self._is_own)
         else:
-            made = merge_lists(*arguments, self._is_own, self._generation)
+            made = merge_lists(*arguments, self._is_own)
         if rules is self._rules:
             self._list = tuple(parts), made
         return made
@@ -317,8 +313,7 @@ class UnionSource:
         name = parts[0].name
         kept = self._merged.get(name)
         if kept is None or not _are_same(kept[0], parts):
-            self._generation += 1
-            kept = self._merged[name] = parts, merge(parts, self._generation)
+            kept = self._merged[name] = parts, merge(parts)
         return kept[1]
 
 

@@ -174,7 +174,6 @@ class LiveDirectory(DirectoryChanges):
         if self._names is None:
             self._names = ProjectList(
                 self._offered.of(self.snapshots),
-                self.generation,
                 serials=self.serials.now() if self._has_serials() else None,
             )
         return self._names

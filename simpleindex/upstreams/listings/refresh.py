@@ -78,7 +78,7 @@ class ListingRefresher:
             return replace(self._list, stale=True)
         self._note_answer()
         if self._list is None or self._list.names != names:
-            self._list = ProjectList(names, self._store.next_generation())
+            self._list = ProjectList(names)
         self._list_until = self._clock.seconds() + self._store.ttls.projects
         return self._list
 

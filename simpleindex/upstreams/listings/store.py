@@ -76,10 +76,6 @@ class ListingStore:
         self.memory = ListingMemory(memory_size)
         self._generations = count(1)
 
-    def next_generation(self) -> int:
-        """Return a number that no earlier project or list of projects has."""
-        return next(self._generations)
-
     async def recall(self, name: ProjectName) -> ListingEntry | None:
         """Read a project's listing from the cache into memory."""
         cached: tuple[CachedListing, Project] | None = await self._context.threads.run(self._read, name)
@@ -134,7 +130,7 @@ class ListingStore:
         undated = files_without_upload_times(project)
         seen = self._hooks.first_seen(self._context.identity, project.name, undated, now_ns)
         listed = with_modification_times(without_faults(project, listing.faults), facts, listing.modified)
-        return self._hooks.offer(listed, facts, seen, self.next_generation())
+        return self._hooks.offer(listed, facts, seen, next(self._generations))
 
     async def forget(self, name: ProjectName) -> None:
         """Drop a project's listing, since the upstream has no such project."""
