@@ -350,6 +350,20 @@ def test_hostile_descriptions_do_nothing(browser: Any, site: Publishing) -> None
             assert visit.page.evaluate(handlers) == 0
 
 
+def test_hostile_descriptions_do_nothing_in_excerpts(browser: Any, site: Publishing) -> None:
+    """Neither in the page of results nor as the script shows it."""
+    with visiting(browser, site.server) as visit:
+        page = visit.page
+        wait_until(lambda: found(visit, "/?q=alert") > 0, "the search index has the hostile ones")
+        assert page.locator("#results mark").count() > 0
+        shown = page.locator("#results .excerpt").all_inner_texts()
+        visit.go("/")
+        page.locator("#q").type("alert")
+        page.locator("#results mark").first.wait_for()
+        assert page.locator("#results .excerpt").all_inner_texts() == shown
+        assert page.locator("#results script, #results img, #results iframe").count() == 0
+
+
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SQUEEZED = """[...document.querySelectorAll("main a, main td, main th")]
     .filter((each) => each.checkVisibility() && each.textContent.trim().length > 20)
