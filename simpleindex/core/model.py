@@ -57,7 +57,6 @@ class Project:
         withheld: What is there and not offered.
         status: PEP 792.
         status_reason: Free text or None.
-        generation: The number of the change that made it; rises within one process.
         valid_until: When this answer stops being true by the passing of time alone, seconds since 1970.
         stale: Whether the source did not answer and this is its last good answer.
         denied: Why a rule offers nothing of it, whatever it may have, as a sentence; None if none does.
@@ -68,7 +67,6 @@ class Project:
     withheld: tuple[Withheld, ...] = ()
     status: Status = Status.ACTIVE
     status_reason: str | None = None
-    generation: int = field(default=0, compare=False)
     valid_until: float | None = None
     stale: bool = False
     denied: str | None = None

@@ -34,7 +34,6 @@ def cached_project(
     project: Project,
     file_facts: Mapping[str, FileFacts],
     first_seen: Mapping[str, int],
-    generation: int,
     *,
     host_policy: HostPolicy,
 ) -> Project:
@@ -46,7 +45,6 @@ def cached_project(
         project: As the upstream lists it.
         file_facts: As for :func:`~simpleindex.upstreams.pages.enrich.enriched`.
         first_seen: The same.
-        generation: The generation of the result.
         host_policy: Where the upstream's links may lead.
     """
     refused = {
@@ -56,7 +54,7 @@ def cached_project(
     if withheld:
         files = [file for file in project.files if not refused.get(file.filename)]
         project = replace(project, files=files, withheld=(*project.withheld, *withheld))
-    return enriched(project, file_facts, first_seen, generation)
+    return enriched(project, file_facts, first_seen)
 
 
 def _refused(file: File, reason: str) -> Withheld:
@@ -66,7 +64,7 @@ def _refused(file: File, reason: str) -> Withheld:
 
 
 def redirected_project(
-    project: Project, first_seen: Mapping[str, int], generation: int, *, host_policy: HostPolicy, linked: bool
+    project: Project, first_seen: Mapping[str, int], *, host_policy: HostPolicy, linked: bool
 ) -> Project:
     """Return an upstream's project as it is offered if clients get its files from the upstream.
 
@@ -75,7 +73,6 @@ def redirected_project(
     Args:
         project: As the upstream lists it.
         first_seen: As for :func:`~simpleindex.upstreams.pages.enrich.enriched`.
-        generation: The generation of the result.
         host_policy: Where the upstream's links may lead clients.
         linked: Whether pages link to the upstream.
     """
@@ -90,7 +87,7 @@ def redirected_project(
         else:
             ours = enriched_file(file, None, first_seen.get(file.filename))
             files.append(_linked(ours, file.url) if linked else ours)
-    return replace(project, files=files, withheld=tuple(withheld), generation=generation, stale=False)
+    return replace(project, files=files, withheld=tuple(withheld), stale=False)
 
 
 def _linked(file: File, url: str) -> File:

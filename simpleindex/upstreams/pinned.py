@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import FIFOCache
@@ -44,7 +43,6 @@ class PinnedSource(ForwardingSource):
         self._pins = pins
         self._clock = clock
         self._threads = threads
-        self._generations = count(1)
         self._next_look = 0.0
         self._state: object = object()
         self._names: frozenset[ProjectName] = frozenset()
@@ -98,7 +96,7 @@ class PinnedSource(ForwardingSource):
         if name not in self._names:
             return None
         if name not in self._own:
-            offered = await self._threads.run(self._pins.offered, self._index, name, next(self._generations))
+            offered = await self._threads.run(self._pins.offered, self._index, name)
             if offered is None:
                 return None
             self._own[name] = offered
@@ -125,7 +123,7 @@ class PinnedSource(ForwardingSource):
         made = project
         if more and project.status is not Status.QUARANTINED:
             files = sorted([*project.files, *more], key=file_order)
-            made = replace(project, files=files, generation=next(self._generations))
+            made = replace(project, files=files)
         self._merged[project.name] = project, made
         return made
 

@@ -199,9 +199,7 @@ def test_no_process_is_begun_for_what_is_known(tmp_path: Path) -> None:
         digests.open()
         with running(tmp_path, ExaminationLimits(), program=default_program()) as bench:
             reader = Scanner(directory, digests, lambda: FAR_NS, examiner=bench.pool)
-            snapshot = reader.read_project(
-                ScanJob(ACME, ("acme",), (), NO_SNAPSHOT), budget=MIB, generation=1
-            )
+            snapshot = reader.read_project(ScanJob(ACME, ("acme",), (), NO_SNAPSHOT), budget=MIB)
             assert snapshot.project is not None
             assert len(snapshot.project.files) == 2
             assert len(bench.pool.pids) == begun

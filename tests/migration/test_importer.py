@@ -113,7 +113,7 @@ def test_digests_that_the_server_remembers_are_believed(bench: ImportBench) -> N
     bench.digests.open()
     scanner = Scanner(bench.directory, bench.digests, lambda: 1 << 62, examiner=InProcessExaminer())
     places = bench.directory.places_of(ACME)
-    scanner.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=1 << 40, generation=0)
+    scanner.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=1 << 40)
     bench.source.add(WHEEL, DATA)
     assert bench.importer.plan(ACME).present
     put(path, wheel_bytes(files={"more.py": b""}))

@@ -107,7 +107,7 @@ class Bench:
             examiner=InProcessExaminer(),
         )
         places = self.target.places_of(ACME)
-        snapshot = reader.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=1 << 40, generation=0)
+        snapshot = reader.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=1 << 40)
         assert snapshot.project is not None
         return snapshot.project
 

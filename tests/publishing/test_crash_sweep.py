@@ -52,7 +52,7 @@ def served(root: Path, cache: Path) -> Any:
     reader = Scanner(
         directory, DigestCache(str(cache), str(root)), lambda: FAR_NS, examiner=InProcessExaminer()
     )
-    snapshot = reader.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=2**30, generation=1)
+    snapshot = reader.read_project(ScanJob(ACME, *places, NO_SNAPSHOT), budget=2**30)
     assert snapshot.trouble is None
     if (project := snapshot.project) is None:
         return None

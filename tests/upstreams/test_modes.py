@@ -36,7 +36,7 @@ FILE = File(
 
 def offered(*files: File, linked: bool = True, status: Status = Status.ACTIVE) -> Project:
     """What is made of such files."""
-    return redirected_project(Project(ACME, files, status=status), {}, 7, host_policy=REACH, linked=linked)
+    return redirected_project(Project(ACME, files, status=status), {}, host_policy=REACH, linked=linked)
 
 
 def test_urls_are_ours_or_theirs() -> None:
@@ -45,7 +45,6 @@ def test_urls_are_ours_or_theirs() -> None:
     assert offered(FILE, linked=False) == Project(ACME, (replace(plain, url=None),))
     linked = offered(FILE)
     assert linked == Project(ACME, (plain,))
-    assert linked.generation == 7
     assert f'"url":"{URL}"' in project_json(linked, None).decode()
     assert f'href="{URL}#sha256={FILE.sha256}"' in project_html(linked, None).decode()
 
@@ -92,9 +91,8 @@ def test_where_clients_are_not_sent(url: str, reason: str | None, linked: bool) 
 def test_what_nobody_can_have_is_not_listed(url: str, where: str | None) -> None:
     """Where files are given from here; the reason names what `hosts` would have to say."""
     project = Project(ACME, (replace(FILE, url=url),))
-    found = cached_project(project, {}, {}, 3, host_policy=REACH)
+    found = cached_project(project, {}, {}, host_policy=REACH)
     assert (len(found.files), len(found.withheld)) == ((1, 0) if where is None else (0, 1))
-    assert found.generation == 3
     for item in found.withheld:
         assert (item.rule, item.public) == ("url", True)
         assert f"its URL leads to {where}, which has" in item.reason
@@ -104,7 +102,7 @@ def test_without_tls() -> None:
     """From an upstream that has none they go there without."""
     project = Project(ACME, (replace(FILE, url="http://up.example/f/acme-1.0.zip"),))
     assert redirected_project(
-        project, {}, 1, host_policy=HostPolicy("http://up.example/simple/"), linked=True
+        project, {}, host_policy=HostPolicy("http://up.example/simple/"), linked=True
     ).files
 
 
@@ -120,7 +118,7 @@ def test_when_it_was_first_seen(linked: bool) -> None:
     """Is said where nobody stated an upload time, so that rules about age can judge it."""
     undated = Project(ACME, (replace(FILE, uploaded_ns=None), replace(FILE, filename="acme-2.0.zip")))
     project = redirected_project(
-        undated, {"acme-1.0.zip": 5, "acme-2.0.zip": 6}, 1, host_policy=REACH, linked=linked
+        undated, {"acme-1.0.zip": 5, "acme-2.0.zip": 6}, host_policy=REACH, linked=linked
     )
     assert [(file.uploaded_ns, file.dated_by) for file in project.files] == [
         (5, FIRST_SEEN),
@@ -146,7 +144,7 @@ def test_pages_are_stable(files: list[File]) -> None:
     ]
     for linked in (False, True):
         one, other = (
-            redirected_project(Project(ACME, tuple(files)), {}, 1, host_policy=REACH, linked=linked)
+            redirected_project(Project(ACME, tuple(files)), {}, host_policy=REACH, linked=linked)
             for _ in range(2)
         )
         assert one == other

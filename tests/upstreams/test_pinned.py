@@ -232,10 +232,10 @@ def test_pins_of_a_url_go_to_the_upstream_with_credentials(world: PinnedUpstream
     world.pin(SDIST)
     world.pins.adopt(URL, OTHER_URL)
     world.pins.adopt(URL, OTHER_URL)
-    project = world.pins.offered(OTHER_URL, ACME, 1)
+    project = world.pins.offered(OTHER_URL, ACME)
     assert project is not None
     assert [file.filename for file in project.files] == [WHEEL, SDIST]
-    assert world.pins.offered(URL, ACME, 1) is None
+    assert world.pins.offered(URL, ACME) is None
 
 
 def test_metadata_are_read_out_of_a_pinned_wheel_whose_copy_of_them_is_damaged(

@@ -41,9 +41,9 @@ SDIST = sdist_name("acme", "2.0")
 
 def offer(linked: bool, *listing: Any) -> Project:
     """What is offered of a project."""
-    project, _, first_seen, generation = listing
+    project, _, first_seen = listing
     host_policy = HostPolicy("https://pypi.example.org/simple/")
-    return redirected_project(project, first_seen, generation, host_policy=host_policy, linked=linked)
+    return redirected_project(project, first_seen, host_policy=host_policy, linked=linked)
 
 
 class RedirectingUpstreamFixture(CachedUpstreamFixture):

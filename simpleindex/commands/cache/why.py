@@ -84,7 +84,6 @@ def _why_not_cached(
         with_modification_times(listing.project, listing.file_facts, listing.modified),
         listing.file_facts,
         {},
-        0,
     )
     project = replace(project, name=project_of(file) if upstream.flat else project.name)
     against = reasons_against(contents.settings, upstream.name, project, {file.filename})

@@ -126,9 +126,7 @@ def _read_all(directory: PackageDirectory, scanner: Scanner, progress: Progress)
     progress.expect(len(names))
     for name in names:
         places = survey.directories.get(name, ()), survey.loose.get(name, ())
-        snapshot = scanner.read_project(
-            ScanJob(name, *places, NO_SNAPSHOT), budget=_NO_BOUND, generation=0, verify=True
-        )
+        snapshot = scanner.read_project(ScanJob(name, *places, NO_SNAPSHOT), budget=_NO_BOUND, verify=True)
         progress.advance()
         if snapshot.trouble:
             withheld.append((name, "", "trouble", f"{name} cannot be answered for: {snapshot.trouble}"))

@@ -83,9 +83,7 @@ class ProjectReads(SnapshotUpdates):
             )
             for name in names
         ]
-        snapshots = await run_in_thread(
-            self._batches.read, jobs, self._guard.identity, self.generation, verify=verify
-        )
+        snapshots = await run_in_thread(self._batches.read, jobs, self._guard.identity, verify=verify)
         if snapshots is None:
             self._reported |= reported
             await self._surveys.ask(ROOT)

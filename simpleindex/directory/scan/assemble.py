@@ -36,7 +36,7 @@ class FileInPlace:
 
 
 def assemble_project(
-    name: ProjectName, found: Iterable[FileInPlace], project_file: ProjectFile, generation: int = 0
+    name: ProjectName, found: Iterable[FileInPlace], project_file: ProjectFile
 ) -> tuple[Project, Mapping[str, str]]:
     """Make a project of what was found.
 
@@ -73,7 +73,6 @@ def assemble_project(
         withheld=tuple(sorted(withheld, key=lambda item: (item.filename, item.reason))),
         status=project_file.status,
         status_reason=project_file.reason,
-        generation=generation,
     )
     return project, {filename: item.place for filename, item in chosen.items()}
 

@@ -70,14 +70,13 @@ class BatchReader:
     listing: AbstractContextManager[object]
 
     def read(
-        self, jobs: Sequence[ScanJob], identity: Identity | None, generation: int, *, verify: bool
+        self, jobs: Sequence[ScanJob], identity: Identity | None, *, verify: bool
     ) -> list[ProjectSnapshot] | None:
         """Read projects; None if the root is no longer the one they lay in. Blocking.
 
         Args:
             jobs: Which.
             identity: Device and inode of the root in which they lay.
-            generation: The number of this change.
             verify: Whether to read again what is only unverified.
         """
         snapshots: dict[ProjectName, ProjectSnapshot] = {}
@@ -87,7 +86,7 @@ class BatchReader:
             begun = []
             with self.listing:
                 for job in jobs:
-                    project = self._begun(job, generation, verify=verify)
+                    project = self._begun(job, verify=verify)
                     if isinstance(project, StartedScan):
                         begun.append(project)
                     else:
@@ -135,11 +134,10 @@ class BatchReader:
     def _is_unchanged(self, project: StoredProject) -> bool:
         return self._are_unchanged([project])
 
-    def _begun(self, job: ScanJob, generation: int, *, verify: bool) -> StartedScan | ProjectSnapshot:
+    def _begun(self, job: ScanJob, *, verify: bool) -> StartedScan | ProjectSnapshot:
         begun: StartedScan | ProjectSnapshot = self._guarded(
             *(job.name, job.before, self.reader.begin, job),
             budget=_BUDGET,
-            generation=generation,
             verify=verify,
         )
         return begun

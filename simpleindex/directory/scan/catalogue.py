@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     _Row = tuple[int, tuple[str, ...], tuple[tuple[int, ...], ...], int, int]
 
-_FORMAT: Final = b"simpleindex catalogue 2 %d\n" % FORMAT
+_FORMAT: Final = b"simpleindex catalogue 3 %d\n" % FORMAT
 """To be changed with whatever is packed; it changes with the judgement of files. An older catalogue is then not used."""
 
 _PAGE: Final = 128

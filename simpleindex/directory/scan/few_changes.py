@@ -62,7 +62,7 @@ class FewChanges:
         return cls(entries, rows, kept) if is_few else None
 
     def applied(
-        self, name: ProjectName, previous: ProjectSnapshot, read: Mapping[str, ScannedFile], generation: int
+        self, name: ProjectName, previous: ProjectSnapshot, read: Mapping[str, ScannedFile]
     ) -> tuple[Project, ScannedFiles] | None:
         """Return the project as it is now, and what is known of its files; None where more has to be judged.
 
@@ -70,7 +70,6 @@ class FewChanges:
             name: The project.
             previous: What was known of it.
             read: What is known of each of the changed files.
-            generation: The number of this change.
         """
         assert previous.project is not None  # see _is_plain
         added: list[File] = []
@@ -86,7 +85,7 @@ class FewChanges:
             if not are_told_apart(name, [FileInPlace(file.filename, 0, file) for file in alike]):
                 return None
         kept = (row for path, row in self.rows.items() if path in self.kept)
-        return Project(name, files, generation=generation), ScannedFiles.of_rows(kept, read, files)
+        return Project(name, files), ScannedFiles.of_rows(kept, read, files)
 
 
 def _is_plain(job: ScanJob, look: ProjectListing) -> bool:

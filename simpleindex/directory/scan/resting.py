@@ -27,7 +27,6 @@ class Resting(NamedTuple):
         files: Those that are listed, packed.
         number: Of them.
         size: Bytes of them all.
-        generation: Of the project.
         directory: Its raw name.
         stamp: The directory's state, as plain values.
     """
@@ -36,7 +35,6 @@ class Resting(NamedTuple):
     files: bytes
     number: int
     size: int
-    generation: int
     directory: str
     stamp: tuple[int, ...]
 
@@ -52,7 +50,7 @@ def packed_at_rest(snapshot: ProjectSnapshot) -> bytes | None:
         return None
     ((directory, stamp),) = snapshot.stamps.items()
     files = stored_files(project.files)
-    return serialize((snapshot.known.packed, *files, project.generation, directory, tuple(stamp)))
+    return serialize((snapshot.known.packed, *files, directory, tuple(stamp)))
 
 
 def resting(data: bytes) -> Resting:
@@ -65,7 +63,7 @@ def unpacked_snapshot(name: ProjectName, data: bytes) -> ProjectSnapshot:
     values = resting(data)
     files = restored_files(StoredFiles(values.files, values.number, values.size))
     return ProjectSnapshot(
-        project=Project(name, files, generation=values.generation),
+        project=Project(name, files),
         known=ScannedFiles.restored(values.known, files),
         stamps={values.directory: Stamp(*values.stamp)},
         has_traces=True,

@@ -81,29 +81,24 @@ class Scanner:
         """Reads the files."""
         return EntryReader(self.directory, self.examiner, self.now_ns, self.stopping)
 
-    def read_project(
-        self, job: ScanJob, *, budget: int, generation: int, verify: bool = False
-    ) -> ProjectSnapshot:
+    def read_project(self, job: ScanJob, *, budget: int, verify: bool = False) -> ProjectSnapshot:
         """Look at a project and read what is new there.
 
         Args:
             job: The project and where it lies.
             budget: Bytes to read at most, though at least one file is read; the rest is left pending.
-            generation: The number of this change.
             verify: Whether to read again what is only unverified.
 
         Raises:
             OSError: This process is short of descriptors or memory, so that nothing is known of the project now.
         """
-        begun = self.begin(job, budget=budget, generation=generation, verify=verify)
+        begun = self.begin(job, budget=budget, verify=verify)
         if isinstance(begun, ProjectSnapshot):
             return begun
         ((_, read),) = self.entries.read([begun])
         return self.finish(begun, read)
 
-    def begin(
-        self, job: ScanJob, *, budget: int, generation: int, verify: bool
-    ) -> StartedScan | ProjectSnapshot:
+    def begin(self, job: ScanJob, *, budget: int, verify: bool) -> StartedScan | ProjectSnapshot:
         """Look at a project as :meth:`read_project` does, and leave it to the caller to have files read.
 
         Returns:
@@ -120,7 +115,7 @@ class Scanner:
                 young=True,
                 has_traces=True,
             )
-        begun = StartedScan(name, directories, look, previous, generation)
+        begun = StartedScan(name, directories, look, previous)
         # Backups by hard links make no event here. Where there was one, it may be of a write in place.
         begun.trusts_links = not (job.is_reported or previous.doubtful)
         if self.source == LOCAL:
@@ -181,12 +176,12 @@ class Scanner:
         self, begun: StartedScan, known: Mapping[str, ScannedFile], project_file: ProjectFile
     ) -> tuple[Project, ScannedFiles]:
         if begun.few is not None:
-            changed = begun.few.applied(begun.name, begun.previous, known, begun.generation)
+            changed = begun.few.applied(begun.name, begun.previous, known)
             if changed is not None:
                 return changed
             known = {**begun.previous.known.some(begun.few.kept, begun.few.rows), **known}
         found = files_in_place(begun.look, known)
-        project, chosen = assemble_project(begun.name, found, project_file, begun.generation)
+        project, chosen = assemble_project(begun.name, found, project_file)
         return project, ScannedFiles(known, chosen, project.files)
 
     def _with_what_is_passed_over(

@@ -24,7 +24,6 @@ class StartedScan:
         directories: Raw names of its directories, the normalized one first.
         look: What lies there.
         previous: What was known of it.
-        generation: The number of this change.
         unread: Files to be read.
         known: What is known of every file without that, by path; None of those to be read.
         remembered: What was known of them before.
@@ -39,7 +38,6 @@ class StartedScan:
     directories: tuple[str, ...]
     look: ProjectListing
     previous: ProjectSnapshot
-    generation: int
     unread: list[DirectoryEntry] = field(default_factory=list)
     known: dict[str, ScannedFile | None] = field(default_factory=dict)
     remembered: Mapping[str, ScannedFile] = field(default_factory=dict)

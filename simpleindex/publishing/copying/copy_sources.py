@@ -83,7 +83,7 @@ class DirectoryCopySource:
         except OSError as error:
             raise NotCopied(f"{self._label} cannot be read: {error.strerror}") from None
         snapshot = self._reader.read_project(
-            ScanJob(name, *places, NO_SNAPSHOT), budget=_NO_BOUND, generation=0, verify=True
+            ScanJob(name, *places, NO_SNAPSHOT), budget=_NO_BOUND, verify=True
         )
         if snapshot.trouble:
             raise NotCopied(f"{self._label} cannot answer for {name}: {snapshot.trouble}")
@@ -148,7 +148,7 @@ class UpstreamCopySource:
         listing = listing or self._pins.listing(self._index, name)
         if listing is None:
             raise NotCopied(f"nothing is kept of what {self._label} has of {name}")
-        listed, offered = listing.project, enriched(listing.project, listing.file_facts, {}, 0)
+        listed, offered = listing.project, enriched(listing.project, listing.file_facts, {})
         if listed.name != name:
             if name not in split(listed, {}):
                 raise NotCopied(f"{self._label} has no project {name}")

@@ -255,11 +255,8 @@ def _redirected_project(
     project: Project,
     _: object,
     first_seen: Mapping[str, int],
-    generation: int,
 ) -> Project:
-    return redirected_project(
-        project, first_seen, generation, host_policy=host_policy, linked=mode is Mode.LISTING_ONLY
-    )
+    return redirected_project(project, first_seen, host_policy=host_policy, linked=mode is Mode.LISTING_ONLY)
 
 
 def _agent(upstream: UpstreamSettings, where: str, reactor: Any, secrets: Secrets) -> OutgoingAgent:

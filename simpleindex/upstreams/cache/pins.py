@@ -85,7 +85,7 @@ class Pins:
         """Return the pinned files of a project, as a listing."""
         return self._store.listing(index, name)
 
-    def offered(self, index: str, name: ProjectName, generation: int) -> Project | None:
+    def offered(self, index: str, name: ProjectName) -> Project | None:
         """Return a project with its pinned files as they are offered; None if it has none.
 
         Their sizes, digests and metadata are those that were read from the files themselves.
@@ -94,7 +94,7 @@ class Pins:
         if listing is None:
             return None
         files = [replace(file, metadata=None) for file in listing.project.files]
-        return enriched(replace(listing.project, files=files), listing.file_facts, {}, generation)
+        return enriched(replace(listing.project, files=files), listing.file_facts, {})
 
     def open(self, index: str, name: ProjectName, filename: str) -> tuple[int, ArchiveInfo] | None:
         """Open a pinned file.

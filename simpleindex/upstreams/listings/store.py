@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from simpleindex.core.files import file_order
@@ -50,7 +49,7 @@ class ListingHooks:
         changed: Called with what the upstream has taken away, and with the last listing that had it; blocking.
     """
 
-    offer: Callable[[Project, Mapping[str, FileFacts], Mapping[str, int], int], Project] = enriched
+    offer: Callable[[Project, Mapping[str, FileFacts], Mapping[str, int]], Project] = enriched
     first_seen: Callable[[str, ProjectName, Mapping[str, str], int], Mapping[str, int]] = _nothing_seen
     changed: Callable[[str, CachedListing, ListingChange], None] | None = None
 
@@ -74,7 +73,6 @@ class ListingStore:
         self._now = wall_clock(context.clock)
         self._hooks = hooks
         self.memory = ListingMemory(memory_size)
-        self._generations = count(1)
 
     async def recall(self, name: ProjectName) -> ListingEntry | None:
         """Read a project's listing from the cache into memory."""
@@ -130,7 +128,7 @@ class ListingStore:
         undated = files_without_upload_times(project)
         seen = self._hooks.first_seen(self._context.identity, project.name, undated, now_ns)
         listed = with_modification_times(without_faults(project, listing.faults), facts, listing.modified)
-        return self._hooks.offer(listed, facts, seen, next(self._generations))
+        return self._hooks.offer(listed, facts, seen)
 
     async def forget(self, name: ProjectName) -> None:
         """Drop a project's listing, since the upstream has no such project."""

@@ -68,9 +68,7 @@ class FileFacts:
     modified_ns: int | None = None
 
 
-def enriched(
-    project: Project, file_facts: Mapping[str, FileFacts], first_seen: Mapping[str, int], generation: int
-) -> Project:
+def enriched(project: Project, file_facts: Mapping[str, FileFacts], first_seen: Mapping[str, int]) -> Project:
     """Return an upstream's project as it is offered here: with our links and with the facts of its files.
 
     Signatures and provenance beside a file are not fetched; a URL of provenance stays.
@@ -79,7 +77,6 @@ def enriched(
         project: As the upstream lists it.
         file_facts: What reading files showed, by file name.
         first_seen: When files without an upload time were first seen here, nanoseconds since 1970, by file name.
-        generation: The generation of the result.
     """
     files = [
         enriched_file(file, file_facts.get(file.filename), first_seen.get(file.filename))
@@ -87,7 +84,7 @@ def enriched(
     ]
     if project.status is Status.QUARANTINED:
         files = []
-    return replace(project, files=files, generation=generation, stale=False)
+    return replace(project, files=files, stale=False)
 
 
 def enriched_file(file: File, file_facts: FileFacts | None, first_seen: int | None = None) -> File:

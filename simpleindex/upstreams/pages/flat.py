@@ -49,7 +49,6 @@ def split(page: Project, before: Mapping[ProjectName, Project]) -> dict[ProjectN
             name,
             files.get(name, ()),
             tuple(withheld.get(name, ())),
-            generation=page.generation,
             valid_until=page.valid_until,
             stale=page.stale,
         )

@@ -43,7 +43,7 @@ def read(
     digests = DigestCache("/nowhere", directory.root, log_with(pytest.fail))
     directories = directory.survey().directories.get(ACME, ())
     reader = Scanner(directory, digests, lambda: now_ns, examiner=InProcessExaminer())
-    return reader.read_project(ScanJob(ACME, directories, (), previous), budget=2**30, generation=1)
+    return reader.read_project(ScanJob(ACME, directories, (), previous), budget=2**30)
 
 
 def outdated(directory: PackageDirectory, snapshot: ProjectSnapshot) -> tuple[bool, bool]:

@@ -50,7 +50,7 @@ def read(
     digests = DigestCache("/nonexistent", str(root), log_into([]))
     scanner = Scanner(PackageDirectory(str(root)), digests, lambda: now_ns, examiner=InProcessExaminer())
     job = ScanJob(ACME, ("acme",), (), before)
-    return scanner.read_project(job, **{"budget": 2**30, "generation": 1, **options})
+    return scanner.read_project(job, **{"budget": 2**30, **options})
 
 
 def filenames(snapshot: ProjectSnapshot) -> list[str]:
@@ -99,7 +99,7 @@ def test_the_same_as_read_anew(root: Path, change: Callable[[Path], object]) -> 
     shutil.copytree(root / "acme", root / "copy", symlinks=True)
     for happens in (change, put_back):
         happens(root)
-        snapshot, anew = read(root, snapshot, generation=2), read(root)
+        snapshot, anew = read(root, snapshot), read(root)
         assert snapshot.project == anew.project
         assert dict(snapshot.known) == dict(anew.known)
         assert (snapshot.chosen, snapshot.stamps) == (anew.chosen, anew.stamps)

@@ -70,7 +70,7 @@ class ScannerFixture:
         self.read.clear()
         return self.reader.read_project(
             ScanJob(project, survey.directories.get(project, ()), survey.loose.get(project, ()), previous),
-            **{"budget": 2**30, "generation": 1, **options},
+            **{"budget": 2**30, **options},
         )
 
 
@@ -321,16 +321,15 @@ def test_nothing_new_is_neither_read_nor_answered_anew(shop: ScannerFixture) -> 
     add_wheel(shop.root)
     add_sdist(shop.root)
     put(shop.root / "acme" / f"{WHEEL}.sig", b"x")
-    before = shop.look(generation=1)
-    after = shop.look(before, generation=2)
+    before = shop.look()
+    after = shop.look(before)
     assert shop.read == []
     assert after.project is before.project
     assert after == before
     add_wheel(shop.root, "acme", "2.0")
-    later = shop.look(after, generation=3)
+    later = shop.look(after)
     assert shop.read == [f"acme/{wheel_name('acme', '2.0')}"]
     assert later.project is not None
-    assert later.project.generation == 3
 
 
 @pytest.mark.parametrize("change", ["replaced", "overwritten", "touched"])
@@ -879,9 +878,9 @@ def test_whose_it_is(tmp_path: Path) -> None:
     reader = Scanner(
         PackageDirectory(str(tmp_path)), digests, lambda: FAR_NS, "staging", examiner=InProcessExaminer()
     )
-    snapshot = reader.read_project(ScanJob(ACME, ("acme",), (), NO_SNAPSHOT), budget=2**30, generation=1)
+    snapshot = reader.read_project(ScanJob(ACME, ("acme",), (), NO_SNAPSHOT), budget=2**30)
     assert snapshot.project is not None
     assert [file.source for file in snapshot.project.files] == ["staging"]
     assert [item.source for item in snapshot.project.withheld] == ["staging"]
-    again = reader.read_project(ScanJob(ACME, ("acme",), (), snapshot), budget=2**30, generation=2)
+    again = reader.read_project(ScanJob(ACME, ("acme",), (), snapshot), budget=2**30)
     assert again.project is snapshot.project

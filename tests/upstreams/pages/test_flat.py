@@ -27,7 +27,7 @@ def page(filenames: list[str], *, stale: bool = False) -> Project:
         name = parse_distribution_name(filename)
         url = f"https://up.example/{filename}"
         files.append(File(filename, name.version, name.kind, None, None, None, url=url, source="up"))
-    return Project(FLAT_PAGE_NAME, tuple(sorted(files, key=file_order)), stale=stale, generation=3)
+    return Project(FLAT_PAGE_NAME, tuple(sorted(files, key=file_order)), stale=stale)
 
 
 @given(SOME, SOME)

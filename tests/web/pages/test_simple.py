@@ -257,12 +257,6 @@ def test_html_is_independent_of_the_order_in_a_release(some: list[File], random:
     assert project_html(Project(ACME, tuple(some)), URL) == project_html(Project(ACME, tuple(shuffled)), URL)
 
 
-@pytest.mark.parametrize("render", [project_json, project_html])
-def test_generation_is_not_in_the_page(render: Any) -> None:
-    """A page's ETag survives a restart, which counts generations anew."""
-    assert render(project(file(), generation=1), URL) == render(project(file(), generation=2), URL)
-
-
 # What clients break without
 
 
