@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from simpleindex.core.views import MAIN_VIEW
 
@@ -56,6 +56,7 @@ class ProjectRoute:
     is_simple: bool = field(default=False, compare=False)
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class ReleaseRoute:
     """One version of a project: a page for people alone, without which there is nothing at this URL.
