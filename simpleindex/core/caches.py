@@ -78,7 +78,7 @@ class SizedCache(Generic[Key, Value]):
 class TimedCache(Generic[Key, Value]):
     """Values by key for some seconds, of which the oldest are dropped first.
 
-    Pages for people read two of them. cachetools' TTLCache takes 16 calls of functions for that, and hashes the key three times.
+    A page for people reads two of them. cachetools' TTLCache takes 16 calls of functions for that, and hashes the key three times.
 
     Args:
         most: The largest number of values.

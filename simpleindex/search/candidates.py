@@ -126,7 +126,7 @@ def excerpts(database: SearchDatabase, terms: Mapping[Candidate, Sequence[str]])
     )
     cut = {}
     for each, wanted in terms.items():
-        # Whether the reader may read another file, nobody has looked.
+        # Of no other file: only this one is known to be offered to the reader.
         for packed, text in database.read(statement, (each.project, each.origin, each.filename, each.digest)):
             cut[each] = cut_excerpt(unpack_text(packed, text).split("\n"), wanted)
     return cut

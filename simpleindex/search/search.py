@@ -242,17 +242,17 @@ class Search:
     ) -> list[Project | None]:
         """Return projects as a reader is offered them; None for one that is not, or whose answer comes after the end."""
         # Most answers need no waiting, and a Deferred costs more than such an answer.
-        asked = [Started(_project(source, name)) for name in names]
-        waiting = [self._in_time(each, end) for each in asked if not each.is_finished]
+        started = [Started(_project(source, name)) for name in names]
+        waiting = [self._in_time(each, end) for each in started if not each.is_finished]
         late = iter(await gatherResults(waiting) if waiting else ())
-        return [each.value if each.is_finished else next(late) for each in asked]
+        return [each.value if each.is_finished else next(late) for each in started]
 
-    def _in_time(self, asked: Started[Project | None], end: float) -> Deferred[Project | None]:
+    def _in_time(self, started: Started[Project | None], end: float) -> Deferred[Project | None]:
         """Return the rest of an answer; None if it comes after the end."""
-        asking = Deferred.fromCoroutine(asked.rest())
-        asking.addTimeout(max(0.0, end - self._clock.seconds()), self._clock)
-        asking.addErrback(lambda failure: failure.trap(TimeoutError) and None)
-        return asking
+        answer = Deferred.fromCoroutine(started.rest())
+        answer.addTimeout(max(0.0, end - self._clock.seconds()), self._clock)
+        answer.addErrback(lambda failure: failure.trap(TimeoutError) and None)
+        return answer
 
 
 async def _project(source: Source, name: ProjectName) -> Project | None:

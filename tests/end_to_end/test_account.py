@@ -161,7 +161,7 @@ def log_out(browser: Browser, url: str) -> None:
     browser.open(f"{url}{PAGE}")
     browser.value("document.querySelector('form[action$=\"logout/\"] button').click()")
     browser.wait_for("location.pathname === '/-/logout/' && document.readyState === 'complete'")
-    assert "was told to forget" in browser.value("document.querySelector('h1').innerText")
+    assert "should forget the password now" in browser.value("document.querySelector('h1').innerText")
     browser.value("document.querySelector('form[action$=\"?check\"] button').click()")
     browser.wait_for("location.search === '?check' && document.readyState === 'complete'")
     assert "Your browser sends no password." in browser.value("document.body.innerText")

@@ -88,11 +88,7 @@ def _add_create(commands: Any) -> None:
         help="create a token and print its secret, which is never shown again",
         description="Create a token. Only the secret goes to standard output: TOKEN=$(simpleindex token create ...).",
     )
-    create.add_argument(
-        "--user",
-        metavar="NAME",
-        help="the user whose token it is; its rights are the user's, within the limits",
-    )
+    _add_user(create)
     create.add_argument(
         "--can",
         metavar="ACTION[,...]",
@@ -113,6 +109,18 @@ def _add_create(commands: Any) -> None:
         default=DEFAULT_EXPIRY,
         help=f"how long it lasts: 12h, 30d, 8w, never [default: {DEFAULT_EXPIRY}]",
     )
+    add_new_state(create)
+    create.add_argument("--note", default="", help="what it is for, in your words")
+    add_path_options(create, ("state", "users", "config"))
+    create.set_defaults(run=_create)
+
+
+def _add_user(create: argparse.ArgumentParser) -> None:
+    create.add_argument(
+        "--user",
+        metavar="NAME",
+        help="the user whose token it is; its rights are the user's, within the limits",
+    )
     create.add_argument(
         "--future-user",
         action="store_true",
@@ -123,10 +131,6 @@ def _add_create(commands: Any) -> None:
         action="store_true",
         help=f"make it although the user has {MOST_USABLE} tokens that can be used",
     )
-    add_new_state(create)
-    create.add_argument("--note", default="", help="what it is for, in your words")
-    add_path_options(create, ("state", "users", "config"))
-    create.set_defaults(run=_create)
 
 
 def _create(arguments: argparse.Namespace, where: CommandPaths, tokens: TokenTable) -> int:

@@ -1,4 +1,4 @@
-"""Who uploaded the files of a project: one look at the audit for all projects, which goes on where it ended. Blocking."""
+"""Find who uploaded the files of a project: the audit is read once for all projects, and later only what was added. Blocking."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST: Final = 64 * 1024 * 1024
 with 12 bytes each: 4 MB at most."""
 
 _MOST_NOTES: Final = 20_000
-"""Notes of the last projects that were asked for, which are kept too: some 5 MB."""
+"""Notes of the projects that were requested last, which are kept too: some 5 MB."""
 
 _BEGINNING: Final = 40
 """Bytes by which a file is recognized beside its number, which another one may get: the time of its first line."""
@@ -102,7 +102,7 @@ class AuditedUploads:
 
 
 class _UploadLines:
-    """Where the lines of uploads begin in a file, from so many bytes before its end on."""
+    """The places of the lines of uploads in a file, as far as these are in the last :data:`_MOST` bytes of it."""
 
     def __init__(self, file: BinaryIO) -> None:
         status = os.fstat(file.fileno())
@@ -116,7 +116,7 @@ class _UploadLines:
             self._end += len(file.readline())
 
     def are_of(self, file: BinaryIO) -> bool:
-        """Tell whether they are of a file, as far as they go, and not much older than what counts of it."""
+        """Return whether these are the places of a file, and begin not much before the bytes that count."""
         status = os.fstat(file.fileno())
         return (
             status.st_ino == self._inode

@@ -111,7 +111,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         *_triggers("acme_challenges"),
     ),
     (PINS, *_triggers("pins")),
-    # Which token each form of a page has made; only whoever makes a token asks, and asks the server.
+    # Which token each form of a page has made; it is read in the transaction that makes a token, so no node needs a copy.
     (
         "CREATE TABLE token_forms (form TEXT NOT NULL PRIMARY KEY, token TEXT NOT NULL)",
         'CREATE INDEX tokens_of_user ON tokens ("user")',

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simpleindex.tls.acme.advice import Advice
-from simpleindex.tls.acme.errors import AcmeFailed, IssuedInVain
+from simpleindex.tls.acme.errors import AcmeFailed, IssuedUnusable
 from simpleindex.tls.acme.issuing import names_of, read_certificate, take_shared_certificate
 from simpleindex.tls.acme.schedule import (
     LONGEST_WAIT,
@@ -227,7 +227,7 @@ class CertificateRequests:
         wait = wait_after_failure(
             count, self._authority.validations, self._draw(), requested=failed.retry_after, left=left
         )
-        if isinstance(failed, IssuedInVain):
+        if isinstance(failed, IssuedUnusable):
             wait = max(wait, LONGEST_WAIT)
         sentence, is_requested = failure_sentence(failed, former), bool(failed.retry_after)
         tries = FailedTries(self._request, count, sentence, now, now + wait, is_requested)

@@ -60,7 +60,7 @@ class ChallengeFailed(AcmeFailed, init=False):
         )
 
 
-class IssuedInVain(AcmeFailed):
+class IssuedUnusable(AcmeFailed):
     """A certificate was issued and cannot be used; authorities limit how many they issue for the same names."""
 
 

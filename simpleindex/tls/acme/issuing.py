@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from simpleindex.system.log import logger
 from simpleindex.tls.acme.alpn_challenge import NAME as TLS_ALPN_01
 from simpleindex.tls.acme.client import HTTP_01, AcmeSession, private_pem
-from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, IssuedInVain, cannot_write
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, IssuedUnusable, cannot_write
 from simpleindex.tls.acme.state_files import put_in_place, write_aside
 from simpleindex.tls.certificate_files import ACME_DIRECTORY, ACME_FILE
 from simpleindex.tls.certificates import assemble_certificate
@@ -175,8 +175,8 @@ class AcmeAuthority:
             The new certificate.
 
         Raises:
-            IssuedInVain: There is one that cannot be used; what was there before is unchanged, as in the other case.
-            AcmeFailed: There is none.
+            IssuedUnusable: A certificate was issued that cannot be used; what was there before is unchanged.
+            AcmeFailed: None was issued; the same.
         """
         present = read_certificate(self._certs)
         path = certificate_path(self._certs)
@@ -196,7 +196,7 @@ class AcmeAuthority:
             self._state.write_certificate(whole)
             _write(path, whole, write_certificate)
         except AcmeFailed as failed:
-            raise IssuedInVain(str(failed)) from failed
+            raise IssuedUnusable(str(failed)) from failed
         certificate = parse_certificate(whole)
         assert certificate is not None, "it was checked"
         return certificate

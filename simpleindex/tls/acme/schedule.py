@@ -22,7 +22,7 @@ _FIRST_WAITS: Final = (timedelta(minutes=2), timedelta(minutes=6))
 LONGEST_WAIT: Final = timedelta(hours=12)
 """At most between two tries: a certificate of 6 days that is renewed after 4 has four tries left then.
 
-Also after the first one, if a certificate was issued in vain: Let's Encrypt issues five for the same names in a week.
+Also after the first one, if a certificate was issued that cannot be used: Let's Encrypt issues five for the same names in a week.
 """
 
 _SHARE_LEFT: Final = 1 / 4

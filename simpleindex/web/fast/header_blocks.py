@@ -43,7 +43,7 @@ REFERER: Final = (b"\r\nReferer: ", b"\r\nreferer: ")
 
 
 class Fields(dict[bytes, bytes]):
-    """Header fields by their names in lower case, each of which came once: as much of Twisted's as the log asks for."""
+    """Header fields by their names in lower case, each of which came once: as much of Twisted's class as the log needs."""
 
     def getRawHeaders(self, name: bytes, default: Sequence[bytes] | None = None) -> Sequence[bytes] | None:
         value = self.get(name.lower())

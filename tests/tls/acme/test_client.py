@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from simpleindex.tls.acme import issuing
 from simpleindex.tls.acme.client import AcmeSession
-from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, IssuedInVain
+from simpleindex.tls.acme.errors import AcmeFailed, ChallengeFailed, IssuedUnusable
 from simpleindex.tls.acme.issuing import certificate_path, names_of, read_certificate
 from simpleindex.tls.acme.settings import ExternalAccount
 from simpleindex.tls.acme.state_files import write_aside
@@ -360,7 +360,7 @@ def test_nothing_is_ordered_that_could_not_be_written(place: Place) -> None:
 
 def test_a_certificate_for_another_key_is_not_written(place: Place) -> None:
     place.authority.table["/certificate"] = [Answer(issue(NAME).chain_pem.decode())]
-    place.fails("no certificate for this server's key", error=IssuedInVain)
+    place.fails("no certificate for this server's key", error=IssuedUnusable)
     assert not certificate_path(place.path / "certs").exists()
 
 
@@ -386,4 +386,4 @@ def test_a_certificate_that_cannot_be_written_was_issued_in_vain(
         raise PermissionError(errno.EPERM, "Operation not permitted", str(aside), None, str(path))
 
     monkeypatch.setattr(issuing, "put_in_place", refuse)
-    place.fails("certificate.pem cannot be written", error=IssuedInVain)
+    place.fails("certificate.pem cannot be written", error=IssuedUnusable)

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from simpleindex.records.opening import open_postgresql
 from simpleindex.records.postgresql.acme import SharedAcmeStore
 from simpleindex.tls.acme.certificate_requests import CertificateRequests, Outcome
-from simpleindex.tls.acme.errors import AcmeFailed, IssuedInVain
+from simpleindex.tls.acme.errors import AcmeFailed, IssuedUnusable
 from simpleindex.tls.acme.issuing import read_certificate
 from simpleindex.tls.acme.renewal import CertificateRenewal
 from simpleindex.tls.acme.state_files import AcmeState
@@ -258,7 +258,7 @@ def test_the_operator_need_not_wait_for_the_next_try(world: World) -> None:
 
 def test_certificates_that_are_issued_in_vain_are_few(world: World) -> None:
     """Such as those that have ended by this machine's clock: Let's Encrypt issues five for the same names in a week."""
-    world.authority.failure = IssuedInVain("The new certificate has ended.")
+    world.authority.failure = IssuedUnusable("The new certificate has ended.")
     for _ in range(2 * 24 * 6):
         world.requests.check()
         world.now += timedelta(minutes=10)

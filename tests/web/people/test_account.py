@@ -441,7 +441,7 @@ class TestLogout:
         assert (told.status, told.headers[b"www-authenticate"]) == (401, b'Bearer realm="simpleindex"')
         assert told.headers[b"cache-control"] == b"no-store"
         assert told.headers[b"clear-site-data"] == b'"cache"'
-        assert "Your browser was told to forget the password" in text_of(told)
+        assert "Your browser should forget the password now" in text_of(told)
         assert b'action="../../-/logout/?check"' in told.body
         checked = self.send(account, *OWN_PAGE, credentials, query="?check")
         assert (checked.status, checked.headers[b"www-authenticate"]) == (401, b'Basic realm="simpleindex"')

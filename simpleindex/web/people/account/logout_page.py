@@ -63,7 +63,7 @@ class LogoutPage:
     async def show(
         self, request: PageRequest, state: str, status: int, *headers: tuple[str, str]
     ) -> Response:
-        """Return the page in a state: ``ready``, ``told``, ``cancelled`` or ``out``."""
+        """Return the page in a state: ``ready``, ``requested``, ``cancelled`` or ``out``."""
         content = PageContent(
             "logout.html", lambda: {"state": state}, status=status, is_kept_by_clients=False
         )
@@ -116,4 +116,4 @@ class LogoutForm:
         if split_target(request.target)[1] == _CHECK:
             # Every browser forgets a password that is refused for the realm that it is for, once its dialog is closed.
             return await self._page.show(shown, "cancelled", 401, LOGIN_CHALLENGE, *clearing)
-        return await self._page.show(shown, "told", 401, _NO_DIALOG, *clearing)
+        return await self._page.show(shown, "requested", 401, _NO_DIALOG, *clearing)

@@ -62,7 +62,7 @@ class Releases:
     """What there is of a project. The facts about a release are put together when they are requested.
 
     Args:
-        project: Of what is not offered, only that is told which everybody may know who may read the project.
+        project: Whose versions these are. Of what is not offered, only what is public is shown (:class:`~simpleindex.core.model.Withheld`).
         version: The version whose page lists them; None for the page of the project, which lists all.
 
     Attributes:
