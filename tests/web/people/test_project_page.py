@@ -465,6 +465,29 @@ def test_a_page_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     page(index)
 
 
+@pytest.mark.parametrize("stated", ["metadata", "file"])
+def test_a_stated_digest_shows_nothing_of_another_project(stated: str) -> None:
+    """An upstream may state any digest, also that of metadata that only readers of another project may see."""
+    source = StubSource()
+    inside = METADATA.replace(b"Acme-Rockets", b"Private").replace(b"come back", b"are secret")
+    if stated == "metadata":
+        source.add("private-2.0-py3-none-any.whl", b"whl", metadata=inside)
+        source.add("evil-2.0-py3-none-any.whl", b"other", metadata=METADATA)
+    else:
+        source.add("private-2.0.tar.gz", sdist_bytes("private", "2.0", "Summary: They are secret."))
+        source.add("evil-2.0.tar.gz", sdist_bytes("evil", "2.0", "Summary: They come back."))
+    (private,), (evil,) = (source.pages[name].files for name in ("private", "evil"))
+    source.put(
+        replace(
+            source.pages["evil"], files=(replace(evil, sha256=private.sha256, metadata=private.metadata),)
+        )
+    )
+    index = site(source)
+    for _ in range(2):
+        assert "They are secret." in page(index, "/private/").text
+        assert "They come back." in page(index, "/evil/").text
+
+
 def test_the_latest_of_many_versions_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     source = stocked()
     index = site(source)

@@ -14,7 +14,7 @@ from simpleindex.archives.examination.process import UnexpectedError
 from simpleindex.core.caches import SizedCache
 from simpleindex.core.errors import SimpleIndexError, Unavailable
 from simpleindex.core.names import ProjectName
-from simpleindex.core.selection import find_version, latest_release
+from simpleindex.core.selection import find_version, latest_release, metadata_digest
 from simpleindex.web.metadata_reader import MetadataReader, in_order_of_metadata
 from simpleindex.web.people.kept_facts import KeptFacts
 from simpleindex.web.people.project.page_facts import Description, PageFacts, template_values
@@ -118,7 +118,8 @@ class ProjectPage:
     def __init__(self, services: PageServices) -> None:
         self._services = services
         self._metadata = MetadataReader(services.reader)
-        self._descriptions: SizedCache[str, Description] = SizedCache(_KEPT, lambda kept: kept.size)
+        self._descriptions: SizedCache[tuple[ProjectName, str], Description]
+        self._descriptions = SizedCache(_KEPT, lambda kept: kept.size)
         self._choices: SizedCache[Hashable, _Choice] = SizedCache(_MOST_CHOICES, lambda _: 1)
         self._found_dependents: KeptFacts[tuple[Dependent, ...]] = KeptFacts(_MOST_LISTS, services.seconds)
 
@@ -200,8 +201,9 @@ class ProjectPage:
     async def _description(self, source: Source, choice: _Choice) -> Description:
         """Return the metadata of a release, from the first of its files that can tell; nothing if none can."""
         for file in choice.described:
-            key = file.metadata.sha256 if file.metadata is not None else file.sha256
-            if key is not None and (kept := self._descriptions.get(key)) is not None:
+            # Not by digest alone: an upstream that states the digest of another project's file must not have its text shown.
+            key = choice.project.name, metadata_digest(file)
+            if key[1] and (kept := self._descriptions.get(key)) is not None:
                 return kept
             try:
                 data = await self._metadata.read(source, choice.project.name, file)
@@ -210,7 +212,7 @@ class ProjectPage:
             if data is not None:
                 metadata = await self._services.threads.run(parse_release_metadata, data)
                 described, is_final = await self._describe(metadata, len(data))
-                if key is not None and is_final:
+                if key[1] and is_final:
                     self._descriptions.put(key, described)
                 return described
         return _NOTHING
