@@ -23,8 +23,8 @@ class StateLock:
     The claim ends when the server begins to end, so that the next one need not wait for its last answers; the share ends with it.
 
     Args:
-        state_directory: The directory; nothing is locked while there is none.
-        certificates: The directory that ``--acme`` writes to, which is claimed too; None without that.
+        state_directory: The directory; it is not locked while there is none.
+        certificates: The directory that ``--acme`` writes to, which is claimed too, and made for that; None without ``--acme``.
     """
 
     def __init__(self, state_directory: str, certificates: str | None = None) -> None:
@@ -38,7 +38,7 @@ class StateLock:
 
         Raises:
             RefusedStart: Another server has claimed one of them.
-            OSError: One cannot be locked.
+            OSError: One cannot be locked, or made.
         """
         self._claim(
             self._directory,
@@ -46,6 +46,8 @@ class StateLock:
             "a directory of its own with --state DIR.",
         )
         if self._certificates is not None:
+            # Made here, and not with the first certificate: two servers that have none yet would not see each other.
+            os.makedirs(self._certificates, mode=0o700, exist_ok=True)
             self._claim(
                 self._certificates,
                 f"--acme: another server requests certificates into {printable(self._certificates)}, and each would replace the other's; "

@@ -65,6 +65,19 @@ def test_one_server_requests_certificates_into_a_directory(tmp_path: Path) -> No
     two.claim()
 
 
+def test_servers_that_have_no_certificate_yet_see_each_other(tmp_path: Path) -> None:
+    """The directory of certificates is made for the first of them, as ``--acme`` itself makes it."""
+    certificates = tmp_path / "certs" / "of-acme"
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one, two = (StateLock(str(tmp_path / name), str(certificates)) for name in ("one", "two"))
+    one.claim()
+    with pytest.raises(RefusedStart, match="another server requests certificates into"):
+        two.claim()
+    assert certificates.stat().st_mode & 0o777 == 0o700
+    one.release()
+
+
 def test_without_a_state_directory(tmp_path: Path) -> None:
     """There is nothing to lock, and nothing is made."""
     place = tmp_path / "state"
