@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import itertools
 import os
 from datetime import timedelta
@@ -101,7 +102,10 @@ def write_certificate(path: Path, data: bytes) -> None:
     """
     aside = write_aside(path, _HEADING + data)
     if os.path.lexists(path) and not _is_own(path):
-        kept = next(each for each in _names_to_keep(path) if not os.path.lexists(each))
+        # What a program puts there again and again is kept once.
+        kept = next(
+            each for each in _names_to_keep(path) if not os.path.lexists(each) or _are_alike(path, each)
+        )
         os.rename(path, kept)
         _log.warn(
             "{path} may be yours, because it does not begin as --acme writes it: it is kept as {kept}, and is not served any more. To have it "
@@ -119,6 +123,17 @@ def _is_own(path: Path) -> bool:
             return file.read(len(_MARK)) == _MARK
     except OSError:
         return False  # perhaps a link to what is mounted at times
+
+
+def _are_alike(path: Path, kept: Path) -> bool:
+    """Return whether two files have the same content, or are links to the same place."""
+    try:
+        if path.is_symlink() or kept.is_symlink():
+            return path.readlink() == kept.readlink()
+        filecmp.clear_cache()  # which goes by sizes and times
+        return filecmp.cmp(path, kept, shallow=False)
+    except OSError:
+        return False
 
 
 def _names_to_keep(path: Path) -> Iterator[Path]:

@@ -191,6 +191,30 @@ def test_a_file_of_somebody_elses_is_kept(tmp_path: Path, log: CapturedLog, kind
     assert path.with_name("certificate.pem.kept-2").read_bytes() == ours.combined
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_what_is_put_there_again_and_again_is_kept_once(tmp_path: Path, is_link: bool) -> None:
+    """As a program does that manages the machine's files: no disk is filled."""
+    path = issuing.certificate_path(tmp_path / "certs")
+    path.parent.mkdir(parents=True)
+    first, second, ours = (issue("a.example.org").combined for _ in range(3))
+    places = [tmp_path / "one.pem", tmp_path / "gone.pem"]
+    places[0].write_bytes(first)
+    for _ in range(3):
+        for data, place in zip((first, second), places, strict=True):
+            path.unlink(missing_ok=True)
+            if is_link:
+                path.symlink_to(place)
+            else:
+                path.write_bytes(data)
+            write_certificate(path, ours)
+    kept = [path.with_name(f"certificate.pem.kept-{number}") for number in (1, 2)]
+    assert sorted(path.parent.iterdir()) == [path, *kept]
+    if is_link:
+        assert [each.readlink() for each in kept] == places
+    else:
+        assert [each.read_bytes() for each in kept] == [first, second]
+
+
 def test_a_file_of_somebody_elses_stays_where_ours_cannot_be_written(tmp_path: Path) -> None:
     path = issuing.certificate_path(tmp_path)
     theirs = issue("a.example.org")
