@@ -43,6 +43,9 @@ code from readers, as UTF-7 and escapes do, is shown as Python runs it."""
 _CONTROL: Final = re.compile("[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 """Control characters that text does not have, of which every picture, program and compressed file has some."""
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Half a character: UTF-7 and escapes can state one, and no encoding of Unicode can write it again."""
+
 _BEYOND_ASCII: Final = re.compile("[^\0-\x7f]")
 _EXPECTED_SHARE: Final = 0.9
 _KANA: Final = "[\u3041-\u3096\u30a1-\u30fa]"
@@ -141,7 +144,7 @@ def _decoded(data: bytes, encoding: str) -> str | None:
     try:
         # What decodes it is loaded by the first text that needs it; such names lead to Python's own modules alone.
         with opening_allowed(), warnings.catch_warnings(action="ignore"):
-            decode = codecs.lookup(encoding).decode
-            return decode(data)[0]
+            text, _ = codecs.lookup(encoding).decode(data)
+        return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
     except (LookupError, ValueError):
         return None

@@ -114,11 +114,31 @@ def test_other_files_state_it_too(path: str, data: bytes, encoding: str) -> None
     assert found.basis == ("stated" if found.stated else "guess")
 
 
-@given(data=st.binary(max_size=200), path=st.sampled_from(["a.py", "a.txt"]))
+@for_each(
+    ("data", "path"),
+    [
+        (b"# coding: utf-7\n# +2AA-", "a.py"),
+        (b"# coding: unicode_escape\n# \\ud800", "a.py"),
+        (b"# coding: raw_unicode_escape\n# \\udfff", "a.py"),
+        (b"Summary: \\udfff coding: unicode_escape \xff", "PKG-INFO"),
+    ],
+)
+def test_half_a_character_is_shown_as_none(data: bytes, path: str) -> None:
+    """Metadata of a stranger's sdist that nothing could write again ended the search of all other projects."""
+    found = decode_member(data, path)
+    assert found is not None
+    assert found.basis == "stated"
+    assert "\N{REPLACEMENT CHARACTER}" in found.text.encode().decode()
+
+
+@given(
+    data=st.one_of(st.binary(max_size=200), st.text("+-\\udU0189A/", max_size=60).map(str.encode)),
+    path=st.sampled_from(["a.py", "PKG-INFO"]),
+)
 def test_no_bytes_are_a_surprise(data: bytes, path: str) -> None:
-    for content in (data, b"# coding: utf-7\n" + data, b"# coding: gb18030\n" + data):
-        found = decode_member(content, path)
-        assert found is None or "\0" not in found.text
+    for stated in ("", "# coding: utf-7\n", "# coding: gb18030\n", "# coding: unicode_escape \xff\n"):
+        found = decode_member(stated.encode("latin-1") + data, path)
+        assert found is None or b"\0" not in found.text.encode()
 
 
 def test_an_examining_process_loads_what_decodes_a_text(tmp_path: Path) -> None:
