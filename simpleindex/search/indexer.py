@@ -233,6 +233,11 @@ class Indexer:
                 await _add_change(changes, origin, name, indexed.get(name), representative, now_ns)
             except (SimpleIndexError, OSError):
                 self._has_failed = True
+            except CancelledError:
+                raise
+            except Exception:  # noqa: BLE001  (as in _write)
+                _log.failure("")
+                self._has_failed = True
         spent = origin.seconds - before
         if changes.sources or changes.removed or changes.updates:
             worked, is_written = await self._threads.run(self._write, origin.name, changes)

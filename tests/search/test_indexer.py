@@ -323,6 +323,27 @@ def test_one_project_that_surprises_leaves_the_others_to_be_found(
     assert failure.check(RecursionError)
 
 
+def test_one_project_whose_metadata_surprise_leaves_the_others_to_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read together, and read again with every survey: it alone is not found until then."""
+    read = DirectoryOrigin.metadata
+
+    async def surprised(self: DirectoryOrigin, name: ProjectName, file: File) -> bytes | None:
+        if name == "evil":
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return await read(self, name, file)
+
+    monkeypatch.setattr(DirectoryOrigin, "metadata", surprised)
+    world, failures = SearchWorld(tmp_path), logged_failures()
+    for name in ("acme", "evil", "tool"):
+        world.add(name, "1.0", "Summary: Rockets")
+    world.index()
+    assert world.names("rockets") == ["acme", "tool"]
+    (failure,) = failures
+    assert failure.check(UnicodeEncodeError)
+
+
 def test_comments_in_comments_of_an_address_are_no_surprise(tmp_path: Path) -> None:
     world = SearchWorld(tmp_path)
     world.add("acme", "1.0", "Summary: Rockets", f"Author-email: {'(' * 1_900}")
