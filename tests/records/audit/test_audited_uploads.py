@@ -116,6 +116,19 @@ def test_a_file_in_its_place(audit: Audit, tmp_path: Path) -> None:
     latest.close()
 
 
+def test_another_file_that_got_the_number_of_the_one_before(audit: Audit) -> None:
+    """As one that is copied and cut off by a rotation, and is as long again before anybody looks."""
+    uploads = AuditedUploads(audit.path)
+    assert len(uploads.of(ACME)) == 3
+    with open(audit.path, "rb+") as file:
+        content = file.read()
+        file.seek(0)
+        file.write(
+            content.replace(b'"1970-01-02T', b'"1970-01-03T').replace(b'"who": "alice"', b'"who": "zoe"  ')
+        )
+    assert uploads.of(ACME)["acme-1.0.zip"].who == "zoe"
+
+
 def test_only_the_end_of_a_long_audit_counts(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audited_uploads, "_MOST", 300)
     uploads = AuditedUploads(audit.path)

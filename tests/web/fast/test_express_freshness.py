@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from simpleindex.access.access_file import parse_access
+from simpleindex.access.identity import ANYONE, Identity
+from simpleindex.access.rights import default_access
 from simpleindex.core.errors import Changed, NotAllowed, NotHere, Unavailable
 from simpleindex.core.model import Status
+from simpleindex.core.views import MAIN_VIEW
 from simpleindex.directory.live.live_directory import LONGEST_WAIT
 from simpleindex.directory.source import LocalSource
 from simpleindex.directory.watch.inotify import InotifyWatch
+from simpleindex.web.admission import Admission, NoOwners
 from simpleindex.web.fast import express as express_module
 from simpleindex.web.people.kept_facts import KEPT_SECONDS
 from tests.fixtures.connection import answers
@@ -34,6 +39,7 @@ from tests.fixtures.two_lanes import (
     SAFARI_LINES,
     Pair,
     get,
+    stocked,
     tagged,
 )
 
@@ -128,6 +134,26 @@ class FreshnessTests(SynchronousTestCase):
         self.pair.send(get(), get())
         self.assertEqual(16, len(self.pair.passed))
 
+    def test_scripts(self) -> None:
+        """What a script requests has whole addresses once files have a URL of their own, whatever it got before."""
+        script = (b"Host: a", b"Accept: application/vnd.pypi.simple.v1+json", b"Sec-Fetch-Mode: same-origin")
+        self.pair.send(get(b"/acme/", script), get(b"/acme/", script))
+        for side in (self.pair.ordinary, self.pair.express):
+            side.index.listings.forget(
+                base_url=None, files_url="https://files.example/", cache_size=1_000_000
+            )
+        for _ in range(2):
+            (answer,) = answers(self.pair.send(get(b"/acme/", script)))
+            self.assertIn(b'"url":"https://', answer.body)
+        self.assertEqual([], self.pair.passed)
+
+
+class _NobodyLogsIn:
+    """Knows no users, so that every client is anonymous."""
+
+    async def identify(self, authorization: str | None, address: str, secure: bool) -> Identity:
+        return ANYONE
+
 
 class PeopleFreshnessTests(SynchronousTestCase):
     """The same of the pages for people."""
@@ -176,6 +202,24 @@ class PeopleFreshnessTests(SynchronousTestCase):
             self.pair.source.put(changed)
             for _ in range(3):
                 self.pair.send(*(get(path, SAFARI_LINES) for path in PEOPLE_PATHS))
+        self.assertLess(0, self.passed_since())
+
+    def test_rights(self) -> None:
+        """An index that becomes private shows nothing more to who did not log in, and a project that does."""
+        rules = [default_access()]
+        source = stocked()
+        admission = Admission({MAIN_VIEW: source}, lambda: rules[0], _NobodyLogsIn(), NoOwners())
+        self.pair = Pair(source, people=open_all_people_pages, admission=admission)
+        self.pair.warm((*PATHS, b"/acme/1.0/"))
+        for access, statuses in (
+            (rules[0], [200] * 4),
+            (parse_access(b"private = true"), [401] * 4),
+            (parse_access(b'[[rule]]\nprojects = ["acme"]\nread = ["alice"]'), [200, 401, 200, 401]),
+        ):
+            rules[0] = access
+            for _ in range(2):
+                came = [answers(self.pair.send(get(path, SAFARI_LINES)))[0].status for path in PEOPLE_PATHS]
+                self.assertEqual(statuses, came)
         self.assertLess(0, self.passed_since())
 
     def test_title(self) -> None:
