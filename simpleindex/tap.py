@@ -130,6 +130,7 @@ def _make_service(options: Any) -> IService:
     from simpleindex.service.log_lines import foreground_observer  # noqa: PLC0415  (the same)
     from simpleindex.service.process import ServiceProcess, as_daemon, in_the_foreground  # noqa: PLC0415
     from simpleindex.service.service import IndexService  # noqa: PLC0415  (after the reactor has been chosen)
+    from simpleindex.service.state import look_for_others  # noqa: PLC0415
     from simpleindex.system.clocks import keep_steady  # noqa: PLC0415
     from simpleindex.system.threads import core_count  # noqa: PLC0415
 
@@ -141,6 +142,7 @@ def _make_service(options: Any) -> IService:
         owner = parent.get("uid"), parent.get("gid")
         refusal = in_the_foreground if parent.get("nodaemon") else as_daemon
         process = ServiceProcess(refusal, end_by_force)
+        look_for_others(options.settings)
         service: IndexService | WorkerSupervisor
         if (workers := options.settings.workers or core_count()) > 1:
             from simpleindex.service.workers.supervisor import WorkerSupervisor  # noqa: PLC0415  (only with --workers)

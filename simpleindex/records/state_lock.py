@@ -40,14 +40,34 @@ class StateLock:
             RefusedStart: Another server has claimed one of them.
             OSError: One cannot be locked, or made.
         """
+        self._claim_state()
+        if self._certificates is not None:
+            # Made here, and not with the first certificate: two servers that have none yet would not see each other.
+            os.makedirs(self._certificates, mode=0o700, exist_ok=True)
+            self._claim_certificates()
+
+    def look(self) -> None:
+        """Claim the directories that are there for a moment: a start that will be refused has to be, before it writes anything.
+
+        Raises:
+            RefusedStart: Another server has claimed one of them.
+            OSError: One cannot be locked.
+        """
+        try:
+            self._claim_state()
+            self._claim_certificates()
+        finally:
+            self.end_claim()
+
+    def _claim_state(self) -> None:
         self._claim(
             self._directory,
             f"Another server is running with the state directory {printable(self._directory)}; stop that one, or give this one "
             "a directory of its own with --state DIR.",
         )
+
+    def _claim_certificates(self) -> None:
         if self._certificates is not None:
-            # Made here, and not with the first certificate: two servers that have none yet would not see each other.
-            os.makedirs(self._certificates, mode=0o700, exist_ok=True)
             self._claim(
                 self._certificates,
                 f"--acme: another server requests certificates into {printable(self._certificates)}, and each would replace the other's; "

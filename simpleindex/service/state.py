@@ -28,6 +28,16 @@ def state_lock(settings: Settings) -> StateLock:
     return StateLock(state, str(settings.certs / ACME_DIRECTORY))
 
 
+def look_for_others(settings: Settings) -> None:
+    """Refuse to start beside such a server before keys and certificates are made, which would lie among its own.
+
+    Raises:
+        RefusedStart: There is one.
+    """
+    with suppress(OSError):
+        state_lock(settings).look()
+
+
 def claim_state(lock: StateLock) -> None:
     """Refuse to start beside another server that uses the state directory, or requests certificates into the same one.
 

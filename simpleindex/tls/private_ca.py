@@ -105,7 +105,7 @@ def ensure(
         # Several processes may serve one directory, and be started at once.
         with locked_directory(home):
             made = _ensure_server_certificate(server, home, identity, now, owner)
-        lost = tuple(_lost(path, home, server) for path in orphans)
+        lost = tuple(_lost(path, home, server, made.certificate) for path in orphans)
         return replace(made, warnings=(*lost, *made.warnings), orphans=frozenset(map(str, orphans)))
     except OSError as error:
         raise RefusedStart(_cannot(error, certs)) from error
@@ -140,7 +140,13 @@ def _others(certs: Path, orphans: Sequence[Path], *, has_acme: bool) -> list[Cer
     ]
 
 
-def _lost(orphan: Path, home: Path, server: Path) -> str:
+def _lost(orphan: Path, home: Path, server: Path, ca: x509.Certificate) -> str:
+    present = _read_server_certificate(orphan)
+    if present is not None and present.not_valid_before_utc > ca.not_valid_before_utc:
+        return (
+            f"{orphan} was made by another private CA, later than that in {home}, and is not served: remove it, and if another server "
+            "made it, give that one a directory of its own with --certs DIR."
+        )
     return (
         f"{orphan} was made by a private CA that is not in {home} any more, and is not served: {server} was made by a new CA, which "
         f"clients must be told to trust. If there is a backup of {home}, restore it and remove {server}; else remove {orphan}."

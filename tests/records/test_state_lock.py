@@ -78,6 +78,20 @@ def test_servers_that_have_no_certificate_yet_see_each_other(tmp_path: Path) -> 
     one.release()
 
 
+def test_a_look_keeps_nothing(tmp_path: Path) -> None:
+    """It comes before a daemon forks: it refuses beside a server, makes no directory, and nobody is refused because of it."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one, two = (StateLock(str(tmp_path / name), str(tmp_path / "of-acme")) for name in ("one", "two"))
+    two.look()
+    assert not (tmp_path / "of-acme").exists()
+    one.claim()
+    with pytest.raises(RefusedStart, match="another server requests certificates into"):
+        two.look()
+    StateLock(str(tmp_path / "two")).claim()
+    one.end_claim()
+
+
 def test_without_a_state_directory(tmp_path: Path) -> None:
     """There is nothing to lock, and nothing is made."""
     place = tmp_path / "state"

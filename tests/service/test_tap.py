@@ -15,6 +15,7 @@ from zope.interface.verify import verifyObject
 
 from simpleindex import __version__
 from simpleindex.config.options import OPTIONS
+from simpleindex.records.state_lock import StateLock
 from simpleindex.service.service import IndexService
 from simpleindex.tap import Options, makeService
 from tests.fixtures.output import output_without_reader
@@ -154,3 +155,22 @@ def test_a_service_that_cannot_be_made(words: list[str], tmp_path: Path) -> None
     sentence = str(refusal.value)
     assert sentence.startswith("simpleindex: ")
     assert "\n" not in sentence
+
+
+@pytest.mark.usefixtures("default_sighup")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_start_beside_another_server_leaves_nothing_among_its_certificates(
+    workers: str, tmp_path: Path
+) -> None:
+    """A certificate of another private CA would lie there, and the other server would warn of it from then on."""
+    (tmp_path / "certs").mkdir()
+    other = StateLock(str(tmp_path / "other"), str(tmp_path / "certs" / "simpleindex-acme"))
+    other.claim()
+    words = ("--https", "443", "--certs", "certs", "--acme", "none", "--acme-name", "a.example.org")
+    try:
+        with pytest.raises(SystemExit, match="another server requests certificates into"):
+            makeService(parsed(*words, "--workers", workers))
+    finally:
+        other.release()
+    assert [path.name for path in (tmp_path / "certs").iterdir()] == ["simpleindex-acme"]
+    assert not (tmp_path / "state").exists()

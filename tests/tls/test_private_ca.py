@@ -188,6 +188,22 @@ def test_a_lost_ca_that_is_back(place: Place) -> None:
     assert back.orphans == {str(place.certs / "simpleindex-2.pem")}
 
 
+def test_a_certificate_of_another_server_is_no_reason_to_doubt_ours(place: Place) -> None:
+    """A server with another state put it there: the older CA is the one that clients trust."""
+    ours = place.must()
+    other = Place(place.certs.parent.parent)
+    other.state = place.state.with_name("other-state")
+    assert other.must(days=1).orphans == {str(place.server)}
+    now = place.must(days=1)
+    second = place.certs / "simpleindex-2.pem"
+    assert (now.certificate, now.orphans) == (ours.certificate, frozenset({str(second)}))
+    (warning,) = now.warnings
+    assert warning.startswith(
+        f"{second} was made by another private CA, later than that in {place.state / 'ca'}"
+    )
+    assert "remove it" in warning
+
+
 def test_a_certificate_of_a_lost_ca_beside_the_operators(place: Place) -> None:
     """Where there is another to serve none is made: it stays as it is."""
     place.must()
