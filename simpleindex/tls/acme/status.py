@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _BEFORE: Final = " The failure before that: "
 
+_ADVICE_AT: Final = "ask-at"
+"""The key of :attr:`CertificateStatus.advice_at`. To a server that does not find it there is no status of the certificate, and none of the
+failed tries that belong to it, so it would request again at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateStatus:
@@ -114,7 +118,7 @@ def status_json(status: RenewalStatus) -> bytes:
             "serial": certificate.serial,
             "directory": certificate.directory,
             "renew-at": certificate.renew_at.isoformat(),
-            "advice-at": certificate.advice_at and certificate.advice_at.isoformat(),
+            _ADVICE_AT: certificate.advice_at and certificate.advice_at.isoformat(),
             "explanation": certificate.explanation,
         },
         "failed": failed
@@ -132,11 +136,9 @@ def status_json(status: RenewalStatus) -> bytes:
 
 def _certificate(values: Any) -> CertificateStatus | None:
     try:
-        serial = str(values["serial"])
-        # Absent where an older server wrote the file: it is fetched once more then.
-        advice_at = None if values.get("advice-at") is None else _moment(values["advice-at"])
+        advice_at = None if values[_ADVICE_AT] is None else _moment(values[_ADVICE_AT])
         return CertificateStatus(
-            serial,
+            str(values["serial"]),
             str(values["directory"]),
             _moment(values["renew-at"]),
             advice_at,

@@ -129,11 +129,13 @@ def test_a_time_that_cannot_be_read_leaves_the_rest(state: AcmeState, time: obje
     assert state.read_status() == RenewalStatus(None, FAILED)
 
 
-def test_a_status_of_an_older_server_only_has_its_advice_fetched_once_more(state: AcmeState) -> None:
-    values = json.loads(status_json(RenewalStatus(CERTIFICATE)))
-    values["certificate"]["ask-at"] = values["certificate"].pop("advice-at")
-    (state.home / "status.json").write_text(json.dumps(values))
-    assert state.read_status().certificate == replace(CERTIFICATE, advice_at=None)
+def test_the_release_before_reads_the_status_too() -> None:
+    """It needs each of these, and without the certificate's it would also forget how long the authority wants it to wait."""
+    values = json.loads(status_json(RenewalStatus(CERTIFICATE, FAILED)))
+    assert {"serial", "directory", "renew-at", "ask-at"} <= values["certificate"].keys()
+    assert {"request", "count", "sentence", "last", "next-try", "is-wait-requested"} == values[
+        "failed"
+    ].keys()
 
 
 def test_a_sentence_that_an_older_server_remembered_is_printable(state: AcmeState) -> None:

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simpleindex.access.access_file import parse_access
-from simpleindex.access.identity import ANYONE, Identity
+from simpleindex.access.identity import ANYONE, Action, Identity, TokenLimits
 from simpleindex.archives.distribution_reader import DistributionReader
+from simpleindex.core.model import ProjectList
 from simpleindex.core.names import ProjectName
 from simpleindex.core.views import MAIN_VIEW
 from simpleindex.web.admission import Admission
 from simpleindex.web.http.response import RequestInfo
 from simpleindex.web.people.index_address import IndexAddress
-from simpleindex.web.people.kept_facts import KEPT_SECONDS
+from simpleindex.web.people.kept_facts import KEPT_SECONDS, KeptFacts
 from simpleindex.web.people.page_request import PageRequest
 from simpleindex.web.people.project.project_page import PageServices, ProjectPage
 from simpleindex.web.people.renderer import PageRenderer
-from simpleindex.web.routing.routes import ProjectRoute
+from simpleindex.web.routing.routes import ProjectRoute, RootRoute
 from tests.fixtures.deferreds import result
 from tests.fixtures.examiner import InProcessExaminer
 from tests.fixtures.guarded_site import BearerIdentities, Owning
@@ -76,6 +77,20 @@ class Site:
         names = [question[1] for question in self.world.source.asked if question[0] == "project"]
         self.world.source.asked.clear()
         return [name for name in names if name != "flask"]
+
+
+def test_readers_of_one_list_have_facts_of_their_own(site: Site) -> None:
+    """Projects of upstreams are on no list: who may read which of them shows in the facts alone."""
+    facts: KeptFacts[Identity] = KeptFacts(5, lambda: 0.0)
+    listed, info = ProjectList(), RequestInfo("GET", b"/", lambda _: None)
+    token = TokenLimits("t1", frozenset({Action.READ}), ("*",))
+    for reader in (ANYONE, ALICE, Identity("bob"), Identity("alice", token), Identity(None, token)) * 2:
+        request = PageRequest(RootRoute(), info, reader, site.admission.reading(reader))
+
+        async def find(reader: Identity = reader) -> Identity:
+            return reader
+
+        assert result(facts.get(request, listed, "front", find)) == reader
 
 
 @pytest.fixture
