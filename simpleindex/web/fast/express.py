@@ -1,7 +1,7 @@
 """The express lane: an optimisation that can be deleted, and nothing but speed would change.
 
-Most requests of an installer are whole, single, anonymous GETs of a page, with the same few headers each time. They are
-answered here from their bytes, with one write, instead of through Twisted's parser and request. Whatever is not exactly of
+Most requests of an installer, and of a browser that opens a page for people, are whole, single, anonymous GETs of a page, with
+the same few headers each time. They are answered here from their bytes, with one write, instead of through Twisted's parser and request. Whatever is not exactly of
 that kind is left to the ordinary lane, and not remembered (so no secret is). The answer is byte for byte the ordinary
 lane's, which a property test holds; it is as fresh, since the same source answers every time.
 """
@@ -195,7 +195,7 @@ class Express:
             return None  # Tools find nothing there.
         try:
             rendered = self._listings.begin(page, form)
-        except Exception:  # noqa: BLE001  (the ordinary lane meets it again, and tells of it)
+        except Exception:  # noqa: BLE001  (the ordinary lane meets it again, and reports it)
             return None
         if rendered is None or rendered.subject.stale:
             return None

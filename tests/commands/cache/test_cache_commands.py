@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from simpleindex.upstreams.listings.changes import ListingChange
 from simpleindex.upstreams.pages.flat import FLAT_PAGE_NAME
 from tests.fixtures.cached_upstream import CachedUpstreamFixture
 from tests.fixtures.distributions import sdist_name, wheel_name
+from tests.fixtures.http_answers import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -317,13 +317,7 @@ class Answering(BaseHTTPRequestHandler):
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     """One on loopback."""
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
-    made = Serving()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    yield from running(Serving())
 
 
 def warm(server: Serving, path: Path, text: str, *words: str) -> int:

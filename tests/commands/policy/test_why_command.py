@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from simpleindex.commands.main import main
 from simpleindex.commands.remote import TOKEN_VARIABLE
 from simpleindex.config.resolution import resolve
 from simpleindex.core.errors import RefusedStart
-from tests.fixtures.http_answers import AnsweringServer
+from tests.fixtures.http_answers import AnsweringServer, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +28,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringServer]:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     made = AnsweringServer()
     made.answer = 200, {}, b'{"answer":"offered"}\n'
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    yield from running(made)
 
 
 @pytest.mark.parametrize(

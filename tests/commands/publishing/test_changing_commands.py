@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +16,7 @@ from simpleindex.publishing.local.project_file_writer import ProjectFileWriter
 from simpleindex.records.database import RecordsDatabase
 from simpleindex.records.owners import OwnerTable
 from tests.fixtures.distributions import add_sdist, add_wheel, put, sdist_name, wheel_name
-from tests.fixtures.http_answers import AnsweringServer
+from tests.fixtures.http_answers import AnsweringServer, answering_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,13 +223,7 @@ def test_help(place: Place, command: str) -> None:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AnsweringServer]:
     """One on loopback, to which the token of the environment goes."""
     monkeypatch.setenv(TOKEN_VARIABLE, f" {SECRET}\n")
-    made = AnsweringServer()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    yield from answering_server()
 
 
 @pytest.mark.parametrize(
